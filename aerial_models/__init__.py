@@ -1,0 +1,1 @@
+"""Seeing: frame sources, detectors and their runtimes, tiling, tracking and the model catalogue."""

@@ -1,0 +1,1 @@
+"""Vehicles: links, MAVLink framing and identity, telemetry, mission transfer, commands and flight records."""

@@ -1,0 +1,43 @@
+"""Errors of geo.
+
+GeoError
+├── AreaInvalid        a polygon or line that cannot be planned over; names the place
+├── CameraUnknown      no camera of that name in the library
+├── TerrainMissing     no height known there; names the place or the file
+├── NoGround           the ray does not meet the ground (above the horizon, or out of range)
+├── DatumUnknown       a height cannot be converted without terrain, geoid or home
+├── KlvInvalid         bytes that are not the local set they claim to be
+└── PhotoInvalid       a picture that cannot be read or holds no pose
+"""
+
+
+class GeoError(Exception):
+    """Anything that geo refuses, with what, where and what to do."""
+
+
+class AreaInvalid(GeoError):
+    """A polygon or line that cannot be planned over."""
+
+
+class CameraUnknown(GeoError):
+    """No camera of that name in the library."""
+
+
+class TerrainMissing(GeoError):
+    """No height is known there."""
+
+
+class NoGround(GeoError):
+    """The ray of a pixel does not meet the ground."""
+
+
+class DatumUnknown(GeoError):
+    """A height cannot be converted with what is known."""
+
+
+class KlvInvalid(GeoError):
+    """Bytes that are not the local set they claim to be."""
+
+
+class PhotoInvalid(GeoError):
+    """A picture that cannot be read, or that holds no pose."""

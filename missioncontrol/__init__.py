@@ -1,0 +1,1 @@
+"""The service: people, missions, flights, perception, incidents, hand-off, API, UI and CLI."""
