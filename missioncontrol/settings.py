@@ -1,0 +1,457 @@
+"""Settings: one typed tree, read from one TOML file, overridden by `MC__...` variables.
+
+`MC__FLEET__HEARTBEAT_TIMEOUT_S=3` sets `heartbeat_timeout_s` of `[fleet]`; lists and
+tables are given as JSON. A key that does not exist is an error that names it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+import tomli_w
+
+from geo.poses import PoseSigmas
+from geo.positions import Latitude, Longitude
+from missioncontrol.errors import SettingsInvalid
+
+PREFIX = "MC__"
+MASK = "********"
+_SECRET_KEY = re.compile(r"password|secret|token|private_key|api_key", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@:]*):([^/@]+)@")
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Sysid = Annotated[int, msgspec.Meta(ge=1, le=255)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+
+
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where people and machines reach the service."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at."""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    """TCP port; 0 takes a free one."""
+    secure_cookie: bool = False
+    """Send the session cookie over HTTPS alone; set it behind TLS."""
+    session_s: Positive = 12 * 3600.0
+    """How long a log-in lasts, s."""
+    login_attempts: Annotated[int, msgspec.Meta(ge=1)] = 8
+    """Failed log-ins per name and address within `login_window_s` before further ones are refused."""
+    login_window_s: Positive = 300.0
+    """Time over which failed log-ins are counted, s."""
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where state is kept."""
+
+    url: str = ""
+    """`sqlite:///path` or `postgresql://user:password@host/database`; empty is `missioncontrol.sqlite` in the data
+    folder."""
+
+
+class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How vehicles are heard and told."""
+
+    links: tuple[str, ...] = ("udpin:127.0.0.1:14550",)
+    """MAVLink links: `udpin:host:port`, `udpout:host:port`, `tcp:host:port`, `serial:device:baud`."""
+    gcs_sysid: Sysid = 245
+    """Our own sysid."""
+    heartbeat_timeout_s: Positive = 3.0
+    """Silence after which a vehicle is stale, s of wall time."""
+    lost_timeout_s: Positive = 10.0
+    """Silence after which a vehicle is lost, s of wall time."""
+    ack_timeout_s: Positive = 1.0
+    """Wait for an acknowledgement before a command is sent again, s."""
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 5
+    """How many times a command or a mission item is sent again."""
+    launch_timeout_s: Positive = 120.0
+    """From the upload to take-off, s."""
+
+
+class Home(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a vehicle starts and lands."""
+
+    lon: Longitude
+    """Longitude, deg."""
+    lat: Latitude
+    """Latitude, deg."""
+    altitude_amsl_m: float | None = None
+    """Ground height there, m AMSL; read from the terrain when absent."""
+
+
+class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A vehicle that is ours."""
+
+    sysid: Sysid
+    """MAVLink system id."""
+    name: str
+    """What people call it."""
+    registration: str = ""
+    """Registration number with the authority."""
+    camera: str | None = None
+    """Slug of its camera in the library."""
+    video: str | None = None
+    """rtsp, srt or udp URL of its video."""
+    home: Home | None = None
+    """Where it starts; its reported home when absent."""
+
+
+class TerrainSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Heights of the ground."""
+
+    dem: Path | None = None
+    """GeoTIFF of heights, m AMSL."""
+
+
+class CitySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Public data of the city, GeoJSON FeatureCollections in WGS 84."""
+
+    buildings: Path | None = None
+    """Footprints with heights."""
+    cadastre: Path | None = None
+    """Parcels."""
+    permits: Path | None = None
+    """Building permits with their validity."""
+
+
+class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A raster drawn under the map."""
+
+    name: Name
+    """As in `/tiles/{name}/{z}/{x}/{y}.png`."""
+    title: str
+    """What people read."""
+    path: Path
+    """A georeferenced TIFF, best a COG."""
+    minzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] = 0
+    """Lowest zoom that is drawn."""
+    maxzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] = 22
+    """Highest zoom that is drawn; the map stretches beyond it."""
+
+
+class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How video is watched."""
+
+    enabled: bool = True
+    """Whether video is watched at all."""
+    model: str = "city-nano"
+    """Name of a model in the catalogue."""
+    runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    """What runs it."""
+    confidence: dict[str, Fraction] = {}
+    """Threshold per class of the model, 0 to 1."""
+    default_confidence: Fraction = 0.4
+    """Threshold of a class that is not named."""
+    frames_per_s: Positive = 4.0
+    """Frames of one video that are looked at, 1/s of wall time, at most."""
+    min_hits: Annotated[int, msgspec.Meta(ge=1)] = 3
+    """Frames a track must be seen in before it is an observation."""
+    max_range_m: Positive = 600.0
+    """Slant range beyond which a sighting is not located, m."""
+    sigmas: PoseSigmas = PoseSigmas()
+    """One-sigma errors of the poses."""
+    terrain_sigma_m: Positive = 1.5
+    """One-sigma error of the terrain heights, m."""
+    video_quality: Annotated[int, msgspec.Meta(ge=10, le=95)] = 70
+    """JPEG quality of the live video, 10 to 95."""
+    crowd_persons: Annotated[int, msgspec.Meta(ge=2)] = 8
+    """Persons within `crowd_radius_m` that are a dense group."""
+    crowd_radius_m: Positive = 10.0
+    """Radius of a dense group, m."""
+
+
+class KindRule(msgspec.Struct, frozen=True, kw_only=True):
+    """When two observations of a kind are one incident, and how grave it is."""
+
+    window_s: Positive
+    """Time since the last look within which another one is the same incident, s."""
+    radius_m: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """For things with an extent: nearer than this is the same incident, m; 0 for things at a point."""
+    severity: Literal["minor", "moderate", "severe", "extreme"] = "moderate"
+    """As in CAP 1.2."""
+
+
+_DAY_S = 86_400.0
+
+KIND_RULES: dict[str, KindRule] = {
+    "dump": KindRule(window_s=30 * _DAY_S, severity="minor"),
+    "unauthorized_construction": KindRule(window_s=90 * _DAY_S, severity="moderate"),
+    "flooding": KindRule(window_s=0.5 * _DAY_S, radius_m=80.0, severity="severe"),
+    "public_disorder": KindRule(window_s=1800.0, radius_m=60.0, severity="severe"),
+    "fire": KindRule(window_s=7200.0, radius_m=40.0, severity="extreme"),
+    "smoke": KindRule(window_s=7200.0, radius_m=100.0, severity="severe"),
+    "traffic": KindRule(window_s=1800.0, radius_m=30.0, severity="moderate"),
+}
+"""Rules of the kinds that come with the service."""
+
+
+class IncidentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How observations become incidents."""
+
+    kinds: dict[str, KindRule] = {}
+    """Rules that replace or add to the built-in ones, by kind."""
+    correlation: Fraction = 0.5
+    """Share of the position variance that is common to all looks of one flight (GNSS, boresight), 0 to 1."""
+    floor_m: Annotated[float, msgspec.Meta(ge=0)] = 0.3
+    """One-sigma error that no number of looks takes away, m."""
+    update_interval_s: Annotated[float, msgspec.Meta(ge=0)] = 15.0
+    """Receivers get at most one update of a confirmed incident from new looks in this time, s."""
+
+
+class SinkSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A receiver of confirmed incidents."""
+
+    name: Name
+    """What the receiver is called here."""
+    kind: str
+    """Entry-point name of the adapter: `mqtt`, `webhook`, ..."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of the adapter."""
+
+
+class HandoffSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How hand-offs are tried again."""
+
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 20
+    """Deliveries tried before a hand-off is a dead letter."""
+    first_retry_s: Positive = 0.5
+    """Longest wait before the second attempt, s; it doubles from then on."""
+    longest_retry_s: Positive = 60.0
+    """Longest wait between two attempts, s."""
+    timeout_s: Positive = 15.0
+    """Wait for a receipt, s."""
+
+
+class AdministratorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The person that the first start creates."""
+
+    name: str = "administrator"
+    """Name to log in with."""
+    password: str = ""
+    """Password; when empty, the first start makes one and writes it to stderr once."""
+    language: Literal["kk", "ru", "en"] = "en"
+    """Language of the UI."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set."""
+
+    data: Path = Path("var")
+    """Folder of what the service writes: database, evidence."""
+    http: HttpSettings = HttpSettings()
+    """Where people and machines reach the service."""
+    store: StoreSettings = StoreSettings()
+    """Where state is kept."""
+    fleet: FleetSettings = FleetSettings()
+    """How vehicles are heard and told."""
+    vehicles: tuple[VehicleSettings, ...] = ()
+    """Vehicles that are ours."""
+    terrain: TerrainSettings = TerrainSettings()
+    """Heights of the ground."""
+    city: CitySettings = CitySettings()
+    """Public data of the city."""
+    layers: tuple[LayerSettings, ...] = ()
+    """Rasters under the map."""
+    perception: PerceptionSettings = PerceptionSettings()
+    """How video is watched."""
+    incidents: IncidentSettings = IncidentSettings()
+    """How observations become incidents."""
+    sinks: tuple[SinkSettings, ...] = ()
+    """Receivers of confirmed incidents."""
+    routes: dict[str, tuple[str, ...]] = {}
+    """Names of receivers by kind of incident; `default` for kinds that are not named."""
+    handoffs: HandoffSettings = HandoffSettings()
+    """How hand-offs are tried again."""
+    administrator: AdministratorSettings = AdministratorSettings()
+    """The person that the first start creates."""
+
+    def store_url(self) -> str:
+        """URL of the database, the default filled in."""
+        return self.store.url or f"sqlite:///{self.data / 'missioncontrol.sqlite'}"
+
+    def vehicle(self, sysid: int) -> VehicleSettings | None:
+        """The vehicle of a sysid, if it is ours."""
+        return next((vehicle for vehicle in self.vehicles if vehicle.sysid == sysid), None)
+
+    def sinks_of(self, kind: str) -> tuple[str, ...]:
+        """Names of the receivers of a kind of incident."""
+        return self.routes.get(kind, self.routes.get("default", ()))
+
+    def rule_of(self, kind: str) -> KindRule:
+        """Rule of a kind; an unknown kind is a point-like thing with a day's window."""
+        return self.incidents.kinds.get(kind) or KIND_RULES.get(kind) or KindRule(window_s=_DAY_S)
+
+
+def load(path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of a TOML file and of the environment, which wins. Raises SettingsInvalid.
+
+    Relative paths in the file are relative to the file's folder.
+    """
+    tree: dict[str, Any] = {}
+    where = "the environment"
+    if path is not None:
+        where = str(path)
+        try:
+            tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as exc:
+            raise SettingsInvalid(f"{path}: cannot be read: {exc.strerror}") from exc
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+            raise SettingsInvalid(f"{path}: is not TOML: {exc}") from exc
+        _check_keys(tree, Settings, (), where)
+    for key, value in sorted((os.environ if environ is None else environ).items()):
+        if key.startswith(PREFIX):
+            _override(tree, key, value)
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as exc:
+        raise SettingsInvalid(f"{where}: {_readable(exc)}") from exc
+    if path is not None:
+        settings = _anchored(settings, Path(path).resolve().parent, tree)
+    _check_names(settings, where)
+    return settings
+
+
+def effective(settings: Settings) -> str:
+    """The settings in force as TOML text, secrets masked."""
+    tree = msgspec.to_builtins(settings, enc_hook=str)
+    return tomli_w.dumps(_masked(_without_none(tree)))
+
+
+def _readable(exc: msgspec.ValidationError) -> str:
+    text, _, place = str(exc).partition(" - at `$.")
+    return f"{place.rstrip('`')}: {text}" if place else text
+
+
+def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
+    """The Struct inside a field's type, looking through Optional, Annotated and tuple."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    if get_origin(kind) in (Union, types.UnionType, Annotated, tuple):
+        return next((found for part in get_args(kind) if (found := _struct_of(part))), None)
+    return None
+
+
+def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    hints = typing.get_type_hints(struct, include_extras=True)
+    return {name: hints[name] for name in struct.__struct_fields__}
+
+
+def _unknown(key: str, path: tuple[str, ...], known: list[str], where: str) -> SettingsInvalid:
+    full = ".".join((*path, key))
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    table = f"[{'.'.join(path)}]" if path else "the top level"
+    hint = f"did you mean {'.'.join((*path, near[0]))}?" if near else f"{table} has: {', '.join(known)}"
+    return SettingsInvalid(f"{where}: unknown key {full}; {hint}")
+
+
+def _check_keys(tree: Any, kind: Any, path: tuple[str, ...], where: str) -> None:
+    if get_origin(kind) is dict and isinstance(tree, dict):
+        for key, value in tree.items():
+            _check_keys(value, get_args(kind)[1], (*path, key), where)
+        return
+    struct = _struct_of(kind)
+    if struct is None:
+        return
+    if isinstance(tree, list):
+        for index, item in enumerate(tree):
+            _check_keys(item, struct, (*path[:-1], f"{path[-1]}[{index}]"), where)
+    elif isinstance(tree, dict):
+        known = _fields(struct)
+        for key, value in tree.items():
+            if key not in known:
+                raise _unknown(key, path, list(known), where)
+            _check_keys(value, known[key], (*path, key), where)
+
+
+def _override(tree: dict[str, Any], variable: str, text: str) -> None:
+    """Put one `MC__A__B=text` into the tree."""
+    parts = tuple(variable[len(PREFIX) :].lower().split("__"))
+    kind: Any = Settings
+    node = tree
+    for depth, part in enumerate(parts):
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            struct = kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
+            if struct is None or part not in (known := _fields(struct)):
+                options = list(_fields(struct)) if struct else []
+                raise _unknown(part, parts[:depth], options, f"environment variable {variable}")
+            kind = known[part]
+        if depth < len(parts) - 1:
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise SettingsInvalid(f"environment variable {variable}: {'.'.join(parts[: depth + 1])} is not a table")
+            kind = _struct_of(kind) if get_origin(kind) is not dict and get_origin(kind) is not tuple else kind
+    value: Any = text
+    if text[:1] in ("[", "{"):
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError as exc:
+            raise SettingsInvalid(f"environment variable {variable}: is not JSON: {exc}") from exc
+        _check_keys(value, kind, parts, f"environment variable {variable}")
+    node[parts[-1]] = value
+
+
+def _anchored(settings: Settings, folder: Path, tree: dict[str, Any]) -> Settings:
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else folder / path
+
+    replace = msgspec.structs.replace
+    city = settings.city
+    return replace(
+        settings,
+        data=folder / settings.data,
+        terrain=replace(settings.terrain, dem=at(settings.terrain.dem)),
+        city=replace(city, buildings=at(city.buildings), cadastre=at(city.cadastre), permits=at(city.permits)),
+        layers=tuple(replace(layer, path=folder / layer.path) for layer in settings.layers),
+    )
+
+
+def _check_names(settings: Settings, where: str) -> None:
+    """Names that must be unique are, and routes lead to receivers that exist."""
+    lists: dict[str, list[Any]] = {
+        "vehicles: sysid": [vehicle.sysid for vehicle in settings.vehicles],
+        "sinks: name": [sink.name for sink in settings.sinks],
+        "layers: name": [layer.name for layer in settings.layers],
+    }
+    for what, names in lists.items():
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise SettingsInvalid(f"{where}: {what} {', '.join(map(str, sorted(twice)))} is given twice")
+    known = [sink.name for sink in settings.sinks]
+    for kind, routed in settings.routes.items():
+        for name in routed:
+            if name not in known:
+                raise SettingsInvalid(
+                    f"{where}: routes.{kind}: no sink {name!r}; there are: {', '.join(known) or 'none'}"
+                )
+
+
+def _without_none(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _without_none(value) for key, value in tree.items() if value is not None}
+    if isinstance(tree, list):
+        return [_without_none(item) for item in tree]
+    return tree
+
+
+def _masked(tree: Any, key: str = "") -> Any:
+    if isinstance(tree, dict):
+        return {name: _masked(value, name) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_masked(item, key) for item in tree]
+    if isinstance(tree, str):
+        if tree and _SECRET_KEY.search(key):
+            return MASK
+        return _URL_PASSWORD.sub(rf"\1:{MASK}@", tree)
+    return tree
