@@ -1,12 +1,267 @@
-"""The command line: one function a command, JSON on stdout with --json, the rest on stderr."""
+"""The command line: one function a command, JSON on stdout with --json, the rest on stderr.
+
+Exit 0 done, 1 failed, 2 bad usage. `sim` and `demo` come from the entry-point
+group `missioncontrol.commands`, as a stranger's commands could.
+"""
 
 from __future__ import annotations
 
-import typer
+import asyncio
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
 
-app = typer.Typer(name="missioncontrol", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from aerial_models.errors import ModelError, ModelUnknown, SourceRefused
+from fleet.errors import FleetError
+from geo.errors import AreaInvalid, CameraUnknown, GeoError
+from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
+
+app = typer.Typer(
+    name="missioncontrol",
+    help="Plans and flies drones over a city, finds incidents from the air, and hands them to the city's systems.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+plan_app = typer.Typer(help="Make a plan without a running service.", no_args_is_help=True)
+models_app = typer.Typer(help="The catalogue of detectors, and their training.", no_args_is_help=True)
+app.add_typer(plan_app, name="plan")
+app.add_typer(models_app, name="models")
+
+console = Console(stderr=True)
+Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on stdout.")]
+USAGE_ERRORS = (AreaInvalid, CameraUnknown, InputInvalid, SettingsInvalid, ModelUnknown, SourceRefused)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what our packages refuse becomes one line on stderr."""
+    for point in entry_points(group="missioncontrol.commands"):
+        command = point.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=point.name)
+        else:
+            app.command(point.name)(command)
+    try:
+        app()
+    except (GeoError, FleetError, ModelError, MissionControlError) as exc:
+        console.print(f"[red]error:[/red] {exc}", highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(exc, USAGE_ERRORS) else 1)
+
+
+def answer(value: Any, as_json: bool, text: str) -> None:
+    """Print the value as JSON on stdout, or the text on stderr."""
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    else:
+        console.print(text, highlight=False)
+
+
+def bars() -> Progress:
+    """Progress bars on stderr."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+@app.command()
+def serve(
+    settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+) -> None:
+    """Run mission control until SIGTERM or Ctrl-C.
+
+    Example: missioncontrol serve --settings missioncontrol.toml
+    """
+    from missioncontrol.service import run
+    from missioncontrol.settings import load
+
+    asyncio.run(run(load(settings)))
+
+
+@app.command()
+def config(
+    settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None, as_json: Json = False
+) -> None:
+    """Print the settings in force, secrets masked.
+
+    Example: MC__HTTP__PORT=9000 missioncontrol config --settings missioncontrol.toml
+    """
+    from missioncontrol.settings import load, masked, to_toml
+
+    tree = load(settings)
+    if as_json:
+        answer(masked(tree), True, "")
+    else:
+        sys.stdout.write(to_toml(tree))
+
+
+@app.command()
+def adapters(as_json: Json = False) -> None:
+    """List the adapters that are installed, by port.
+
+    Example: missioncontrol adapters --json
+    """
+    groups = {
+        group: {point.name: point.value for point in entry_points(group=f"missioncontrol.{group}")}
+        for group in ("sinks", "vehicles", "detectors", "sources", "commands")
+    }
+    lines = [f"{group}: {', '.join(found) or 'none'}" for group, found in groups.items()]
+    answer(groups, as_json, "\n".join(lines))
+
+
+@plan_app.command("cameras")
+def plan_cameras(as_json: Json = False) -> None:
+    """List the cameras that a plan can name.
+
+    Example: missioncontrol plan cameras --json
+    """
+    from geo.camera_library import cameras
+
+    found = cameras()
+    answer(found, as_json, "\n".join(f"{model.slug:32} {model.name}" for model in found))
+
+
+@plan_app.command("survey")
+def plan_survey(
+    area: Annotated[Path, typer.Option(help="GeoJSON polygon to cover.")],
+    camera: Annotated[str, typer.Option(help="Name of a camera, see `plan cameras`.")],
+    out: Annotated[Path, typer.Option(help="Where the plan is written.")],
+    gsd_cm: Annotated[float | None, typer.Option(help="Ground sample distance wanted, cm per pixel.")] = None,
+    height_m: Annotated[float | None, typer.Option(help="Height above ground instead, m.")] = None,
+    swath_m: Annotated[float | None, typer.Option(help="Line spacing itself instead of a side overlap, m.")] = None,
+    front_overlap: Annotated[float, typer.Option(help="Along the line, percent.")] = 75,
+    side_overlap: Annotated[float, typer.Option(help="Between lines, percent.")] = 65,
+    speed_m_s: Annotated[float, typer.Option(help="Ground speed on the lines, m/s.")] = 10,
+    vehicles: Annotated[int, typer.Option(min=1, help="How many vehicles share the work.")] = 1,
+    dem: Annotated[list[Path] | None, typer.Option(help="Terrain as GeoTIFF, m AMSL; may be repeated.")] = None,
+    qgc_plan: Annotated[Path | None, typer.Option(help="Also write a QGroundControl .plan file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan a survey that covers an area.
+
+    Example: missioncontrol plan survey --area area.geojson --camera sony-rx1r2 --gsd-cm 3 --out plan.json --json
+    """
+    from missioncontrol.planning import plan_survey_files
+
+    summary = plan_survey_files(
+        area=area,
+        camera=camera,
+        out=out,
+        gsd_cm=gsd_cm,
+        height_m=height_m,
+        swath_m=swath_m,
+        front_overlap=front_overlap,
+        side_overlap=side_overlap,
+        speed_m_s=speed_m_s,
+        vehicles=vehicles,
+        dem=dem or [],
+        qgc_plan=qgc_plan,
+    )
+    answer(
+        summary,
+        as_json,
+        f"{out}: {summary['lines']} lines, {summary['path_m'] / 1000:.2f} km, {summary['photos']} photos, "
+        f"{summary['duration_s'] / 60:.0f} min, {summary['sorties']} sorties\nhash {summary['hash']}",
+    )
+
+
+@app.command()
+def fly(
+    plan: Annotated[Path, typer.Argument(help="A plan written by `plan survey`.")],
+    link: Annotated[str, typer.Option(help="Where the vehicle is.")] = "udpin:127.0.0.1:14550",
+    vehicle: Annotated[int, typer.Option(help="Which vehicle's part of the plan, counted from 1.")] = 1,
+    record: Annotated[Path | None, typer.Option(help="Write the flight as .tlog.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fly a plan on one vehicle: upload, read back, compare, arm, fly, wait for the landing.
+
+    Example: missioncontrol fly plan.json --link udpin:127.0.0.1:14550 --json
+    """
+    from fleet.flying import fly as fly_items
+    from missioncontrol.planning import read_plan_items
+
+    items = read_plan_items(plan, vehicle=vehicle)
+    with bars() as progress:
+        task = progress.add_task("connecting", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            progress.update(task, description=stage, completed=done, total=total or None)
+
+        result = asyncio.run(fly_items(items, link, progress=show, record=record))
+    answer(result, as_json, f"{result.autopilot}: {result.reached} of {result.items} items, landed: {result.landed}")
+
+
+@app.command()
+def locate(
+    photo: Annotated[Path, typer.Argument(help="A photograph with its pose (EXIF and XMP).")],
+    pixel: Annotated[str, typer.Option(help="Pixel X,Y from the top left.")],
+    dem: Annotated[list[Path] | None, typer.Option(help="Terrain as GeoTIFF, m AMSL; may be repeated.")] = None,
+    ground_amsl_m: Annotated[float | None, typer.Option(help="Height of flat ground instead, m AMSL.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say where on the ground a pixel of a photograph lies, and how sure that is.
+
+    Example: missioncontrol locate DJI_0001.JPG --pixel 2000,1125 --ground-amsl-m 3 --json
+    """
+    from missioncontrol.planning import locate_photo
+
+    found = locate_photo(photo, pixel=_pixel(pixel), dem=dem or [], ground_amsl_m=ground_amsl_m)
+    answer(found, as_json, msgspec.json.format(msgspec.json.encode(found)).decode())
+
+
+def _pixel(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputInvalid(f"--pixel {text!r}: give two numbers, as in --pixel 960,540") from None
+    return x, y
+
+
+@app.command()
+def detect(
+    source: Annotated[str, typer.Argument(help="A picture, a folder, a video file or an rtsp:// address.")],
+    out: Annotated[Path, typer.Option(help="Where the detections are written (GeoJSON).")],
+    model: Annotated[str, typer.Option(help="Name in the catalogue, see `models list`.")] = "city-nano",
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or onnxruntime-gpu.")] = "auto",
+    dem: Annotated[list[Path] | None, typer.Option(help="Terrain as GeoTIFF, m AMSL; may be repeated.")] = None,
+    ground_amsl_m: Annotated[float | None, typer.Option(help="Height of flat ground instead, m AMSL.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Detect incidents in pictures or video; located on the ground where the pose is known.
+
+    Example: missioncontrol detect flight.ts --model city-nano --ground-amsl-m 812 --out detections.geojson --json
+    """
+    from missioncontrol.detecting import detect_to_file
+
+    with bars() as progress:
+        task = progress.add_task("frames", total=frames)
+        summary = detect_to_file(
+            source,
+            out=out,
+            model=model,
+            runtime=runtime,
+            dem=dem or [],
+            ground_amsl_m=ground_amsl_m,
+            frames=frames,
+            on_frame=lambda: progress.advance(task),
+        )
+    answer(summary, as_json, f"{out}: {summary['detections']} detections in {summary['frames']} frames")
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List the detectors of the catalogue with what was measured of them.
+
+    Example: missioncontrol models list --json
+    """
+    from aerial_models.catalogue import catalogue
+
+    found = catalogue()
+    answer(found, as_json, "\n".join(f"{e.name:16} {e.licence:12} {', '.join(e.classes)}" for e in found))
