@@ -21,6 +21,8 @@ WGS84_A_M, WGS84_E2 = 6_378_137.0, 6.694_379_990_141_3e-3
 STEEPEST_SLOPE = 1.0
 """Rise over run of the ground that a ray's step never jumps through (45 deg)."""
 _NARROWINGS = 40
+CAUSES = ("east", "north", "up", "tilt_east", "tilt_north", "yaw", "time", "u", "v", "surface")
+"""What makes a location wrong, in the order of `Location.moves_m`."""
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     """3 x 3 covariance of the aimed point (east, north, up), m2."""
     height_sigma_m: float
     """One sigma of the height, m."""
+    moves_m: tuple[tuple[float, float, float], ...]
+    """How far (east, north, up; m) one sigma of each of CAUSES moves the aimed point; the covariance is their sum of
+    squares."""
     slant_range_m: float
     """From the perspective centre to the aimed point, m."""
 
@@ -133,7 +138,7 @@ def locate(
         raise NoGround(f"pixel {u:.1f},{v:.1f} shows no ground within {max_range_m:g} m: above the horizon or too far")
     if not len(pixels):
         return []
-    covariances = _covariances(
+    moves = _moves(
         camera,
         pose,
         pixels,
@@ -144,7 +149,7 @@ def locate(
         pixel_sigma_px=pixel_sigma_px,
         surface_sigma_m=float(np.hypot(dem_sigma_m, target_height_sigma_m)),
     )
-    return _locations(points, covariances, target_height_m, confidence)
+    return _locations(points, moves, target_height_m, confidence)
 
 
 def locate_those_on_ground(
@@ -231,7 +236,7 @@ class _Scene:
         return middle
 
 
-def _covariances(
+def _moves(
     camera: Camera,
     pose: Pose,
     pixels: Array,
@@ -243,7 +248,7 @@ def _covariances(
     pixel_sigma_px: ArrayLike,
     surface_sigma_m: float,
 ) -> Array:
-    """(n, 3, 3) covariances: how each error moves the point where the ray meets the tilted ground."""
+    """(n, causes, 3): how each error moves the point where the ray meets the tilted ground."""
     count = len(pixels)
     directions, ranges = points.directions, points.range_m
     normals = _normals(pose, terrain, points)
@@ -261,8 +266,7 @@ def _covariances(
     causes.append(_pixel_moves(camera, pose, pixels, pixel_sigma_px) * ranges[:, None, None])
     moved = np.einsum("nij,nkj->nki", shift, np.concatenate(causes, axis=1))
     raised = (along * surface_sigma_m)[:, None, :]
-    moves = np.concatenate([moved, raised], axis=1)
-    return np.asarray(np.einsum("nki,nkj->nij", moves, moves))
+    return np.concatenate([moved, raised], axis=1)
 
 
 def _normals(pose: Pose, terrain: Terrain, points: GroundPoints) -> Array:
@@ -290,7 +294,8 @@ def _pixel_moves(camera: Camera, pose: Pose, pixels: Array, pixel_sigma_px: Arra
     return np.asarray((rays[0] - rays[1]) @ pose.enu_from_camera().T * sigma[:, :, None])
 
 
-def _locations(points: GroundPoints, covariances: Array, target_height_m: float, confidence: float) -> list[Location]:
+def _locations(points: GroundPoints, moves: Array, target_height_m: float, confidence: float) -> list[Location]:
+    covariances = np.einsum("nki,nkj->nij", moves, moves)
     values, vectors = np.linalg.eigh(covariances[:, :2, :2])
     axes_m = np.sqrt(np.maximum(values, 0.0) * -2.0 * np.log1p(-confidence)).tolist()
     orientations = (np.degrees(np.arctan2(vectors[:, 0, 1], vectors[:, 1, 1])) % 180.0).tolist()
@@ -298,7 +303,7 @@ def _locations(points: GroundPoints, covariances: Array, target_height_m: float,
     sigmas_m = np.sqrt(covariances[:, 2, 2]).tolist()
     columns = zip(
         points.lon.tolist(), points.lat.tolist(), heights_m, axes_m, orientations, covariances.tolist(), sigmas_m,
-        points.range_m.tolist(), strict=True,
+        points.range_m.tolist(), moves.tolist(), strict=True,
     )  # fmt: skip
     return [
         Location(
@@ -309,6 +314,7 @@ def _locations(points: GroundPoints, covariances: Array, target_height_m: float,
             covariance_m2=tuple((row[0], row[1], row[2]) for row in covariance),
             height_sigma_m=sigma_m,
             slant_range_m=range_m,
+            moves_m=tuple((move[0], move[1], move[2]) for move in caused),
         )
-        for lon, lat, height_m, (minor_m, major_m), orientation, covariance, sigma_m, range_m in columns
+        for lon, lat, height_m, (minor_m, major_m), orientation, covariance, sigma_m, range_m, caused in columns
     ]
