@@ -321,10 +321,15 @@ def load(path: Path | str | None = None, environ: Mapping[str, str] | None = Non
     return settings
 
 
-def effective(settings: Settings) -> str:
-    """The settings in force as TOML text, secrets masked."""
-    tree = msgspec.to_builtins(settings, enc_hook=str)
-    return tomli_w.dumps(_masked(_without_none(tree)))
+def masked(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values, secrets masked."""
+    tree: dict[str, Any] = _masked(msgspec.to_builtins(settings, enc_hook=str))
+    return tree
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as TOML text, secrets masked; what is not set is left out."""
+    return tomli_w.dumps(_without_none(masked(settings)))
 
 
 def _readable(exc: msgspec.ValidationError) -> str:
