@@ -1,0 +1,201 @@
+"""A short path that covers an area: lines, their direction, their order and the ways between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from geo.detours import Detours
+from geo.errors import AreaInvalid
+from geo.swaths import Edges, covered_share, lines_of
+from geo.tours import shortest_tour
+
+Array = NDArray[np.float64]
+
+MOST_LINES = 4000
+"""More lines than this are refused: the swath is too narrow for the area."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A line to be flown, and the way from the end of the line before."""
+
+    start: tuple[float, float]
+    """Where the line begins, m on the plane."""
+    end: tuple[float, float]
+    """Where it ends, m on the plane."""
+    approach: tuple[tuple[float, float], ...] = ()
+    """Points in between on the way here from the line before, m."""
+
+    @property
+    def length_m(self) -> float:
+        """Of the line."""
+        return float(np.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1]))
+
+    def reversed(self) -> Leg:
+        """The line flown the other way, without its approach."""
+        return Leg(self.end, self.start)
+
+
+@dataclass(frozen=True)
+class CoveragePath:
+    """Lines in the order in which they are flown, on a metric plane."""
+
+    legs: tuple[Leg, ...]
+    """The lines in order."""
+    swath_m: float
+    """Greatest distance between neighbouring lines, m."""
+    direction_deg: float
+    """Of the lines, clockwise from the plane's north, 0 to 180."""
+    path_m: float
+    """From the beginning of the first line to the end of the last, m."""
+    covered: float
+    """Share of the area within half a swath of a line, 0 to 1."""
+
+    def points(self) -> Array:
+        """(n, 2) all corners of the path in order, m."""
+        return points_of(self.legs)
+
+
+def points_of(legs: tuple[Leg, ...]) -> Array:
+    """(n, 2) corners of the legs in order, m; the first leg's approach is left out."""
+    corners: list[tuple[float, float]] = []
+    for number, leg in enumerate(legs):
+        corners.extend([*(leg.approach if number else ()), leg.start, leg.end])
+    return np.array(corners, float).reshape(-1, 2)
+
+
+def length_m(points: Array) -> float:
+    """Length of a path (n, 2), m."""
+    return float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+
+def cover(
+    polygon: Polygon, swath_m: float, *, direction_deg: float | None = None, margin_m: float | None = None
+) -> CoveragePath:
+    """Cover a metric polygon (concave, with holes) by lines no more than `swath_m` apart.
+
+    `margin_m` (half a swath if not given) is how far lines and ways may leave the polygon to cover its corners.
+    Of all directions, or that one (clockwise from north), the path that turns out shortest is taken; ways
+    between lines are the shortest inside. Raises AreaInvalid where the swath asks for too many lines.
+    """
+    if not swath_m > 0:
+        raise AreaInvalid(f"a swath of {swath_m:g} m covers nothing: it must be above 0")
+    if polygon.area / swath_m**2 > MOST_LINES**2 or _width_m(polygon) / swath_m > MOST_LINES:
+        raise AreaInvalid(
+            f"a swath of {swath_m:g} m needs more than {MOST_LINES} lines over {polygon.area / 1e6:.3g} km2: "
+            "divide the area or fly higher"
+        )
+    margin_m = swath_m / 2 if margin_m is None else margin_m
+    outline = _few_corners(polygon, swath_m)
+    search = _Search(outline, swath_m, margin_m)
+    directions = search.promising() if direction_deg is None else [np.radians(90.0 - direction_deg)]
+    best = min((search.route(direction) for direction in directions), key=lambda route: route.path_m)
+    legs = search.legs(best)
+    return CoveragePath(
+        legs=legs,
+        swath_m=swath_m,
+        direction_deg=float((90.0 - np.degrees(best.direction_rad)) % 180.0),
+        path_m=length_m(points_of(legs)),
+        covered=covered_share(polygon, best.lines, swath_m / 2, cell_m=_cell_m(polygon, swath_m)),
+    )
+
+
+def _width_m(polygon: Polygon) -> float:
+    west, south, east, north = polygon.bounds
+    return float(np.hypot(east - west, north - south))
+
+
+def _cell_m(polygon: Polygon, swath_m: float) -> float:
+    """Cells of a twentieth of the swath, or larger so that they do not exceed two million."""
+    west, south, east, north = polygon.bounds
+    return max(swath_m / 20, float(np.sqrt((east - west) * (north - south) / 2e6)))
+
+
+def _few_corners(polygon: Polygon, swath_m: float) -> Polygon:
+    """The polygon without corners that make no difference to lines so far apart."""
+    simple = polygon.simplify(swath_m / 200)
+    return simple if isinstance(simple, Polygon) and simple.is_valid and not simple.is_empty else polygon
+
+
+@dataclass(frozen=True)
+class _Route:
+    direction_rad: float
+    lines: Array
+    order: NDArray[np.int64]
+    path_m: float
+
+
+class _Search:
+    """One polygon, tried in many directions."""
+
+    def __init__(self, polygon: Polygon, swath_m: float, margin_m: float) -> None:
+        self._polygon, self._swath_m, self._margin_m = polygon, swath_m, margin_m
+        self._edges = Edges.of(polygon)
+        self._detours = Detours(polygon, margin_m=max(1.1 * margin_m, 0.05 * swath_m))
+
+    def lines(self, direction_rad: float, phase: float = 0.5) -> Array:
+        """The pieces of lines (n, 4) in a direction."""
+        lines = lines_of(self._edges, direction_rad, spacing_m=self._swath_m, reach_m=self._swath_m / 2, phase=phase)
+        if self._margin_m >= self._swath_m / 2:
+            return lines
+        return _clipped(lines, self._polygon.buffer(self._margin_m))
+
+    def promising(self) -> list[float]:
+        """Directions, rad, likely to give the shortest paths, those of long edges among them."""
+        ends = self._edges.ends
+        along = np.arctan2(ends[:, 3] - ends[:, 1], ends[:, 2] - ends[:, 0]) % np.pi
+        lengths = np.hypot(ends[:, 2] - ends[:, 0], ends[:, 3] - ends[:, 1])
+        longest = along[np.argsort(-lengths)[:12]]
+        count = 180 if len(ends) < 200 else 60
+        tried = np.unique(np.concatenate([np.linspace(0, np.pi, count, endpoint=False), longest]))
+        guesses = [self._guess_m(float(direction)) for direction in tried]
+        pieces = max(len(self.lines(float(tried[int(np.argmin(guesses))]))), 1)
+        keep = int(np.clip(60_000 / pieces**2, 4, 40))
+        return [float(tried[row]) for row in np.argsort(guesses)[:keep]]
+
+    def _guess_m(self, direction_rad: float) -> float:
+        """Lines, plus the ways between neighbours, plus something for each beginning of a new stretch."""
+        lines = self.lines(direction_rad)
+        lengths = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
+        gaps = np.hypot(lines[1:, 0] - lines[:-1, 0], lines[1:, 1] - lines[:-1, 1])
+        others = np.hypot(lines[1:, 2] - lines[:-1, 2], lines[1:, 3] - lines[:-1, 3])
+        ways = np.minimum(np.minimum(gaps, others), 4 * self._swath_m)
+        return float(lengths.sum() + ways.sum())
+
+    def route(self, direction_rad: float) -> _Route:
+        """The best order of the lines in a direction."""
+        lines = self.lines(direction_rad)
+        ends = lines.reshape(-1, 2)
+        kicks = int(np.clip(400_000 / max(len(lines), 1) ** 2, 5, 200))
+        order, ways_m = shortest_tour(self._detours.lengths_m(ends), kicks=kicks)
+        lengths = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
+        return _Route(direction_rad, lines, order, float(lengths.sum()) + ways_m)
+
+    def legs(self, route: _Route) -> tuple[Leg, ...]:
+        """The lines of a route in order with the ways between them."""
+        ends = route.lines.reshape(-1, 2)
+        legs: list[Leg] = []
+        for enter in route.order.tolist():
+            start, end = ends[enter], ends[enter ^ 1]
+            between = self._detours.way(np.array(legs[-1].end), start)[1:-1] if legs else np.empty((0, 2))
+            legs.append(
+                Leg(
+                    (float(start[0]), float(start[1])),
+                    (float(end[0]), float(end[1])),
+                    tuple((float(x), float(y)) for x, y in between),
+                )
+            )
+        return tuple(legs)
+
+
+def _clipped(lines: Array, domain: shapely.Geometry) -> Array:
+    """What of the lines lies in the domain, (n, 4)."""
+    cut = shapely.intersection(shapely.linestrings(lines.reshape(-1, 2, 2)), domain)
+    pieces = [part for part in shapely.get_parts(cut) if part.geom_type == "LineString" and part.length > 0]
+    rows = [shapely.get_coordinates(piece)[[0, -1]].ravel() for piece in pieces]
+    return np.array(rows, float).reshape(-1, 4)
