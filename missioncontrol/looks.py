@@ -1,0 +1,194 @@
+"""Looks: detections of one frame with their places on the ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from aerial_models.detections import Detections
+from geo.cameras import BrownCamera
+from geo.location import Location, locate_those_on_ground
+from geo.poses import Pose, PoseSigmas
+from geo.positions import LocalPlane
+from geo.terrain import Terrain
+
+CROWD = "crowd"
+BOX_SIGMA = 0.08
+"""One-sigma error of a box's middle as a share of its size."""
+LEAST_SIGMA_PX = 2.0
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a detector's class stands for on the ground."""
+
+    kind: str | None
+    """Kind of incident; None for what is no incident by itself."""
+    height_m: float
+    """Mean height of the middle of the box above the ground, m."""
+    height_sigma_m: float
+    """Its one-sigma spread, m."""
+    urgent: bool = False
+    """Whether it is reported while still in view, and again when it has passed."""
+    whole: bool = True
+    """Whether only boxes that lie wholly inside the picture are used (a cut box has its middle elsewhere)."""
+
+
+TARGETS = {
+    "dump": Target(kind="dump", height_m=0.4, height_sigma_m=0.3),
+    "flood": Target(kind="flooding", height_m=0.0, height_sigma_m=0.1, whole=False),
+    "construction": Target(kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0),
+    "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, urgent=True),
+    "smoke": Target(kind="smoke", height_m=8.0, height_sigma_m=8.0, urgent=True, whole=False),
+    "person": Target(kind=None, height_m=0.9, height_sigma_m=0.3),
+    CROWD: Target(kind="public_disorder", height_m=0.9, height_sigma_m=0.3, urgent=True),
+    "vehicle": Target(kind=None, height_m=0.8, height_sigma_m=0.4),
+}
+UNKNOWN_TARGET = Target(kind=None, height_m=0.0, height_sigma_m=1.0)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One detection with its place."""
+
+    label: str
+    """Class of the detector, or "crowd"."""
+    utc_s: float
+    """Time of the frame, s since 1970 UTC."""
+    location: Location
+    """Where it lies."""
+    score: float
+    """Confidence of the detector, 0 to 1."""
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom, px."""
+    area_m2: float
+    """Ground area of the box's inscribed ellipse, m2."""
+    pose: Pose
+    """Of the camera."""
+    picture: NDArray[np.uint8] | None = None
+    """The part of the frame around the box with the box drawn, RGB, where it is kept as evidence."""
+
+
+class Looker:
+    """Gives detections of one camera their places."""
+
+    def __init__(
+        self,
+        camera: BrownCamera,
+        terrain: Terrain,
+        *,
+        sigmas: PoseSigmas,
+        dem_sigma_m: float = 1.0,
+        max_range_m: float = 600.0,
+        crowd_persons: int = 12,
+        crowd_radius_m: float = 12.0,
+    ) -> None:
+        """`sigmas` are those of the poses; a crowd is `crowd_persons` within `crowd_radius_m`."""
+        self.camera, self.terrain, self.sigmas = camera, terrain, sigmas
+        self._dem_sigma_m, self._max_range_m = dem_sigma_m, max_range_m
+        self._crowd_persons, self._crowd_radius_m = crowd_persons, crowd_radius_m
+
+    def looks(
+        self,
+        detections: Detections,
+        pose: Pose,
+        *,
+        velocity_enu_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> list[Look]:
+        """The detections that show ground of known height, each with its place, and the crowds among them."""
+        whole = whole_boxes(detections, self.camera.width_px, self.camera.height_px)
+        found: list[Look] = []
+        for class_id, label in enumerate(detections.classes):
+            target = TARGETS.get(label, UNKNOWN_TARGET)
+            chosen = detections[(detections.class_id == class_id) & (whole | (not target.whole))]
+            if len(chosen):
+                found += self._located(chosen, label, target, pose, velocity_enu_m_s)
+        return found + crowds(found, persons=self._crowd_persons, radius_m=self._crowd_radius_m)
+
+    def _located(
+        self,
+        chosen: Detections,
+        label: str,
+        target: Target,
+        pose: Pose,
+        velocity_enu_m_s: tuple[float, float, float],
+    ) -> list[Look]:
+        sizes = chosen.xyxy[:, 2:] - chosen.xyxy[:, :2]
+        locations = locate_those_on_ground(
+            self.camera,
+            pose,
+            chosen.centers,
+            self.terrain,
+            sigmas=self.sigmas,
+            velocity_enu_m_s=velocity_enu_m_s,
+            pixel_sigma_px=np.maximum(LEAST_SIGMA_PX, BOX_SIGMA * sizes),
+            target_height_m=target.height_m,
+            target_height_sigma_m=target.height_sigma_m,
+            dem_sigma_m=self._dem_sigma_m,
+            max_range_m=self._max_range_m,
+        )
+        return [
+            Look(
+                label=label,
+                utc_s=pose.utc_s,
+                location=location,
+                score=float(score),
+                box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+                area_m2=float(np.pi / 4 * size.prod() * (location.slant_range_m / self.camera.focal_px) ** 2),
+                pose=pose,
+            )
+            for location, score, box, size in zip(locations, chosen.confidence, chosen.xyxy, sizes, strict=True)
+            if location is not None
+        ]
+
+
+def whole_boxes(detections: Detections, width_px: int, height_px: int, *, margin_px: float = 3.0) -> NDArray[np.bool_]:
+    """Which boxes (n,) lie wholly inside the picture."""
+    x0, y0, x1, y1 = detections.xyxy.T
+    inside = (x0 > margin_px) & (y0 > margin_px) & (x1 < width_px - margin_px) & (y1 < height_px - margin_px)
+    return np.asarray(inside, np.bool_)
+
+
+def crowds(looks: Sequence[Look], *, persons: int, radius_m: float) -> list[Look]:
+    """Dense groups among the persons of one frame, each as one look: at least `persons` within `radius_m` of the
+    middle, each nearer than a third of that to another."""
+    people = [look for look in looks if look.label == "person"]
+    if len(people) < persons:
+        return []
+    first = people[0].location.position
+    plane = LocalPlane(lon=first.lon, lat=first.lat, height_m=first.altitude.value_m)
+    xy_m = np.stack(
+        plane.to_plane([p.location.position.lon for p in people], [p.location.position.lat for p in people]), axis=-1
+    )
+    near = cKDTree(xy_m).sparse_distance_matrix(cKDTree(xy_m), radius_m / 3, output_type="coo_matrix")
+    _, groups = connected_components(near, directed=False)
+    found = []
+    for group in range(groups.max() + 1):
+        members = np.flatnonzero(groups == group)
+        middle = np.median(xy_m[members], axis=0)
+        members = members[np.hypot(*(xy_m[members] - middle).T) <= radius_m]
+        if len(members) >= persons:
+            found.append(_crowd([people[i] for i in members], xy_m[members], middle))
+    return found
+
+
+def _crowd(people: list[Look], xy_m: NDArray[np.float64], middle: NDArray[np.float64]) -> Look:
+    nearest = people[int(np.argmin(np.hypot(*(xy_m - middle).T)))]
+    boxes = np.array([person.box for person in people])
+    left, top = boxes[:, :2].min(axis=0).tolist()
+    right, bottom = boxes[:, 2:].max(axis=0).tolist()
+    return Look(
+        label=CROWD,
+        utc_s=nearest.utc_s,
+        location=nearest.location,
+        score=float(np.mean([person.score for person in people])),
+        box=(left, top, right, bottom),
+        area_m2=float(shapely.MultiPoint(xy_m).convex_hull.area),
+        pose=nearest.pose,
+    )

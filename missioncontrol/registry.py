@@ -1,0 +1,68 @@
+"""What the city has on record: buildings, parcels and building permits."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from missioncontrol.errors import SettingsInvalid
+
+
+class Records:
+    """GeoJSON features of one kind with an index by place."""
+
+    def __init__(self, features: list[dict[str, Any]]) -> None:
+        """Features with polygons in WGS 84."""
+        self.features = features
+        self._shapes: list[BaseGeometry] = [shapely.geometry.shape(f["geometry"]) for f in features]
+        self._tree = shapely.STRtree(self._shapes)
+
+    @classmethod
+    def from_file(cls, path: Path | None) -> Records:
+        """Features of a GeoJSON FeatureCollection; none where no file is set. Raises SettingsInvalid."""
+        if path is None:
+            return cls([])
+        try:
+            collection = json.loads(path.read_text(encoding="utf-8"))
+            return cls(list(collection["features"]))
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise SettingsInvalid(f"{path}: not a GeoJSON FeatureCollection that can be read: {exc}") from exc
+
+    def touching(self, place: BaseGeometry) -> list[dict[str, Any]]:
+        """Properties of the features that share a point with the place (lon, lat; deg)."""
+        return [
+            self.features[i].get("properties") or {} for i in sorted(self._tree.query(place, predicate="intersects"))
+        ]
+
+
+class Registry:
+    """The city's own records; empty where none are given."""
+
+    def __init__(self, *, buildings: Path | None, cadastre: Path | None, permits: Path | None) -> None:
+        """Reads the three files. Raises SettingsInvalid."""
+        self.buildings = Records.from_file(buildings)
+        self.parcels = Records.from_file(cadastre)
+        self.permits = Records.from_file(permits)
+
+    def valid_permit(self, place: BaseGeometry, utc_s: float) -> str | None:
+        """Number of a building permit that covers part of the place and is valid on that day, if there is one."""
+        day = datetime.fromtimestamp(utc_s, UTC).date().isoformat()
+        for permit in self.permits.touching(place):
+            if permit.get("valid_from", "") <= day <= permit.get("valid_until", "9999"):
+                return str(permit["permit"])
+        return None
+
+    def registered_building(self, place: BaseGeometry) -> str | None:
+        """Id of a registered building at the place, if there is one."""
+        found = self.buildings.touching(place)
+        return str(found[0].get("building", "")) if found else None
+
+    def parcel(self, place: BaseGeometry) -> str | None:
+        """Number of the cadastre parcel at the place, if there is one."""
+        found = self.parcels.touching(place)
+        return str(found[0].get("parcel", "")) if found else None
