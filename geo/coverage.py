@@ -11,11 +11,16 @@ from shapely import Polygon
 
 from geo.detours import Detours
 from geo.errors import AreaInvalid
-from geo.swaths import Edges, covered_share, lines_of
+from geo.swaths import Edges, lines_of
 from geo.tours import shortest_tour
+from geo.trims import Ground
 
 Array = NDArray[np.float64]
 
+BARE = 0.0008
+"""Share of the area that line ends may leave uncovered at most."""
+SEEN_TURN = 2.5
+"""Pictures go on during turns of up to so many swaths."""
 MOST_LINES = 4000
 """More lines than this are refused: the swath is too narrow for the area."""
 
@@ -30,6 +35,8 @@ class Leg:
     """Where it ends, m on the plane."""
     approach: tuple[tuple[float, float], ...] = ()
     """Points in between on the way here from the line before, m."""
+    seen_approach: bool = False
+    """Whether pictures are taken on the way here too: on short turns between neighbouring lines."""
 
     @property
     def length_m(self) -> float:
@@ -54,7 +61,7 @@ class CoveragePath:
     path_m: float
     """From the beginning of the first line to the end of the last, m."""
     covered: float
-    """Share of the area within half a swath of a line, 0 to 1."""
+    """Share of the area within half a swath of the path where pictures are taken, 0 to 1."""
 
     def points(self) -> Array:
         """(n, 2) all corners of the path in order, m."""
@@ -94,26 +101,15 @@ def cover(
     outline = _few_corners(polygon, swath_m)
     search = _Search(outline, swath_m, margin_m)
     directions = search.promising() if direction_deg is None else [np.radians(90.0 - direction_deg)]
-    best = min((search.route(direction) for direction in directions), key=lambda route: route.path_m)
-    legs = search.legs(best)
-    return CoveragePath(
-        legs=legs,
-        swath_m=swath_m,
-        direction_deg=float((90.0 - np.degrees(best.direction_rad)) % 180.0),
-        path_m=length_m(points_of(legs)),
-        covered=covered_share(polygon, best.lines, swath_m / 2, cell_m=_cell_m(polygon, swath_m)),
-    )
+    routes = sorted((search.route(direction) for direction in directions), key=lambda route: route.path_m)
+    ground = Ground(polygon, cell_m=swath_m / 20)
+    paths = [search.trimmed(route, ground) for route in routes[: 4 if len(routes[0].lines) < 60 else 1]]
+    return min(paths, key=lambda path: path.path_m)
 
 
 def _width_m(polygon: Polygon) -> float:
     west, south, east, north = polygon.bounds
     return float(np.hypot(east - west, north - south))
-
-
-def _cell_m(polygon: Polygon, swath_m: float) -> float:
-    """Cells of a twentieth of the swath, or larger so that they do not exceed two million."""
-    west, south, east, north = polygon.bounds
-    return max(swath_m / 20, float(np.sqrt((east - west) * (north - south) / 2e6)))
 
 
 def _few_corners(polygon: Polygon, swath_m: float) -> Polygon:
@@ -176,21 +172,53 @@ class _Search:
         lengths = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
         return _Route(direction_rad, lines, order, float(lengths.sum()) + ways_m)
 
-    def legs(self, route: _Route) -> tuple[Leg, ...]:
-        """The lines of a route in order with the ways between them."""
-        ends = route.lines.reshape(-1, 2)
+    def trimmed(self, route: _Route, ground: Ground) -> CoveragePath:
+        """The route with its line ends drawn in as far as the turns cover for them."""
+        legs = self._legs(route.lines.reshape(-1, 2)[np.stack([route.order, route.order ^ 1], axis=1)])
+        points, seen, ends = _rows(legs)
+        points = ground.trim(points, seen, ends, self._swath_m / 2, BARE)
+        flown = points[ends[:, 0]].reshape(-1, 2, 2)
+        legs = self._legs(flown, seen_turns=[leg.seen_approach for leg in legs])
+        points, seen, _ = _rows(legs)
+        return CoveragePath(
+            legs=legs,
+            swath_m=self._swath_m,
+            direction_deg=float((90.0 - np.degrees(route.direction_rad)) % 180.0),
+            path_m=length_m(points),
+            covered=ground.covered(points, seen, self._swath_m / 2),
+        )
+
+    def _legs(self, lines: Array, seen_turns: list[bool] | None = None) -> tuple[Leg, ...]:
+        """Lines (n, 2, 2) in order, with the ways between them."""
         legs: list[Leg] = []
-        for enter in route.order.tolist():
-            start, end = ends[enter], ends[enter ^ 1]
-            between = self._detours.way(np.array(legs[-1].end), start)[1:-1] if legs else np.empty((0, 2))
+        for number, (start, end) in enumerate(lines):
+            way = self._detours.way(np.array(legs[-1].end), start) if legs else start[None]
             legs.append(
                 Leg(
                     (float(start[0]), float(start[1])),
                     (float(end[0]), float(end[1])),
-                    tuple((float(x), float(y)) for x, y in between),
+                    tuple((float(x), float(y)) for x, y in way[1:-1]),
+                    seen_turns[number] if seen_turns else number > 0 and length_m(way) <= SEEN_TURN * self._swath_m,
                 )
             )
         return tuple(legs)
+
+
+def _rows(legs: tuple[Leg, ...]) -> tuple[Array, NDArray[np.bool_], NDArray[np.int64]]:
+    """Corners (n, 2) of the path, whether each leg between them is photographed, and its line ends (k, 3)."""
+    corners: list[tuple[float, float]] = []
+    seen: list[bool] = []
+    ends: list[tuple[int, int, int]] = []
+    for number, leg in enumerate(legs):
+        if number:
+            corners.extend(leg.approach)
+            seen.extend([leg.seen_approach] * (len(leg.approach) + 1))
+        at = len(corners)
+        ends.append((at, at + 1, at - 1))
+        ends.append((at + 1, at, at + 2 if number + 1 < len(legs) else -1))
+        corners.extend([leg.start, leg.end])
+        seen.append(True)
+    return np.array(corners, float), np.array(seen), np.array(ends, np.int64)
 
 
 def _clipped(lines: Array, domain: shapely.Geometry) -> Array:

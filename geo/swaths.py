@@ -177,20 +177,9 @@ def _stab(solid: Array, solids: int, loose: Array, looses: int, stretch: float) 
     return solids
 
 
-def covered_share(polygon: Polygon, lines: Array, reach_m: float, *, cell_m: float) -> float:
-    """Share of a polygon's cells of `cell_m` whose middle lies within `reach_m` of a line (n, 4)."""
-    west, south, east, north = polygon.bounds
-    columns = np.arange(west + cell_m / 2, east, cell_m)
-    heights = np.arange(south + cell_m / 2, north, cell_m)
-    inside = np.zeros((len(heights), len(columns)), np.bool_)
-    _fill(Edges.of(polygon).ends, heights, columns, inside)
-    seen = np.zeros_like(inside)
-    _paint(np.ascontiguousarray(lines), reach_m, heights, columns, seen)
-    return float((inside & seen).sum() / max(inside.sum(), 1))
-
-
 @njit(cache=True)
-def _fill(ends: Array, heights: Array, columns: Array, inside: NDArray[np.bool_]) -> None:
+def fill(ends: Array, heights: Array, columns: Array, inside: NDArray[np.bool_]) -> None:
+    """Set the cells whose middle lies within the edges (n, 4)."""
     found = np.empty(ends.shape[0])
     for row in range(len(heights)):
         count = _crossings(ends, heights[row], found)
@@ -198,30 +187,3 @@ def _fill(ends: Array, heights: Array, columns: Array, inside: NDArray[np.bool_]
             start = np.searchsorted(columns, found[2 * pair])
             end = np.searchsorted(columns, found[2 * pair + 1])
             inside[row, start:end] = True
-
-
-@njit(cache=True)
-def _paint(lines: Array, reach: float, heights: Array, columns: Array, seen: NDArray[np.bool_]) -> None:
-    for line in range(lines.shape[0]):
-        x0, y0, x1, y1 = lines[line]
-        length2 = (x1 - x0) ** 2 + (y1 - y0) ** 2
-        bottom = np.searchsorted(heights, min(y0, y1) - reach)
-        top = np.searchsorted(heights, max(y0, y1) + reach)
-        for row in range(bottom, top):
-            y = heights[row]
-            low, high = min(x0, x1), max(x0, x1)
-            if abs(y1 - y0) > 1e-9:  # only where the line passes near this height
-                at0 = (y - reach - y0) / (y1 - y0)
-                at1 = (y + reach - y0) / (y1 - y0)
-                near = max(0.0, min(at0, at1))
-                far = min(1.0, max(at0, at1))
-                low = min(x0 + near * (x1 - x0), x0 + far * (x1 - x0))
-                high = max(x0 + near * (x1 - x0), x0 + far * (x1 - x0))
-            for column in range(np.searchsorted(columns, low - reach), np.searchsorted(columns, high + reach)):
-                x = columns[column]
-                along = 0.0
-                if length2 > 0:
-                    along = min(1.0, max(0.0, ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length2))
-                off_x, off_y = x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0)
-                if off_x * off_x + off_y * off_y <= reach * reach * (1 + 1e-9):
-                    seen[row, column] = True
