@@ -1,0 +1,188 @@
+/** The console after log-in: vehicles, plans and missions at the left, the map in the middle, incidents at the right. */
+import type { Polygon } from "geojson";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { api } from "./api/client";
+import type { Incident, Mission, Plan, Vehicle } from "./api/types";
+import { useWords } from "./i18n";
+import { useConsole, useLive } from "./live/context";
+import { incidentId } from "./live/store";
+import { lineOf, placeOf } from "./map/overlay";
+import { MapView, type Focus } from "./map/MapView";
+import { Header } from "./panels/Header";
+import { filtered, Incidents, NO_FILTER, type IncidentFilter } from "./panels/Incidents";
+import { isUnderWay } from "./panels/missionSteps";
+import { Missions } from "./panels/Missions";
+import { PlanPanel } from "./panels/PlanPanel";
+import { Vehicles } from "./panels/Vehicles";
+import { VideoDock } from "./panels/VideoDock";
+import { useNotices } from "./parts/notices";
+
+type Tab = "vehicles" | "plan" | "missions";
+const TABS: readonly Tab[] = ["vehicles", "plan", "missions"];
+const TRACK_S = 900;
+const LOST_AFTER_MS = 1500;
+
+/** Full records (with plans) of the missions whose paths are drawn, and the recorded tracks of the vehicles. */
+function useBackground(open: string | null): void {
+  const { store } = useConsole();
+  const { missions, vehicles } = useLive();
+  const { fail } = useNotices();
+  const wanted = [...missions.values()]
+    .filter((mission) => (isUnderWay(mission) || mission.id === open) && !mission.plan && mission.state !== "draft")
+    .map((mission) => mission.id)
+    .join(" ");
+  useEffect(() => {
+    for (const id of wanted.split(" ").filter(Boolean)) {
+      api.mission(id).then((mission) => store.putMission(mission), fail);
+    }
+  }, [wanted, store, fail]);
+  const known = [...vehicles.keys()].sort((a, b) => a - b).join(" ");
+  useEffect(() => {
+    for (const sysid of known.split(" ").filter(Boolean).map(Number)) {
+      if (store.read().tracks.has(sysid) && store.read().tracks.get(sysid)!.length > 20) continue;
+      api.track(sysid, TRACK_S).then((track) => store.putTrack(sysid, track.geometry?.coordinates ?? []), fail);
+    }
+  }, [known, store, fail]);
+}
+
+function ConnectionBanner() {
+  const { t, time } = useWords();
+  const { connection, since_ms } = useLive();
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = window.setTimeout(() => tick((n) => n + 1), LOST_AFTER_MS + 50);
+    return () => window.clearTimeout(timer);
+  }, [connection, since_ms]);
+  if (connection === "open" || Date.now() - since_ms < LOST_AFTER_MS) return null;
+  return (
+    <div className="banner" role="alert">
+      {t("status.connection_lost", { time: time(since_ms / 1000) })}
+    </div>
+  );
+}
+
+export function Console({ onLogOut }: { onLogOut: () => void }) {
+  const { t, term } = useWords();
+  const { store } = useConsole();
+  const { tell } = useNotices();
+  const live = useLive();
+  const [tab, setTab] = useState<Tab>("vehicles");
+  const [vehicle, setVehicle] = useState<number | null>(null);
+  const [incident, setIncident] = useState<string | null>(null);
+  const [mission, setMission] = useState<string | null>(null);
+  const [filter, setFilter] = useState<IncidentFilter>(NO_FILTER);
+  const [area, setArea] = useState<Polygon | null>(null);
+  const [drawing, setDrawing] = useState(false);
+  const [preview, setPreview] = useState<Plan | null>(null);
+  const [focus, setFocus] = useState<Focus | null>(null);
+  useBackground(mission);
+
+  const shown = useMemo(() => filtered(live.incidents.values(), filter), [live.incidents, filter]);
+  const planning = tab === "plan";
+  const drawn = useMemo(
+    () => [...live.missions.values()].filter((each) => each.plan && (isUnderWay(each) || each.id === mission)),
+    [live.missions, mission],
+  );
+  const plans = useMemo(
+    () => (planning ? (preview === null ? [] : [preview]) : drawn.flatMap((each) => each.plan ?? [])),
+    [planning, preview, drawn],
+  );
+  const areas = useMemo(() => (planning ? [] : drawn.flatMap((each) => each.request?.area ?? [])), [planning, drawn]);
+
+  const selectIncident = useCallback(
+    (id: string | null) => {
+      setIncident(id);
+      const chosen = id === null ? undefined : store.read().incidents.get(id);
+      if (id === null || chosen === undefined) return;
+      store.looked(id);
+      setFocus({ places: [placeOf(chosen)], maxZoom: 18 });
+    },
+    [store],
+  );
+  useEffect(
+    () =>
+      store.onArrival((arrived: Incident) =>
+        tell("incident", t("incidents.new"), term("kind", arrived.properties.kind), () => {
+          setFilter(NO_FILTER);
+          selectIncident(incidentId(arrived));
+        }),
+      ),
+    [store, tell, t, term, selectIncident],
+  );
+
+  const changeArea = useCallback((next: Polygon | null, moved: boolean) => {
+    setArea(next);
+    setDrawing(false);
+    setPreview(null);
+    if (next !== null && moved) setFocus({ places: next.coordinates[0] ?? [] });
+  }, []);
+  const editing = useMemo(
+    () => (planning ? { area, drawing, changed: (next: Polygon) => changeArea(next, false) } : null),
+    [planning, area, drawing, changeArea],
+  );
+  const saved = (kept: Mission): void => {
+    setMission(kept.id);
+    setPreview(null);
+    setArea(null);
+    setTab("missions");
+  };
+  const openMission = (id: string | null): void => {
+    setMission(id);
+    const plan = id === null ? null : live.missions.get(id)?.plan;
+    if (plan) setFocus({ places: plan.vehicles.flatMap((part) => lineOf(part.path).coordinates) });
+  };
+  const centre = (each: Vehicle): void => {
+    if (each.geometry !== null) setFocus({ places: [each.geometry.coordinates], maxZoom: 17 });
+  };
+
+  return (
+    <div className="console">
+      <Header onLogOut={onLogOut} />
+      <ConnectionBanner />
+      <aside className="left">
+        <div className="tabs" role="tablist">
+          {TABS.map((each) => (
+            <button key={each} type="button" role="tab" aria-selected={tab === each} onClick={() => setTab(each)}>
+              {term("tab", each)}
+            </button>
+          ))}
+        </div>
+        <div className="tab" role="tabpanel" aria-label={term("tab", tab)}>
+          {tab === "vehicles" && <Vehicles selected={vehicle} onSelect={setVehicle} onCentre={centre} />}
+          <div hidden={!planning}>
+            <PlanPanel
+              area={area}
+              drawing={drawing}
+              onDraw={setDrawing}
+              onArea={changeArea}
+              preview={preview}
+              onPreview={setPreview}
+              onSaved={saved}
+            />
+          </div>
+          {tab === "missions" && <Missions open={mission} onOpen={openMission} />}
+        </div>
+      </aside>
+      <main>
+        <MapView
+          incidents={shown}
+          plans={plans}
+          areas={areas}
+          editing={editing}
+          focus={focus}
+          selectedVehicle={vehicle}
+          selectedIncident={incident}
+          onVehicle={(sysid) => {
+            setVehicle(sysid);
+            if (!planning) setTab("vehicles");
+          }}
+          onIncident={selectIncident}
+        />
+        <VideoDock selected={vehicle} />
+      </main>
+      <aside className="right">
+        <Incidents shown={shown} filter={filter} onFilter={setFilter} selected={incident} onSelect={selectIncident} />
+      </aside>
+    </div>
+  );
+}

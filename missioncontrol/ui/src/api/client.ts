@@ -1,0 +1,122 @@
+/** Every HTTP request of the console. An answer that is not a success becomes an ApiError with the service's own words. */
+import type { Feature, FeatureCollection, LineString } from "geojson";
+import type {
+  Camera,
+  City,
+  CityTheme,
+  CommandRequest,
+  CommandResult,
+  Incident,
+  Layer,
+  Mission,
+  Person,
+  Plan,
+  PlanRequest,
+  Vehicle,
+} from "./types";
+
+const PREFIX = "/api/v1";
+
+/** A refusal of the service (RFC 9457 problem details), or status 0 when it could not be reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+  ) {
+    super(detail || title);
+  }
+}
+
+type Listener = () => void;
+let onUnauthorized: Listener = () => undefined;
+
+/** Names what happens when the session has ended on the service's side. */
+export function whenUnauthorized(listener: Listener): void {
+  onUnauthorized = listener;
+}
+
+function problemOf(status: number, statusText: string, body: unknown): ApiError {
+  if (typeof body === "object" && body !== null) {
+    const problem = body as Record<string, unknown>;
+    const title = typeof problem["title"] === "string" ? problem["title"] : statusText;
+    const detail = typeof problem["detail"] === "string" ? problem["detail"] : "";
+    return new ApiError(status, title, detail);
+  }
+  return new ApiError(status, statusText || `HTTP ${status}`, typeof body === "string" ? body.slice(0, 300) : "");
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") headers["X-Requested-With"] = "missioncontrol";
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const init: RequestInit = { method, headers, credentials: "same-origin" };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  let response: Response;
+  try {
+    response = await fetch(PREFIX + path, init);
+  } catch (cause) {
+    throw new ApiError(0, "unreachable", cause instanceof Error ? cause.message : String(cause));
+  }
+  const answer = await bodyOf(response);
+  if (!response.ok) {
+    const error = problemOf(response.status, response.statusText, answer);
+    if (response.status === 401 && path !== "/session") onUnauthorized();
+    throw error;
+  }
+  return answer as T;
+}
+
+const get = <T>(path: string): Promise<T> => request<T>("GET", path);
+const post = <T>(path: string, body: unknown = {}): Promise<T> => request<T>("POST", path, body);
+
+export const api = {
+  logIn: (name: string, password: string): Promise<Person> => post("/session", { name, password }),
+  session: (): Promise<Person> => get("/session"),
+  logOut: (): Promise<void> => request("DELETE", "/session"),
+
+  cameras: (): Promise<Camera[]> => get("/cameras"),
+  layers: (): Promise<Layer[]> => get("/layers"),
+  city: (theme: CityTheme): Promise<City> => get(`/city/${theme}`),
+
+  vehicles: (): Promise<FeatureCollection> => get("/vehicles"),
+  track: (sysid: number, seconds: number): Promise<Feature<LineString | null>> =>
+    get(`/vehicles/${sysid}/track?seconds=${seconds}`),
+  command: (sysid: number, command: CommandRequest): Promise<CommandResult> =>
+    post(`/vehicles/${sysid}/commands`, command),
+
+  preview: (plan: PlanRequest): Promise<Plan> => post("/plans", plan),
+  missions: (): Promise<Mission[]> => get("/missions"),
+  mission: (id: string): Promise<Mission> => get(`/missions/${id}`),
+  createMission: (name: string, purpose: string, plan: PlanRequest): Promise<Mission> =>
+    post("/missions", { name, purpose, request: plan }),
+  stepMission: (id: string, step: MissionStep): Promise<Mission | undefined> => post(`/missions/${id}/${step}`),
+
+  incident: (id: string): Promise<Incident> => get(`/incidents/${id}`),
+  confirm: (id: string, note: string): Promise<Incident> =>
+    post(`/incidents/${id}/confirm`, note === "" ? {} : { note }),
+  reject: (id: string, reason: string): Promise<Incident> => post(`/incidents/${id}/reject`, { reason }),
+};
+
+export type MissionStep = "plan" | "approve" | "launch" | "abort";
+
+/** The features of an answer that is either a FeatureCollection or a bare list of features. */
+export function featuresOf<F extends Vehicle | Incident>(answer: FeatureCollection | F[]): F[] {
+  return (Array.isArray(answer) ? answer : answer.features) as F[];
+}
+
+/** The WebSocket address of a path of the API, on the host that served this page. */
+export function socketUrl(path: string): string {
+  const scheme = window.location.protocol === "https:" ? "wss:" : "ws:";
+  return `${scheme}//${window.location.host}${PREFIX}${path}`;
+}

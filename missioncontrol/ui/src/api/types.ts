@@ -1,0 +1,216 @@
+/** The service's answers, as the console reads them. Heights are metres, angles degrees, times UTC. */
+import type { Feature, FeatureCollection, LineString, Point, Polygon } from "geojson";
+
+export type Role = "operator" | "inspector" | "administrator";
+
+/** A moment as the service writes it: seconds since 1970 or an ISO 8601 string. */
+export type Moment = number | string;
+
+export interface Person {
+  name: string;
+  roles: Role[];
+  language: string;
+}
+
+export interface Camera {
+  slug: string;
+  name: string;
+  image_width_px?: number;
+  image_height_px?: number;
+}
+
+export interface VehicleProperties {
+  sysid: number;
+  name: string;
+  registered?: boolean;
+  autopilot?: string;
+  type?: string;
+  state: string;
+  mode?: string | null;
+  armed?: boolean;
+  battery_percent?: number | null;
+  voltage_v?: number | null;
+  height_agl_m?: number | null;
+  relative_altitude_m?: number | null;
+  ground_speed_m_s?: number | null;
+  heading_deg?: number | null;
+  gps_fix?: string | number | null;
+  satellites?: number | null;
+  mission?: { id?: string | null; item?: number | null; total?: number | null } | null;
+  video?: boolean;
+  camera?: string | null;
+  last_heard_utc_s?: number | null;
+  loss_percent?: number | null;
+  texts?: StatusText[];
+  gimbal_pitch_deg?: number | null;
+}
+
+/** A STATUSTEXT: bare text, or text with its severity (0 emergency to 7 debug). */
+export type StatusText = string | { text: string; severity?: number | string; utc?: Moment; utc_s?: number };
+
+export type Vehicle = Feature<Point | null, VehicleProperties>;
+
+export type Command = "hold" | "resume" | "rtl" | "land" | "goto";
+
+export interface CommandRequest {
+  command: Command;
+  lon?: number;
+  lat?: number;
+  altitude?: { value_m: number; datum: string };
+}
+
+export interface CommandResult {
+  sysid: number;
+  command: string;
+  state: string;
+  text?: string | null;
+}
+
+export interface PlanRequest {
+  kind: "survey";
+  area: Polygon;
+  camera: string;
+  gsd_cm?: number;
+  height_m?: number;
+  front_overlap: number;
+  side_overlap: number;
+  speed_m_s?: number;
+  vehicles: number[];
+}
+
+export interface VehiclePlan {
+  sysid: number;
+  path: Feature<LineString> | LineString;
+  items?: number | unknown[];
+  path_m: number;
+  duration_s: number;
+  energy_wh?: number;
+  battery_percent?: number;
+  sorties?: number;
+}
+
+export interface Plan {
+  hash: string;
+  lines: number;
+  path_m: number;
+  photos: number;
+  duration_s: number;
+  energy_wh?: number;
+  sorties: number;
+  area_m2: number;
+  gsd_cm: { min: number; median: number; max: number };
+  plan_s?: number;
+  warnings?: string[];
+  vehicles: VehiclePlan[];
+}
+
+export interface HistoryEvent {
+  utc: Moment;
+  person?: string | null;
+  event: string;
+  detail?: string | null;
+}
+
+export interface Progress {
+  sysid: number;
+  stage: string;
+  item?: number | null;
+  total?: number | null;
+  fraction?: number | null;
+  text?: string | null;
+}
+
+export interface Mission {
+  id: string;
+  name: string;
+  purpose?: string;
+  state: string;
+  reason?: string | null;
+  request?: PlanRequest;
+  plan?: Plan | null;
+  history?: HistoryEvent[];
+  progress?: Progress[];
+  vehicles?: Progress[] | number[];
+  created_utc?: Moment;
+}
+
+export interface ErrorEllipse {
+  semi_major_m: number;
+  semi_minor_m: number;
+  orientation_deg: number;
+  confidence: number;
+}
+
+export interface Receipt {
+  sink: string;
+  state: string;
+  receipt?: string | Record<string, unknown> | null;
+  attempts?: number;
+  error?: string | null;
+}
+
+export interface IncidentProperties {
+  id?: string;
+  version?: number;
+  kind: string;
+  state: string;
+  score?: number | null;
+  observed_utc?: Moment | null;
+  received_utc?: Moment | null;
+  severity?: string | null;
+  ellipse?: ErrorEllipse | null;
+  looks?: number | null;
+  vehicle?: number | string | null;
+  flight?: string | null;
+  mission?: string | null;
+  picture?: string | null;
+  parcel?: string | Record<string, unknown> | null;
+  permit?: string | Record<string, unknown> | null;
+  reason?: string | null;
+  area_m2?: number | null;
+  handoffs?: Receipt[];
+  history?: HistoryEvent[];
+}
+
+export type Incident = Feature<Point | Polygon, IncidentProperties>;
+
+export interface Layer {
+  name: string;
+  title: string;
+  kind: string;
+  tiles: string;
+  bounds?: [number, number, number, number] | null;
+  minzoom?: number;
+  maxzoom?: number;
+}
+
+export type CityTheme = "buildings" | "parcels" | "permits";
+export type City = FeatureCollection;
+
+export interface AlarmMessage {
+  text: string;
+  severity: string;
+  utc?: Moment;
+}
+
+export type LiveMessage =
+  | { type: "snapshot"; vehicles: FeatureCollection | Vehicle[]; missions: Mission[]; incidents: FeatureCollection | Incident[] }
+  | { type: "vehicle"; feature: Vehicle }
+  | { type: "mission"; mission: Mission }
+  | { type: "incident"; feature: Incident }
+  | ({ type: "alarm" } & AlarmMessage);
+
+export interface FrameDetection {
+  class: string;
+  score: number;
+  track?: number | null;
+  box: [number, number, number, number];
+}
+
+export interface FrameHeader {
+  utc_s: number | null;
+  width: number;
+  height: number;
+  detections: FrameDetection[];
+  state: "live" | "stale" | "no_video";
+}

@@ -1,0 +1,186 @@
+/** What the console knows of the running world: fed by the live socket, read by React in batches. */
+import type { Position } from "geojson";
+import { featuresOf } from "../api/client";
+import { LastingSocket, type SocketState } from "../api/socket";
+import type { AlarmMessage, Incident, LiveMessage, Mission, Vehicle } from "../api/types";
+
+export interface Alarm extends AlarmMessage {
+  id: number;
+  received_ms: number;
+}
+
+export interface LiveState {
+  connection: SocketState;
+  /** Local clock of the last change of `connection`, ms. */
+  since_ms: number;
+  loaded: boolean;
+  vehicles: ReadonlyMap<number, Vehicle>;
+  tracks: ReadonlyMap<number, Position[]>;
+  missions: ReadonlyMap<string, Mission>;
+  incidents: ReadonlyMap<string, Incident>;
+  alarms: readonly Alarm[];
+  /** Ids of incidents that arrived since the console was opened and nobody has looked at yet. */
+  fresh: ReadonlySet<string>;
+}
+
+const BATCH_MS = 150;
+const LONGEST_TRACK = 1500;
+const MOST_ALARMS = 100;
+
+export const incidentId = (incident: Incident): string => String(incident.id ?? incident.properties.id);
+export const vehicleId = (vehicle: Vehicle): number => Number(vehicle.id ?? vehicle.properties.sysid);
+
+export class LiveStore {
+  private state: LiveState;
+  private readonly listeners = new Set<() => void>();
+  private readonly waiting: LiveMessage[] = [];
+  private readonly arrivals = new Set<(incident: Incident) => void>();
+  private timer = 0;
+  private alarmCount = 0;
+  private socket: LastingSocket | null = null;
+
+  constructor(private readonly refused: () => void) {
+    this.state = {
+      connection: "connecting",
+      since_ms: Date.now(),
+      loaded: false,
+      vehicles: new Map(),
+      tracks: new Map(),
+      missions: new Map(),
+      incidents: new Map(),
+      alarms: [],
+      fresh: new Set(),
+    };
+  }
+
+  start(): void {
+    this.socket = new LastingSocket(
+      "/live",
+      {
+        state: (connection) => this.set({ connection, since_ms: Date.now() }),
+        message: (data) => this.receive(data),
+      },
+      this.refused,
+    );
+  }
+
+  stop(): void {
+    this.socket?.close();
+    window.clearTimeout(this.timer);
+    this.timer = 0;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly read = (): LiveState => this.state;
+
+  /** Calls back once for each incident that was not known before. */
+  onArrival(listener: (incident: Incident) => void): () => void {
+    this.arrivals.add(listener);
+    return () => this.arrivals.delete(listener);
+  }
+
+  putMission(mission: Mission): void {
+    const known = this.state.missions.get(mission.id);
+    this.set({ missions: new Map(this.state.missions).set(mission.id, { ...known, ...mission }) });
+  }
+
+  putIncident(incident: Incident): void {
+    this.set({ incidents: withIncident(this.state.incidents, incident) });
+  }
+
+  /** Puts the recorded track before what has been seen since the console was opened. */
+  putTrack(sysid: number, line: Position[]): void {
+    const seen = this.state.tracks.get(sysid) ?? [];
+    this.set({ tracks: new Map(this.state.tracks).set(sysid, [...line, ...seen].slice(-LONGEST_TRACK)) });
+  }
+
+  looked(id: string): void {
+    if (!this.state.fresh.has(id)) return;
+    const fresh = new Set(this.state.fresh);
+    fresh.delete(id);
+    this.set({ fresh });
+  }
+
+  dropAlarm(id: number): void {
+    this.set({ alarms: this.state.alarms.filter((alarm) => alarm.id !== id) });
+  }
+
+  clearAlarms(): void {
+    this.set({ alarms: [] });
+  }
+
+  private receive(data: unknown): void {
+    if (typeof data !== "string") return;
+    this.waiting.push(JSON.parse(data) as LiveMessage);
+    if (this.timer === 0) this.timer = window.setTimeout(() => this.flush(), BATCH_MS);
+  }
+
+  private flush(): void {
+    this.timer = 0;
+    let next = this.state;
+    for (const message of this.waiting.splice(0)) next = this.reduce(next, message);
+    this.set(next);
+  }
+
+  private reduce(state: LiveState, message: LiveMessage): LiveState {
+    switch (message.type) {
+      case "snapshot": {
+        const vehicles = new Map(featuresOf<Vehicle>(message.vehicles).map((v) => [vehicleId(v), v]));
+        const incidents = new Map(featuresOf<Incident>(message.incidents).map((i) => [incidentId(i), i]));
+        const missions = new Map(message.missions.map((m) => [m.id, { ...state.missions.get(m.id), ...m }]));
+        return { ...state, vehicles, incidents, missions, loaded: true };
+      }
+      case "vehicle": {
+        const sysid = vehicleId(message.feature);
+        const vehicles = new Map(state.vehicles).set(sysid, message.feature);
+        return { ...state, vehicles, tracks: withPosition(state.tracks, sysid, message.feature) };
+      }
+      case "mission": {
+        const known = state.missions.get(message.mission.id);
+        const missions = new Map(state.missions).set(message.mission.id, { ...known, ...message.mission });
+        return { ...state, missions };
+      }
+      case "incident": {
+        const id = incidentId(message.feature);
+        const fresh = state.incidents.has(id) ? state.fresh : new Set(state.fresh).add(id);
+        if (fresh !== state.fresh) this.arrivals.forEach((listener) => listener(message.feature));
+        return { ...state, incidents: withIncident(state.incidents, message.feature), fresh };
+      }
+      case "alarm": {
+        const alarm = { ...message, id: ++this.alarmCount, received_ms: Date.now() };
+        return { ...state, alarms: [alarm, ...state.alarms].slice(0, MOST_ALARMS) };
+      }
+      default:
+        return state;
+    }
+  }
+
+  private set(change: Partial<LiveState>): void {
+    this.state = { ...this.state, ...change };
+    this.listeners.forEach((listener) => listener());
+  }
+}
+
+function withIncident(incidents: ReadonlyMap<string, Incident>, incident: Incident): Map<string, Incident> {
+  const id = incidentId(incident);
+  const known = incidents.get(id);
+  const older = (known?.properties.version ?? 0) > (incident.properties.version ?? Infinity);
+  return older ? new Map(incidents) : new Map(incidents).set(id, incident);
+}
+
+function withPosition(
+  tracks: ReadonlyMap<number, Position[]>,
+  sysid: number,
+  vehicle: Vehicle,
+): ReadonlyMap<number, Position[]> {
+  const place = vehicle.geometry?.coordinates;
+  if (place === undefined) return tracks;
+  const track = tracks.get(sysid) ?? [];
+  const last = track.at(-1);
+  if (last !== undefined && last[0] === place[0] && last[1] === place[1]) return tracks;
+  return new Map(tracks).set(sysid, [...track, place].slice(-LONGEST_TRACK));
+}

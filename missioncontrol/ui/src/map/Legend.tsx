@@ -1,0 +1,64 @@
+/** What the colours and marks on the map mean; only of what is on it. */
+import type { Incident, Plan } from "../api/types";
+import { useWords } from "../i18n";
+import { useLive } from "../live/context";
+import { KindIcon, VehicleIcon } from "../parts/icons";
+import { orderOf } from "./overlay";
+import { INCIDENT_KINDS } from "./palette";
+
+interface LegendProps {
+  plans: readonly Plan[];
+  areas: boolean;
+  incidents: readonly Incident[];
+}
+
+export function Legend({ plans, areas, incidents }: LegendProps) {
+  const { t, term } = useWords();
+  const { vehicles } = useLive();
+  const kinds = INCIDENT_KINDS.filter((kind) => incidents.some((incident) => incident.properties.kind === kind));
+  return (
+    <details className="map-box legend" open>
+      <summary>{t("map.legend")}</summary>
+      <ul>
+        {orderOf(vehicles).map((sysid, order) => (
+          <li key={sysid}>
+            <VehicleIcon order={order} /> {vehicles.get(sysid)?.properties.name}
+          </li>
+        ))}
+        {vehicles.size > 0 && (
+          <li>
+            <i className="key-line thick" /> {t("map.track")}
+          </li>
+        )}
+        {plans.length > 0 && (
+          <li>
+            <i className="key-line" /> {t("map.planned_path")}
+          </li>
+        )}
+        {areas && (
+          <li>
+            <i className="key-area" /> {t("map.area")}
+          </li>
+        )}
+        {kinds.map((kind) => (
+          <li key={kind}>
+            <KindIcon kind={kind} /> {term("kind", kind)}
+          </li>
+        ))}
+        {incidents.length > 0 && (
+          <>
+            <li>
+              <i className="key-dot confirmed" /> {t("map.confirmed")}
+            </li>
+            <li>
+              <i className="key-dot closed" /> {t("map.set_aside")}
+            </li>
+            <li>
+              <i className="key-ellipse" /> {t("map.ellipse")}
+            </li>
+          </>
+        )}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,121 @@
+/** Turns what the console knows into the features the map draws. */
+import type { Feature, FeatureCollection, LineString, Polygon, Position } from "geojson";
+import type { Incident, Plan, Vehicle } from "../api/types";
+import { incidentId, vehicleId } from "../live/store";
+import { ellipsePolygon } from "./ellipse";
+import { incidentImageName, vehicleImageName } from "./images";
+import { kindColour, standingOf, vehicleColour } from "./palette";
+
+const collection = (features: Feature[]): FeatureCollection => ({ type: "FeatureCollection", features });
+
+/** Vehicles in the order of their sysid: the order fixes each one's colour. */
+export function orderOf(vehicles: ReadonlyMap<number, Vehicle>): number[] {
+  return [...vehicles.keys()].sort((a, b) => a - b);
+}
+
+const SILENT = new Set(["stale", "lost"]);
+
+export function vehicleFeatures(
+  vehicles: ReadonlyMap<number, Vehicle>,
+  selected: number | null,
+  label: (vehicle: Vehicle) => string,
+): FeatureCollection {
+  const order = orderOf(vehicles);
+  return collection(
+    [...vehicles.values()].flatMap((vehicle): Feature[] => {
+      if (vehicle.geometry === null) return [];
+      const sysid = vehicleId(vehicle);
+      const place = order.indexOf(sysid);
+      const properties = {
+        sysid,
+        label: label(vehicle),
+        heading: vehicle.properties.heading_deg ?? 0,
+        colour: vehicleColour(place),
+        image: vehicleImageName(place, SILENT.has(vehicle.properties.state)),
+        selected: sysid === selected,
+      };
+      return [{ type: "Feature", id: sysid, geometry: vehicle.geometry, properties }];
+    }),
+  );
+}
+
+export function trackFeatures(
+  tracks: ReadonlyMap<number, Position[]>,
+  vehicles: ReadonlyMap<number, Vehicle>,
+  selected: number | null,
+): FeatureCollection {
+  const order = orderOf(vehicles);
+  return collection(
+    [...tracks].flatMap(([sysid, coordinates]): Feature[] =>
+      coordinates.length < 2
+        ? []
+        : [
+            {
+              type: "Feature",
+              geometry: { type: "LineString", coordinates: coordinates.map((place) => place.slice(0, 2)) },
+              properties: { colour: vehicleColour(order.indexOf(sysid)), selected: sysid === selected },
+            },
+          ],
+    ),
+  );
+}
+
+export const lineOf = (path: Feature<LineString> | LineString): LineString =>
+  path.type === "Feature" ? path.geometry : path;
+
+export function planFeatures(plans: readonly Plan[], vehicles: ReadonlyMap<number, Vehicle>): FeatureCollection {
+  const order = orderOf(vehicles);
+  return collection(
+    plans.flatMap((plan) =>
+      plan.vehicles.map((part): Feature => ({
+        type: "Feature",
+        geometry: lineOf(part.path),
+        properties: { colour: vehicleColour(order.indexOf(part.sysid)) },
+      })),
+    ),
+  );
+}
+
+export function areaFeatures(areas: readonly Polygon[]): FeatureCollection {
+  return collection(areas.map((geometry): Feature => ({ type: "Feature", geometry, properties: {} })));
+}
+
+/** The point an incident's marker stands on. */
+export function placeOf(incident: Incident): Position {
+  if (incident.geometry.type === "Point") return incident.geometry.coordinates;
+  const ring = (incident.geometry.coordinates[0] ?? []).slice(1);
+  const sum = ring.reduce<[number, number]>((acc, p) => [acc[0] + (p[0] ?? 0), acc[1] + (p[1] ?? 0)], [0, 0]);
+  return [sum[0] / ring.length, sum[1] / ring.length];
+}
+
+export function incidentFeatures(incidents: readonly Incident[], selected: string | null): FeatureCollection {
+  return collection(
+    incidents.map((incident): Feature => {
+      const standing = standingOf(incident.properties.state);
+      return {
+        type: "Feature",
+        geometry: { type: "Point", coordinates: placeOf(incident) },
+        properties: {
+          id: incidentId(incident),
+          image: incidentImageName(incident.properties.kind, standing),
+          order: { closed: 0, confirmed: 1, open: 2 }[standing],
+          selected: incidentId(incident) === selected,
+        },
+      };
+    }),
+  );
+}
+
+/** The 90 % error ellipses, and the outlines of incidents that are areas. Those set aside are drawn only when selected. */
+export function ellipseFeatures(incidents: readonly Incident[], selected: string | null): FeatureCollection {
+  return collection(
+    incidents.flatMap((incident): Feature[] => {
+      const chosen = incidentId(incident) === selected;
+      if (standingOf(incident.properties.state) === "closed" && !chosen) return [];
+      const properties = { colour: kindColour(incident.properties.kind), selected: chosen };
+      const shapes: Polygon[] = incident.geometry.type === "Polygon" ? [incident.geometry] : [];
+      if (incident.properties.ellipse) shapes.push(ellipsePolygon(placeOf(incident), incident.properties.ellipse));
+      return shapes.map((geometry): Feature => ({ type: "Feature", geometry, properties }));
+    }),
+  );
+}

@@ -1,0 +1,153 @@
+/** The map's sources and layers, bottom to top, over a plain background. Nothing is fetched from outside. */
+import type { LayerSpecification, StyleSpecification } from "maplibre-gl";
+
+export const BACKGROUND = "#131a20";
+const EMPTY = { type: "FeatureCollection" as const, features: [] };
+const FONT = ["Noto Sans Bold", "sans-serif"];
+
+/** Sources that the console fills, by name. */
+export const SOURCES = ["permits", "parcels", "buildings", "area", "plans", "tracks", "ellipses", "incidents", "vehicles"] as const;
+export type SourceName = (typeof SOURCES)[number];
+
+const LABEL_PAINT = { "text-color": "#f2f6f9", "text-halo-color": "#0a0f13", "text-halo-width": 1.6 };
+
+const LAYERS: LayerSpecification[] = [
+  { id: "background", type: "background", paint: { "background-color": BACKGROUND } },
+  {
+    id: "parcels-line",
+    type: "line",
+    source: "parcels",
+    paint: { "line-color": "#e8d9a0", "line-width": 0.8, "line-opacity": 0.55 },
+  },
+  {
+    id: "buildings-fill",
+    type: "fill",
+    source: "buildings",
+    paint: { "fill-color": "#6f8496", "fill-opacity": 0.28, "fill-outline-color": "#c2d3e0" },
+  },
+  {
+    id: "permits-line",
+    type: "line",
+    source: "permits",
+    paint: { "line-color": "#77d98a", "line-width": 1.6, "line-dasharray": [3, 2] },
+  },
+  { id: "area-fill", type: "fill", source: "area", paint: { "fill-color": "#46b1e1", "fill-opacity": 0.1 } },
+  {
+    id: "area-line",
+    type: "line",
+    source: "area",
+    paint: { "line-color": "#8fd3f0", "line-width": 1.8, "line-dasharray": [4, 2] },
+  },
+  {
+    id: "plans-casing",
+    type: "line",
+    source: "plans",
+    layout: { "line-join": "round", "line-cap": "round" },
+    paint: { "line-color": "#0a0f13", "line-width": 3.6, "line-opacity": 0.45 },
+  },
+  {
+    id: "plans-line",
+    type: "line",
+    source: "plans",
+    layout: { "line-join": "round", "line-cap": "round" },
+    paint: { "line-color": ["get", "colour"], "line-width": 1.6, "line-opacity": 0.85 },
+  },
+  {
+    id: "tracks-line",
+    type: "line",
+    source: "tracks",
+    layout: { "line-join": "round", "line-cap": "round" },
+    paint: {
+      "line-color": ["get", "colour"],
+      "line-width": ["case", ["get", "selected"], 5, 3.5],
+      "line-opacity": ["case", ["get", "selected"], 0.7, 0.45],
+    },
+  },
+  {
+    id: "ellipses-fill",
+    type: "fill",
+    source: "ellipses",
+    paint: { "fill-color": ["get", "colour"], "fill-opacity": ["case", ["get", "selected"], 0.3, 0.16] },
+  },
+  {
+    id: "ellipses-line",
+    type: "line",
+    source: "ellipses",
+    paint: { "line-color": ["get", "colour"], "line-width": ["case", ["get", "selected"], 2.4, 1.2], "line-opacity": 0.95 },
+  },
+  {
+    id: "incidents-ring",
+    type: "circle",
+    source: "incidents",
+    filter: ["get", "selected"],
+    paint: {
+      "circle-radius": 18,
+      "circle-color": "rgba(0,0,0,0)",
+      "circle-stroke-color": "#ffffff",
+      "circle-stroke-width": 2,
+    },
+  },
+  {
+    id: "incidents-icon",
+    type: "symbol",
+    source: "incidents",
+    layout: {
+      "icon-image": ["get", "image"],
+      "icon-size": ["interpolate", ["linear"], ["zoom"], 12, 0.6, 16, 0.9],
+      "icon-allow-overlap": true,
+      "icon-ignore-placement": true,
+      "symbol-sort-key": ["get", "order"],
+    },
+  },
+  {
+    id: "vehicles-ring",
+    type: "circle",
+    source: "vehicles",
+    filter: ["get", "selected"],
+    paint: {
+      "circle-radius": 21,
+      "circle-color": ["get", "colour"],
+      "circle-opacity": 0.18,
+      "circle-stroke-color": ["get", "colour"],
+      "circle-stroke-width": 2,
+    },
+  },
+  {
+    id: "vehicles-icon",
+    type: "symbol",
+    source: "vehicles",
+    layout: {
+      "icon-image": ["get", "image"],
+      "icon-rotate": ["get", "heading"],
+      "icon-rotation-alignment": "map",
+      "icon-allow-overlap": true,
+      "icon-ignore-placement": true,
+      "text-field": ["get", "label"],
+      "text-font": FONT,
+      "text-size": 12,
+      "text-anchor": "top",
+      "text-offset": [0, 1.5],
+      "text-allow-overlap": true,
+      "text-ignore-placement": true,
+      "text-line-height": 1.25,
+    },
+    paint: LABEL_PAINT,
+  },
+];
+
+export function baseStyle(): StyleSpecification {
+  return {
+    version: 8,
+    sources: Object.fromEntries(SOURCES.map((name) => [name, { type: "geojson" as const, data: EMPTY }])),
+    layers: LAYERS,
+  };
+}
+
+/** The layers that a switch of the layers menu shows and hides. */
+export const SWITCHED: Record<"buildings" | "parcels" | "permits", string> = {
+  buildings: "buildings-fill",
+  parcels: "parcels-line",
+  permits: "permits-line",
+};
+/** Raster layers go below this one. */
+export const ABOVE_RASTERS = "parcels-line";

@@ -1,0 +1,145 @@
+/** The missions: their state, what comes next, how far each vehicle is. */
+import { useEffect, useState } from "react";
+import { api } from "../api/client";
+import type { Mission } from "../api/types";
+import { useWords } from "../i18n";
+import { useConsole, useLive } from "../live/context";
+import { orderOf } from "../map/overlay";
+import { vehicleColour } from "../map/palette";
+import { Action, Bar, Confirm, useBusy } from "../parts/controls";
+import { useNotices } from "../parts/notices";
+import { fractionOf, inOrder, progressOf, stepsOf, type Step } from "./missionSteps";
+import { PlanNumbers } from "./PlanNumbers";
+
+interface MissionsProps {
+  open: string | null;
+  onOpen: (id: string | null) => void;
+}
+
+function Steps({ mission }: { mission: Mission }) {
+  const { t, term } = useWords();
+  const { store, person } = useConsole();
+  const { fail } = useNotices();
+  const [busy, run] = useBusy(fail);
+  const [asked, setAsked] = useState<Step | null>(null);
+  const take = ({ step }: Step): void =>
+    run(async () => {
+      const answer = await api.stepMission(mission.id, step);
+      store.putMission(answer?.id === undefined ? await api.mission(mission.id) : answer);
+    });
+  return (
+    <div className="row">
+      {stepsOf(mission).map((step) => (
+        <Action
+          key={step.step}
+          look={step.step === "abort" ? "danger" : "primary"}
+          busy={busy}
+          blocked={person.roles.includes(step.role) ? null : t(`why.${step.role}`)}
+          onClick={() => (step.asks ? setAsked(step) : take(step))}
+        >
+          {term("mission_step", step.step)}
+        </Action>
+      ))}
+      {asked !== null && (
+        <Confirm
+          title={t(asked.step === "abort" ? "mission.abort_ask" : "mission.launch_ask", { name: mission.name })}
+          text={t(asked.step === "abort" ? "mission.abort_warning" : "mission.launch_warning")}
+          action={term("mission_step", asked.step)}
+          danger={asked.step === "abort"}
+          onConfirm={() => take(asked)}
+          onClose={() => setAsked(null)}
+        />
+      )}
+    </div>
+  );
+}
+
+function ProgressBars({ mission }: { mission: Mission }) {
+  const { term, number } = useWords();
+  const { vehicles } = useLive();
+  const order = orderOf(vehicles);
+  return (
+    <ul className="progress">
+      {progressOf(mission).map((progress) => {
+        const name = vehicles.get(progress.sysid)?.properties.name ?? String(progress.sysid);
+        return (
+          <li key={progress.sysid}>
+            <span>
+              <b>{name}</b> {term("stage", progress.stage)}
+              {progress.total ? <span className="dim"> {`${number(progress.item)} / ${number(progress.total)}`}</span> : null}
+            </span>
+            <Bar fraction={fractionOf(progress)} colour={vehicleColour(order.indexOf(progress.sysid))} label={name} />
+            {progress.text && <small>{progress.text}</small>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function History({ mission }: { mission: Mission }) {
+  const { t, term, dateTime } = useWords();
+  if (!mission.history?.length) return null;
+  return (
+    <>
+      <h4>{t("mission.history")}</h4>
+      <ol className="history">
+        {mission.history.map((event, index) => (
+          <li key={index}>
+            <time>{dateTime(event.utc)}</time> <b>{term("mission_event", event.event)}</b> {event.person}
+            {event.detail && <p>{event.detail}</p>}
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolean; onOpen: (id: string | null) => void }) {
+  const { t, term } = useWords();
+  return (
+    <li className={open ? "card open" : "card"} data-mission={mission.id}>
+      <button type="button" className="card-head" aria-expanded={open} onClick={() => onOpen(open ? null : mission.id)}>
+        <span className="vehicle-name">
+          <b>{mission.name}</b>
+          <span className={`state mission-${mission.state}`}>{term("mission_state", mission.state)}</span>
+        </span>
+      </button>
+      <div className="card-body">
+        {mission.reason && <p className="problem">{mission.reason}</p>}
+        <Steps mission={mission} />
+        <ProgressBars mission={mission} />
+        {open && (
+          <>
+            {mission.purpose && (
+              <p>
+                <span className="dim">{t("mission.purpose")}:</span> {mission.purpose}
+              </p>
+            )}
+            {mission.plan && <PlanNumbers plan={mission.plan} />}
+            <History mission={mission} />
+          </>
+        )}
+      </div>
+    </li>
+  );
+}
+
+export function Missions({ open, onOpen }: MissionsProps) {
+  const { t } = useWords();
+  const { missions, loaded } = useLive();
+  const { store } = useConsole();
+  const { fail } = useNotices();
+  const state = open === null ? undefined : missions.get(open)?.state;
+  useEffect(() => {
+    if (open !== null && state !== undefined) api.mission(open).then((mission) => store.putMission(mission), fail);
+  }, [open, state, store, fail]);
+  if (missions.size === 0) return <p className="empty">{loaded ? t("missions.none") : t("status.loading")}</p>;
+  return (
+    <ul className="cards">
+      {inOrder(missions.values()).map((mission) => (
+        <MissionCard key={mission.id} mission={mission} open={mission.id === open} onOpen={onOpen} />
+      ))}
+    </ul>
+  );
+}

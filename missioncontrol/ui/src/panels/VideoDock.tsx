@@ -1,0 +1,43 @@
+/** Video under the map: the chosen vehicle, or all of them side by side. */
+import { useState } from "react";
+import { useWords } from "../i18n";
+import { useLive } from "../live/context";
+import { orderOf } from "../map/overlay";
+import { Video } from "./Video";
+
+type Extent = "off" | "selected" | "all";
+const EXTENTS: readonly Extent[] = ["selected", "all", "off"];
+
+export function VideoDock({ selected }: { selected: number | null }) {
+  const { t, term } = useWords();
+  const { vehicles } = useLive();
+  const [extent, setExtent] = useState<Extent>("selected");
+  const [large, setLarge] = useState(false);
+  const order = orderOf(vehicles);
+  const shown = extent === "all" ? order : extent === "selected" && selected !== null ? [selected] : [];
+  return (
+    <section className={large ? "dock large" : "dock"} aria-label={t("video.title")}>
+      <div className="dock-bar">
+        <h2>{t("video.title")}</h2>
+        <div role="group" aria-label={t("video.title")}>
+          {EXTENTS.map((each) => (
+            <button key={each} type="button" aria-pressed={extent === each} onClick={() => setExtent(each)}>
+              {term("video_extent", each)}
+            </button>
+          ))}
+          <button type="button" aria-pressed={large} onClick={() => setLarge(!large)}>
+            {t("video.large")}
+          </button>
+        </div>
+      </div>
+      {extent !== "off" && (
+        <div className="dock-videos">
+          {shown.length === 0 && <p className="empty">{t("video.choose")}</p>}
+          {shown.map((sysid) => (
+            <Video key={sysid} sysid={sysid} name={vehicles.get(sysid)?.properties.name ?? String(sysid)} />
+          ))}
+        </div>
+      )}
+    </section>
+  );
+}
