@@ -269,21 +269,32 @@ def metadata_of(pose: Pose, *, platform: Attitude, **fields: Any) -> UasMetadata
     datum = pose.position.altitude.datum
     if datum not in (Datum.AMSL, Datum.W84):
         raise KlvInvalid(f"a height above {datum} has no item in ST 0601; give it AMSL or W84")
-    relative = _attitude(platform.ned_from_body().T @ pose.attitude.ned_from_body())
     known: dict[str, Any] = {
-        "platform_heading_deg": platform.yaw_deg % 360.0,
-        "platform_pitch_deg": platform.pitch_deg if abs(platform.pitch_deg) <= 20 else None,
-        "platform_roll_deg": platform.roll_deg if abs(platform.roll_deg) <= 50 else None,
-        "platform_pitch_full_deg": platform.pitch_deg,
-        "platform_roll_full_deg": platform.roll_deg,
         "sensor_lat_deg": pose.position.lat,
         "sensor_lon_deg": pose.position.lon,
         "sensor_amsl_m" if datum is Datum.AMSL else "sensor_hae_m": pose.position.altitude.value_m,
-        "sensor_relative_azimuth_deg": relative.yaw_deg % 360.0,
-        "sensor_relative_elevation_deg": relative.pitch_deg,
-        "sensor_relative_roll_deg": relative.roll_deg % 360.0,
+        **attitude_fields(platform, pose.attitude),
     }
     return UasMetadata(utc_s=pose.utc_s, **{**known, **fields})
+
+
+def attitude_fields(platform: Attitude, boresight: Attitude | None) -> dict[str, float | None]:
+    """Items 5 to 7, 18 to 20, 90 and 91 of a platform and of a camera on it, where that is known; both in NED."""
+    pitch_deg = (platform.pitch_deg + 180.0) % 360.0 - 180.0
+    roll_deg = (platform.roll_deg + 180.0) % 360.0 - 180.0
+    fields: dict[str, float | None] = {
+        "platform_heading_deg": platform.yaw_deg % 360.0,
+        "platform_pitch_deg": pitch_deg if abs(pitch_deg) <= 20 else None,
+        "platform_roll_deg": roll_deg if abs(roll_deg) <= 50 else None,
+        "platform_pitch_full_deg": pitch_deg,
+        "platform_roll_full_deg": roll_deg,
+    }
+    if boresight is not None:
+        relative = _attitude(platform.ned_from_body().T @ boresight.ned_from_body())
+        fields["sensor_relative_azimuth_deg"] = relative.yaw_deg
+        fields["sensor_relative_elevation_deg"] = relative.pitch_deg
+        fields["sensor_relative_roll_deg"] = relative.roll_deg % 360.0
+    return fields
 
 
 def _attitude(ned_from_body: NDArray[np.float64]) -> Attitude:

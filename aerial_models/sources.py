@@ -1,0 +1,141 @@
+"""Opening a source of frames: a stream by URL, a video file, a picture, or a folder of pictures."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from aerial_models.errors import SourceGarbage, SourceRefused, SourceUnreachable
+from aerial_models.frames import Frame, FrameReader, FrameSource, Mailbox
+from aerial_models.subtitles import Subtitles
+from aerial_models.videos import VideoSource
+
+__all__ = ["Frame", "FrameReader", "FrameSource", "Mailbox", "PictureSource", "VideoSource", "open_source"]
+
+URL_SCHEMES = ("rtsp", "rtsps", "srt", "udp")
+"""Schemes of streams that are read."""
+VIDEO_SUFFIXES = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+"""Files that are read as video."""
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+"""Files that are read as pictures."""
+_PICTURE_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?=:)")
+
+
+def open_source(
+    url_or_path: str | Path, *, timeout_s: float = 5.0, utc_offset_s: float = 0.0
+) -> VideoSource | PictureSource:
+    """The source of an RTSP, SRT or UDP URL, a video file, a picture, or a folder of pictures; connects on entering.
+
+    `timeout_s` bounds connecting and each silence of a stream. A DJI .srt beside a video gives its metadata, and
+    `utc_offset_s` is how far that .srt's clock is ahead of UTC (DJI writes local time). Raises SourceRefused for
+    any other kind, SourceUnreachable for a file that is not there.
+    """
+    text = str(url_or_path)
+    scheme = _SCHEME.match(text) if isinstance(url_or_path, str) else None
+    if scheme:
+        return VideoSource(
+            _stream_url(text, scheme[0].lower()),
+            name=without_password(text),
+            scheme=scheme[0].lower(),
+            timeout_s=timeout_s,
+        )
+    path = Path(url_or_path)
+    if path.is_dir():
+        pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+        if not pictures:
+            raise SourceRefused(f"{path}: a folder without pictures ({', '.join(PICTURE_SUFFIXES)})")
+        return PictureSource(pictures, name=text)
+    if path.suffix.lower() not in VIDEO_SUFFIXES + PICTURE_SUFFIXES:
+        raise SourceRefused(
+            f"{path}: a file of this kind is not read; these are: {', '.join(VIDEO_SUFFIXES + PICTURE_SUFFIXES)}"
+        )
+    if not path.is_file():
+        raise SourceUnreachable(f"{path}: no such file")
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return PictureSource([path], name=text)
+    return VideoSource(
+        f"file:{path.resolve()}",
+        name=text,
+        scheme="file",
+        timeout_s=timeout_s,
+        subtitles=Subtitles.beside(path, utc_offset_s=utc_offset_s),
+    )
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown and logged."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+def _stream_url(url: str, scheme: str) -> str:
+    shown = without_password(url)
+    if scheme not in URL_SCHEMES:
+        raise SourceRefused(f"{shown}: {scheme} is not read; streams are {', '.join(URL_SCHEMES)}, files are paths")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as exc:
+        raise SourceRefused(f"{shown}: no such URL: {exc}") from exc
+    if not url.isprintable() or " " in url or not (host or scheme == "udp") or (scheme in ("udp", "srt") and not port):
+        raise SourceRefused(f"{shown}: a stream's URL is {scheme}://host:port")
+    return url
+
+
+class PictureSource:
+    """A FrameSource of picture files; pts_s counts whole pictures."""
+
+    def __init__(self, paths: list[Path], *, name: str) -> None:
+        """Of files, in this order."""
+        self.name = name
+        self._paths = paths
+        self._stopped = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """From any thread: let the iteration end at the next picture."""
+        self._stopped = True
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Pictures as stored: an EXIF orientation does not turn them. Raises SourceGarbage, SourceUnreachable."""
+        for index, path in enumerate(self._paths):
+            if self._stopped:
+                return
+            yield Frame(
+                image=_read(path),
+                index=index,
+                pts_s=float(index),
+                utc_s=None,
+                metadata=None,
+                received_monotonic_s=time.monotonic(),
+                name=str(path),
+            )
+
+
+def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    try:
+        with Image.open(path, formats=_PICTURE_FORMATS) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except UnidentifiedImageError as exc:
+        raise SourceGarbage(f"{path}: cannot be read as a picture") from exc
+    except (Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as exc:
+        raise SourceGarbage(f"{path}: cannot be read as a picture: {exc}") from exc
+    except OSError as exc:
+        if exc.errno is None:  # Pillow's word for a truncated file
+            raise SourceGarbage(f"{path}: cannot be read as a picture: {exc}") from exc
+        raise SourceUnreachable(f"{path}: cannot be opened: {exc.strerror}") from exc

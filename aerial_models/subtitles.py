@@ -1,0 +1,166 @@
+"""DJI .srt files: what the vehicle knew of itself while it recorded the video of the same name.
+
+The forms differ by model and firmware. Three traps of them: `GPS(a, b, n)` is longitude, latitude and satellites, but
+latitude, longitude and height where the third ends in M; clocks are local time without a zone; and `altitude` is above
+sea level on some models and above take-off on others, so that only `abs_alt` is taken as a height above sea level.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import structlog
+
+from geo import klv
+from geo.klv import UasMetadata
+from geo.poses import Attitude
+
+_log = structlog.get_logger(__name__)
+
+_MAX_BYTES = 100_000_000
+_N = r"(-?\d{1,12}(?:\.\d{1,12})?)"
+_SPAN = re.compile(r"(\d{1,3}):(\d\d):(\d\d)[,.](\d{3})\s*-->\s*(\d{1,3}):(\d\d):(\d\d)[,.](\d{3})")
+_DATE = re.compile(r"(\d{4})[.-](\d\d?)[.-](\d\d?) (\d\d?):(\d\d):(\d\d)(?:[.,](\d{3})(?:[.,](\d{3}))?)?")
+_NAMED = re.compile(rf"\b(latitude|longt?itude|rel_alt|abs_alt|gb_yaw|gb_pitch|gb_roll)\s*:\s*{_N}")
+_GPS = re.compile(rf"\bGPS\s*\(\s*{_N}\s*,\s*{_N}\s*,\s*{_N}(M?)\s*\)")
+_ANGLES = re.compile(rf"\b([FG])\.PRY\s*\(\s*{_N}°?,\s*{_N}°?,\s*{_N}°?\s*\)")
+_HEIGHT = re.compile(rf"(?:\bH |\bBAROMETER:|\bHb:){_N}")
+
+
+class Subtitle(msgspec.Struct, frozen=True, kw_only=True):
+    """One record; a field is None where the record lacks it."""
+
+    start_s: float
+    """From the start of the video, s."""
+    end_s: float
+    """From the start of the video, s."""
+    clock_s: float | None = None
+    """The vehicle's own clock at the start, counted as if it were UTC, s since 1970."""
+    lon: float | None = None
+    """WGS 84, deg."""
+    lat: float | None = None
+    """WGS 84, deg."""
+    amsl_m: float | None = None
+    """Height above sea level as the vehicle believes it, m."""
+    above_home_m: float | None = None
+    """Height above take-off, m."""
+    platform: Attitude | None = None
+    """Of the vehicle."""
+    gimbal: Attitude | None = None
+    """Of the boresight."""
+
+
+class Subtitles:
+    """The records of a video in order of time."""
+
+    def __init__(self, records: list[Subtitle], *, utc_offset_s: float = 0.0) -> None:
+        """`utc_offset_s` is how far the vehicle's clock is ahead of UTC."""
+        self.records = sorted(records, key=lambda r: r.start_s)
+        self._starts = [r.start_s for r in self.records]
+        self._utc_offset_s = utc_offset_s
+
+    @classmethod
+    def parse(cls, text: str, *, utc_offset_s: float = 0.0) -> Self:
+        """The records that can be read from the text of a file; those that cannot are left out."""
+        blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n"))
+        return cls([r for r in map(_record, blocks) if r is not None], utc_offset_s=utc_offset_s)
+
+    @classmethod
+    def beside(cls, video: Path, *, utc_offset_s: float = 0.0) -> Self | None:
+        """Those of the .srt file of the same name, where there is one that holds any."""
+        for path in (video.with_suffix(".srt"), video.with_suffix(".SRT")):
+            if path.is_file():
+                with path.open("rb") as file:
+                    text = file.read(_MAX_BYTES).decode("utf-8-sig", errors="replace")
+                found = cls.parse(text, utc_offset_s=utc_offset_s)
+                if found.records:
+                    return found
+                _log.warning("subtitles hold no record that can be read", path=str(path))
+        return None
+
+    def at(self, time_s: float) -> Subtitle | None:
+        """The record at a time from the start of the video, s."""
+        i = bisect_right(self._starts, time_s + 1e-6) - 1
+        return self.records[i] if i >= 0 and time_s < self.records[i].end_s + 1e-6 else None
+
+    def metadata_at(self, time_s: float, *, video_start_utc_s: float | None = None) -> UasMetadata | None:
+        """What the record of that time says; None without a record, or where neither it nor the argument gives a UTC.
+
+        Where the gimbal's attitude is known but the vehicle's is not, the vehicle is stated level below it.
+        """
+        record = self.at(time_s)
+        if record is None:
+            return None
+        if record.clock_s is not None:
+            utc_s = record.clock_s - self._utc_offset_s + time_s - record.start_s
+        elif video_start_utc_s is not None:
+            utc_s = video_start_utc_s + time_s
+        else:
+            return None
+        fields: dict[str, Any] = {}
+        platform = record.platform
+        if record.gimbal is not None:
+            platform = platform or Attitude(pitch_deg=0.0, yaw_deg=record.gimbal.yaw_deg)
+            fields = klv.attitude_fields(platform, record.gimbal)
+        elif platform is not None:
+            fields = klv.attitude_fields(platform, None)
+        return UasMetadata(
+            utc_s=utc_s,
+            sensor_lat_deg=record.lat,
+            sensor_lon_deg=record.lon,
+            sensor_amsl_m=record.amsl_m,
+            version=None,
+            **fields,
+        )
+
+
+def _record(block: str) -> Subtitle | None:
+    span = _SPAN.search(block)
+    if span is None:
+        return None
+    n = [int(g) for g in span.groups()]
+    start_s, end_s = (n[i] * 3600 + n[i + 1] * 60 + n[i + 2] + n[i + 3] / 1000 for i in (0, 4))
+    body = block[span.end() :]
+    named = {key: float(value) for key, value in _NAMED.findall(body)}
+    lat, lon = named.get("latitude"), named.get("longitude", named.get("longtitude"))
+    if lat is None and (gps := _GPS.search(body)):
+        first, second = float(gps[1]), float(gps[2])
+        lat, lon = (first, second) if gps[4] else (second, first)
+    if lat is None or lon is None or (lat == 0 and lon == 0) or abs(lat) > 90 or abs(lon) > 180:
+        lat = lon = None
+    height = _HEIGHT.search(body)
+    attitudes = {
+        which: Attitude(pitch_deg=float(pitch), roll_deg=float(roll), yaw_deg=float(yaw))
+        for which, pitch, roll, yaw in _ANGLES.findall(body)
+    }
+    if {"gb_yaw", "gb_pitch"} <= named.keys():
+        attitudes["G"] = Attitude(
+            pitch_deg=named["gb_pitch"], roll_deg=named.get("gb_roll", 0.0), yaw_deg=named["gb_yaw"]
+        )
+    return Subtitle(
+        start_s=start_s,
+        end_s=end_s,
+        clock_s=_clock_s(body),
+        lon=lon,
+        lat=lat,
+        amsl_m=named.get("abs_alt"),
+        above_home_m=named.get("rel_alt", float(height[1]) if height else None),
+        platform=attitudes.get("F"),
+        gimbal=attitudes.get("G"),
+    )
+
+
+def _clock_s(body: str) -> float | None:
+    date = _DATE.search(body)
+    if date is None:
+        return None
+    try:
+        whole = datetime(*(int(g) for g in date.groups()[:6]), tzinfo=UTC)  # type: ignore[misc, arg-type]
+    except ValueError:
+        return None
+    return whole.timestamp() + int(date[7] or 0) / 1e3 + int(date[8] or 0) / 1e6

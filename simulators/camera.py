@@ -1,0 +1,108 @@
+"""The camera of a simulated vehicle: sees from the true pose, says the measured one, and sends both as video."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geo.klv import UasMetadata
+from geo.poses import Pose
+from simulators.clock import SimClock
+from simulators.video import Channel, Chunk, VideoEncoder
+
+
+class View(NamedTuple):
+    """What a camera needs of its vehicle at a moment."""
+
+    pose: Pose
+    """The true pose of the camera."""
+    velocity_enu_m_s: ArrayLike
+    """True velocity of the camera: east, north, up, m/s."""
+    metadata: UasMetadata
+    """What the vehicle's sensors measured: this is sent, the truth never."""
+
+
+class Picture(Protocol):
+    """What a renderer gives."""
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """RGB (H, W, 3)."""
+
+
+class Renderer(Protocol):
+    """Draws what a camera sees; called in a worker thread, one call at a time per camera."""
+
+    def render(self, pose: Pose, *, velocity_enu_m_s: Any, exposure_s: float, rng: np.random.Generator) -> Picture:
+        """The picture from a true pose."""
+
+
+class SimulatedCamera:
+    """Publishes `fps` pictures per simulated second to a channel; what comes too late is skipped and counted.
+
+    The pool is shared by all cameras of a process: pictures are drawn and encoded in it.
+    """
+
+    def __init__(
+        self,
+        *,
+        renderer: Renderer,
+        view: Callable[[], View | None],
+        clock: SimClock,
+        channel: Channel,
+        pool: Executor,
+        width_px: int,
+        height_px: int,
+        fps: float,
+        exposure_s: float = 1 / 500,
+        seed: int = 0,
+        crf: float = 23.0,
+    ) -> None:
+        """`view` is asked in the event loop at each moment of exposure; it answers None while there is nothing to see.
+
+        Pictures are drawn only while somebody watches the channel.
+        """
+        self.frames = 0
+        """Pictures published."""
+        self.skipped = 0
+        """Moments of exposure that passed unseen, while watched, since drawing was slower than `fps`."""
+        self._renderer, self._view, self._clock, self._channel, self._pool = renderer, view, clock, channel, pool
+        self._interval_s = 1 / fps
+        self._exposure_s = exposure_s
+        self._rng = np.random.default_rng(seed)
+        self._encoder = VideoEncoder(width_px=width_px, height_px=height_px, fps=fps, crf=crf)
+        self._first_utc_s: float | None = None
+
+    async def run(self) -> None:
+        """Film until cancelled; then the channel is closed. What the renderer raises ends the filming."""
+        try:
+            due_s = self._clock.elapsed_s()
+            while True:
+                await self._clock.sleep(due_s - self._clock.elapsed_s())
+                watched = self._channel.watched
+                if watched and (view := self._view()) is not None:
+                    keyframe = self._channel.keyframe_wanted
+                    chunk = await asyncio.get_running_loop().run_in_executor(self._pool, self._expose, view, keyframe)
+                    self._channel.publish(chunk)
+                    self.frames += 1
+                late = max(0, math.floor((self._clock.elapsed_s() - due_s) / self._interval_s))
+                if watched:
+                    self.skipped += late
+                due_s += (late + 1) * self._interval_s
+        finally:
+            self._channel.close()
+
+    def _expose(self, view: View, keyframe: bool) -> Chunk:
+        if self._first_utc_s is None:
+            self._first_utc_s = view.pose.utc_s
+        picture = self._renderer.render(
+            view.pose, velocity_enu_m_s=view.velocity_enu_m_s, exposure_s=self._exposure_s, rng=self._rng
+        )
+        pts_s = view.pose.utc_s - self._first_utc_s
+        return self._encoder.encode(picture.image, pts_s, view.metadata, keyframe=keyframe)
