@@ -1,0 +1,84 @@
+"""The way of messages to and from one vehicle: sent to it alone, and heard by whoever waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fleet.errors import LinkLost
+
+AUTOPILOT_COMPID = 1
+"""MAV_COMP_ID_AUTOPILOT1."""
+
+
+class Inbox:
+    """Messages of the kinds somebody waits for, in the order they came; none is dropped."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+
+    def put(self, message: Any) -> None:
+        """One more message."""
+        self._queue.put_nowait(message)
+
+    async def get(self, timeout_s: float) -> Any:
+        """The next message, or None when none comes within `timeout_s` of the wall."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
+
+
+class Channel:
+    """Messages of one vehicle's autopilot."""
+
+    def __init__(
+        self, sysid: int, send: Callable[[Any], bool], *, ground: tuple[int, int], compid: int = AUTOPILOT_COMPID
+    ) -> None:
+        """`send` takes a pymavlink message to this vehicle's present address and says whether there is one;
+        `ground` is our own sysid and compid."""
+        self.sysid, self.compid, self.ground = sysid, compid, ground
+        self._send = send
+        self._inboxes: dict[str, list[Inbox]] = {}
+        self._heard_monotonic_s = time.monotonic()
+
+    def send(self, message: Any) -> None:
+        """Send to this vehicle; raises LinkLost where no address of it is known."""
+        if not self._send(message):
+            raise LinkLost(f"sysid {self.sysid}: no link leads to it now")
+
+    @contextmanager
+    def listen(self, *kinds: str) -> Iterator[Inbox]:
+        """An inbox for messages of these names, as long as the context lasts."""
+        inbox = Inbox()
+        for kind in kinds:
+            self._inboxes.setdefault(kind, []).append(inbox)
+        try:
+            yield inbox
+        finally:
+            for kind in kinds:
+                self._inboxes[kind].remove(inbox)
+
+    def deliver(self, message: Any) -> None:
+        """Hand a message of the vehicle to those who wait for its kind."""
+        self._heard_monotonic_s = time.monotonic()
+        for inbox in self._inboxes.get(message.get_type(), ()):
+            inbox.put(message)
+
+    def wanted(self, kind: str) -> bool:
+        """Whether somebody waits for messages of this name."""
+        return bool(self._inboxes.get(kind))
+
+    def for_us(self, message: Any) -> bool:
+        """Whether a message that names a target names us, or everybody."""
+        return message.target_system in (self.ground[0], 0) and message.target_component in (self.ground[1], 0)
+
+    @property
+    def silent_s(self) -> float:
+        """Wall time since anything was heard, s."""
+        return time.monotonic() - self._heard_monotonic_s

@@ -1,0 +1,212 @@
+"""Commands to one vehicle, each settled: accepted, denied, failed, or unknown."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from pymavlink.dialects.v20 import ardupilotmega as dialect
+
+from fleet.channels import Channel
+from fleet.errors import CommandFailed, CommandUnknown, VehicleRefused
+from fleet.telemetry import Telemetry
+
+ACK_S = 1.0
+"""Wait for an acknowledgement before a repetition, s of the wall."""
+ATTEMPTS = 5
+"""Sendings of a command that may be repeated."""
+SINGLE_ACK_S = 3.0
+"""Wait for the acknowledgement of a command that must not be repeated."""
+SECOND_ACK_S = 0.6
+"""PX4's second, true answer to DO_SET_MODE comes within this."""
+WORDS_S = 0.25
+"""The autopilot's reasons come this long before or after a refusal (recorded: the same ms)."""
+PROGRESS_S = 30.0
+"""A command reported as in progress may take so long."""
+SETTLE_S = 3.0
+"""Wait for telemetry to show the effect when no acknowledgement came."""
+LEAST_SEVERE_WARNING = 4
+"""MAV_SEVERITY_WARNING."""
+REFUSALS = frozenset((1, 2, 3))
+"""MAV_RESULT: TEMPORARILY_REJECTED, DENIED, UNSUPPORTED."""
+IN_PROGRESS = 5
+
+
+class CommandState(StrEnum):
+    """How a command ended."""
+
+    ACCEPTED = "accepted"
+    """The autopilot took it, or telemetry shows its effect."""
+    DENIED = "denied"
+    """The autopilot refused it."""
+    FAILED = "failed"
+    """The autopilot could not do it."""
+    UNKNOWN = "unknown"
+    """No acknowledgement, and no sign of an effect."""
+
+
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a command."""
+
+    sysid: int
+    """The vehicle."""
+    command: str
+    """Name of the MAV_CMD."""
+    state: CommandState
+    """How it ended."""
+    result: int | None = None
+    """MAV_RESULT of the acknowledgement; None without one."""
+    texts: tuple[str, ...] = ()
+    """What the autopilot said meanwhile, oldest first; only warnings where it accepted."""
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        words = "; ".join(self.texts)
+        if self.state is CommandState.ACCEPTED:
+            return words
+        if self.state is CommandState.UNKNOWN:
+            return f"sysid {self.sysid} did not answer {self.command}"
+        verdict = _result_name(self.result)
+        return f"sysid {self.sysid}: {self.command} {self.state}: {words or verdict}"
+
+    def accepted(self) -> CommandResult:
+        """Itself if accepted; else raises VehicleRefused, CommandFailed or CommandUnknown."""
+        if self.state is CommandState.DENIED or (self.state is CommandState.FAILED and self.texts):
+            raise VehicleRefused(self.text, texts=self.texts)
+        if self.state is CommandState.FAILED:
+            raise CommandFailed(self.text)
+        if self.state is CommandState.UNKNOWN:
+            raise CommandUnknown(self.text)
+        return self
+
+
+class Commands:
+    """The commands of one vehicle; two of the same kind wait for each other, so an answer is never mistaken."""
+
+    def __init__(self, channel: Channel, telemetry: Telemetry) -> None:
+        """To the vehicle of `channel`, which `telemetry` describes."""
+        self._channel, self._telemetry = channel, telemetry
+        self._locks: dict[int, asyncio.Lock] = {}
+
+    async def long(
+        self,
+        command: int,
+        *params: float,
+        repeatable: bool = True,
+        acks: int = 1,
+        settled: Callable[[], bool] | None = None,
+    ) -> CommandResult:
+        """COMMAND_LONG with param1 to param7 (missing ones are 0).
+
+        `repeatable`: sent again when no acknowledgement comes, which must do no harm. `acks`: how many answer it;
+        the last is true. `settled`: telemetry shows the effect; asked when no acknowledgement came.
+        """
+        seven = (*params, *(0.0,) * (7 - len(params)))
+
+        def message(confirmation: int) -> Any:
+            sysid, compid = self._channel.sysid, self._channel.compid
+            return dialect.MAVLink_command_long_message(sysid, compid, command, confirmation, *seven)
+
+        return await self._send(command, message, repeatable=repeatable, acks=acks, settled=settled)
+
+    async def at_place(
+        self,
+        command: int,
+        *,
+        frame: int,
+        params: tuple[float, float, float, float],
+        x: int,
+        y: int,
+        z: float,
+        repeatable: bool = True,
+    ) -> CommandResult:
+        """COMMAND_INT, its place in 1e-7 deg and m of `frame`."""
+
+        def message(confirmation: int) -> Any:
+            sysid, compid = self._channel.sysid, self._channel.compid
+            return dialect.MAVLink_command_int_message(sysid, compid, frame, command, 0, 0, *params, x, y, z)
+
+        return await self._send(command, message, repeatable=repeatable, acks=1, settled=None)
+
+    async def _send(
+        self,
+        command: int,
+        message: Callable[[int], Any],
+        *,
+        repeatable: bool,
+        acks: int,
+        settled: Callable[[], bool] | None,
+    ) -> CommandResult:
+        async with self._locks.setdefault(command, asyncio.Lock()):
+            texts_before = self._telemetry.text_count
+            result = await self._acknowledged(command, message, repeatable=repeatable, acks=acks)
+            if result is None and settled is not None and await holds(settled, SETTLE_S):
+                return self._result(command, CommandState.ACCEPTED, None, texts_before)
+            if result is None:
+                return self._result(command, CommandState.UNKNOWN, None, texts_before)
+            if result == dialect.MAV_RESULT_ACCEPTED:
+                return self._result(command, CommandState.ACCEPTED, result, texts_before)
+            await asyncio.sleep(WORDS_S)
+            state = CommandState.DENIED if result in REFUSALS else CommandState.FAILED
+            return self._result(command, state, result, texts_before)
+
+    async def _acknowledged(
+        self, command: int, message: Callable[[int], Any], *, repeatable: bool, acks: int
+    ) -> int | None:
+        """MAV_RESULT of the last acknowledgement, or None."""
+        with self._channel.listen("COMMAND_ACK") as inbox:
+            for attempt in range(ATTEMPTS if repeatable else 1):
+                self._channel.send(message(attempt))
+                deadline_s = time.monotonic() + (ACK_S if repeatable else SINGLE_ACK_S)
+                result: int | None = None
+                heard = 0
+                while (left_s := deadline_s - time.monotonic()) > 0 and heard < acks:
+                    ack = await inbox.get(left_s)
+                    if ack is None or ack.command != command or not self._channel.for_us(ack):
+                        continue
+                    if ack.result == IN_PROGRESS:
+                        deadline_s = time.monotonic() + PROGRESS_S
+                        continue
+                    result = ack.result
+                    heard += 1
+                    deadline_s = time.monotonic() + SECOND_ACK_S
+                if result is not None:
+                    return result
+        return None
+
+    def _result(self, command: int, state: CommandState, result: int | None, texts_before: int) -> CommandResult:
+        warnings_only = state is CommandState.ACCEPTED
+        texts = tuple(
+            text.text
+            for text in self._telemetry.texts_since(texts_before)
+            if text.severity <= LEAST_SEVERE_WARNING or not warnings_only
+        )
+        return CommandResult(
+            sysid=self._channel.sysid, command=command_name(command), state=state, result=result, texts=texts
+        )
+
+
+async def holds(condition: Callable[[], bool], timeout_s: float) -> bool:
+    """Whether a condition comes true within `timeout_s` of the wall."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+def command_name(command: int) -> str:
+    """`NAV_TAKEOFF` for 22."""
+    names = dialect.enums["MAV_CMD"]
+    return str(names[command].name).removeprefix("MAV_CMD_") if command in names else f"MAV_CMD {command}"
+
+
+def _result_name(result: int | None) -> str:
+    names = dialect.enums["MAV_RESULT"]
+    return str(names[result].name).removeprefix("MAV_RESULT_") if result in names else f"MAV_RESULT {result}"

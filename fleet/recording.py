@@ -1,0 +1,73 @@
+"""Flight recordings as MAVProxy and QGroundControl write them: .tlog, 8 bytes of time before each frame."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fleet.errors import RecordingInvalid
+from fleet.framing import MAGIC_V1, MAGIC_V2, Frame, Framer
+
+_STAMP = struct.Struct(">Q")
+
+
+class Recording:
+    """Writes frames of both directions with the wall time of their passing (big-endian us since 1970 UTC)."""
+
+    def __init__(self, path: Path) -> None:
+        """Appends to `path`, making its folder; raises RecordingInvalid."""
+        self.path = path
+        self.frames = 0
+        """Frames written."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=1 << 16)
+        except OSError as exc:
+            raise RecordingInvalid(f"recording {path}: {exc.strerror or exc}") from exc
+
+    def write(self, data: bytes, utc_s: float) -> None:
+        """One whole frame that passed at `utc_s`."""
+        self._file.write(_STAMP.pack(round(utc_s * 1e6)) + data)
+        self.frames += 1
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_recording(path: Path) -> Iterator[tuple[float, Frame]]:
+    """Times (s since 1970 UTC) and frames of a .tlog; a cut-off last frame ends it; raises RecordingInvalid."""
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise RecordingInvalid(f"recording {path}: {exc.strerror or exc}") from exc
+    at = 0
+    while at + 8 + 3 <= len(content):
+        magic, size, flags = content[at + 8 : at + 11]
+        if magic == MAGIC_V2:
+            length = 12 + size + (13 if flags & 1 else 0)
+        elif magic == MAGIC_V1:
+            length = 8 + size
+        else:
+            raise RecordingInvalid(f"recording {path}: byte {at + 8} is 0x{magic:02x}, no MAVLink frame starts so")
+        if at + 8 + length > len(content):
+            return
+        frames = Framer().feed(content[at + 8 : at + 8 + length])
+        for frame in frames:
+            yield _STAMP.unpack_from(content, at)[0] / 1e6, frame
+        at += 8 + length

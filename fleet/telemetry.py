@@ -1,0 +1,454 @@
+"""What a vehicle says of itself: the latest of everything, in SI units with named datums."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from fleet.autopilots import Autopilot, FlightMode, autopilot_of
+from fleet.history import PoseHistory, euler_of_quaternion, quaternion_of_euler
+from geo.positions import Altitude, Datum, Position
+
+TEXTS_KEPT = 50
+MAV_LANDED_STATE_ON_GROUND, MAV_LANDED_STATE_IN_AIR = 1, 2
+MAV_MODE_FLAG_SAFETY_ARMED = 128
+MAV_SYS_STATUS_PREARM_CHECK = 0x10000000
+MAV_STATE_CRITICAL, MAV_STATE_EMERGENCY = 5, 6
+
+
+class Condition(StrEnum):
+    """How a vehicle stands, in one word."""
+
+    UNKNOWN = "unknown"
+    """Nothing heard from its autopilot yet."""
+    READY = "ready"
+    """On the ground, disarmed, not flown since it was first heard."""
+    FLYING = "flying"
+    """Armed, or in the air."""
+    LANDED = "landed"
+    """On the ground and disarmed after a flight."""
+    STALE = "stale"
+    """No heartbeat for a while; what is shown is old."""
+    LOST = "lost"
+    """No heartbeat for long."""
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True):
+    """A STATUSTEXT of the autopilot, its parts joined."""
+
+    utc_s: float
+    """When it was heard, s since 1970 UTC by our clock."""
+    severity: int
+    """MAV_SEVERITY: 0 emergency to 7 debug; 4 and below are warnings."""
+    text: str
+    """The words."""
+
+
+class GeoVelocity(msgspec.Struct, frozen=True, kw_only=True):
+    """Velocity over ground."""
+
+    north_m_s: float
+    """Towards true north, m/s."""
+    east_m_s: float
+    """Towards east, m/s."""
+    down_m_s: float
+    """Downwards, m/s."""
+
+    @property
+    def ground_speed_m_s(self) -> float:
+        """Horizontal speed, m/s."""
+        return math.hypot(self.north_m_s, self.east_m_s)
+
+
+class VehicleAttitude(msgspec.Struct, frozen=True, kw_only=True):
+    """Attitude of the airframe in NED."""
+
+    roll_deg: float
+    """Right side down positive, deg."""
+    pitch_deg: float
+    """Nose up positive, deg."""
+    yaw_deg: float
+    """Nose from true north, clockwise, 0 to 360 deg."""
+
+
+class GimbalAttitude(msgspec.Struct, frozen=True, kw_only=True):
+    """Attitude of the gimbal: roll and pitch against the horizon, yaw as told."""
+
+    roll_deg: float
+    """Against the horizon, deg."""
+    pitch_deg: float
+    """Boresight above the horizon, deg; nadir is -90."""
+    yaw_deg: float
+    """From true north, or from the nose where `yaw_from_nose`, deg."""
+    yaw_from_nose: bool
+    """Whether yaw is counted from the vehicle's nose."""
+
+
+class Battery(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the first battery; None where the autopilot does not know."""
+
+    voltage_v: float | None = None
+    """Of the whole pack, V."""
+    current_a: float | None = None
+    """Drawn, A."""
+    remaining_percent: float | None = None
+    """0 to 100."""
+    consumed_wh: float | None = None
+    """Since power-up, Wh."""
+
+
+class Gps(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the first GNSS receiver."""
+
+    fix_type: int
+    """GPS_FIX_TYPE: 3 is a 3D fix, 0 and 1 none."""
+    satellites: int | None
+    """In use; None if not told."""
+    hdop: float | None
+    """Horizontal dilution; None if not told."""
+
+
+class MissionProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the vehicle is in its mission, counted as in a plan: from 0, without a home slot."""
+
+    item: int | None
+    """Index of the item it is at; None before the first (an autopilot at its home slot)."""
+    total: int | None
+    """Number of items aboard; None if not told."""
+    reached: int | None = None
+    """Highest index it reported as reached since the mission was uploaded or started; None before the first."""
+    complete: bool = False
+    """It reported the mission as complete."""
+
+
+class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of all that is known of a vehicle; None where nothing was heard."""
+
+    sysid: int
+    """MAVLink system id."""
+    autopilot: str = "unknown"
+    """`ardupilot`, `px4` or `unknown`."""
+    vehicle_type: int | None = None
+    """MAV_TYPE."""
+    condition: Condition = Condition.UNKNOWN
+    """How it stands, in one word."""
+    mode: FlightMode | None = None
+    """What it is doing, in the terms of both autopilots."""
+    mode_name: str | None = None
+    """The autopilot's own name of the mode."""
+    armed: bool = False
+    """Motors may turn."""
+    landed: bool | None = None
+    """On the ground, by EXTENDED_SYS_STATE."""
+    system_status: int | None = None
+    """MAV_STATE; 5 and 6 mean a failsafe stands."""
+    prearm_good: bool | None = None
+    """The autopilot's own pre-arm check passes; None where it does not tell."""
+    position: Position | None = None
+    """Where it is, height AMSL (the autopilot's own geoid)."""
+    ellipsoid_m: float | None = None
+    """Height above the WGS 84 ellipsoid by GPS, m."""
+    relative_altitude_m: float | None = None
+    """Height above home, m."""
+    home: Position | None = None
+    """Where it returns to, height AMSL."""
+    velocity: GeoVelocity | None = None
+    """Over ground."""
+    heading_deg: float | None = None
+    """Nose from true north, 0 to 360 deg."""
+    attitude: VehicleAttitude | None = None
+    """Of the airframe."""
+    gimbal: GimbalAttitude | None = None
+    """Of the gimbal."""
+    battery: Battery | None = None
+    """Of the first battery."""
+    gps: Gps | None = None
+    """Of the first receiver."""
+    mission: MissionProgress | None = None
+    """Where it is in the mission."""
+    texts: tuple[Text, ...] = ()
+    """The autopilot's last words, oldest first."""
+    last_heard_utc_s: float | None = None
+    """Last heartbeat by our clock, s since 1970 UTC."""
+    vehicle_utc_s: float | None = None
+    """The vehicle's own clock at its latest telemetry, s since 1970 UTC; None before its SYSTEM_TIME is set."""
+    boot_s: float | None = None
+    """The vehicle's time since boot at its latest telemetry, s."""
+    loss_percent: float = 0.0
+    """Frames lost on the way to us, 0 to 100, by sequence numbers."""
+
+    @property
+    def failsafe(self) -> bool:
+        """The autopilot says that it is in trouble."""
+        return self.system_status in (MAV_STATE_CRITICAL, MAV_STATE_EMERGENCY)
+
+
+class Telemetry:
+    """Keeps the state of one vehicle from its messages."""
+
+    def __init__(self, sysid: int, history: PoseHistory | None = None) -> None:
+        """Nothing heard yet."""
+        self.sysid = sysid
+        self.history = history or PoseHistory()
+        """Positions and attitudes by time."""
+        self.autopilot: Autopilot | None = None
+        """Known from the first heartbeat."""
+        self.changes = 0
+        """Counts every change of the state."""
+        self._latest: dict[str, Any] = {"sysid": sysid}
+        self._snapshot: TelemetryState | None = None
+        self.text_count = 0
+        """Counts every text heard."""
+        self._texts: deque[Text] = deque(maxlen=TEXTS_KEPT)
+        self._parts: dict[int, list[tuple[int, str]]] = {}
+        self._flown = False
+        self._gimbal_device_heard = False
+        self._reached: int | None = None
+        self._handlers = {
+            "HEARTBEAT": self._heartbeat,
+            "SYS_STATUS": self._sys_status,
+            "SYSTEM_TIME": self._system_time,
+            "GPS_RAW_INT": self._gps_raw_int,
+            "ATTITUDE": self._attitude,
+            "GLOBAL_POSITION_INT": self._global_position_int,
+            "MISSION_CURRENT": self._mission_current,
+            "MISSION_ITEM_REACHED": self._mission_item_reached,
+            "BATTERY_STATUS": self._battery_status,
+            "HOME_POSITION": self._home_position,
+            "EXTENDED_SYS_STATE": self._extended_sys_state,
+            "STATUSTEXT": self._statustext,
+            "MOUNT_ORIENTATION": self._mount_orientation,
+            "GIMBAL_DEVICE_ATTITUDE_STATUS": self._gimbal_device_attitude_status,
+        }
+
+    @property
+    def state(self) -> TelemetryState:
+        """The present snapshot."""
+        if self._snapshot is None:
+            self._snapshot = TelemetryState(**self._latest)
+        return self._snapshot
+
+    def receive(self, message: Any, utc_s: float) -> None:
+        """Take one message of the vehicle into account, heard at `utc_s` by our clock."""
+        handler = self._handlers.get(message.get_type())
+        if handler is not None:
+            handler(message, utc_s)
+
+    def texts_since(self, text_count: int) -> tuple[Text, ...]:
+        """Texts heard since `text_count` was so much, oldest first."""
+        new = min(self.text_count - text_count, len(self._texts))
+        return tuple(self._texts)[len(self._texts) - new :]
+
+    def silent(self, condition: Condition | None) -> None:
+        """The link was found STALE or LOST (or None: heard again)."""
+        self._update(condition=condition or self._present_condition())
+
+    def mission_replaced(self) -> None:
+        """The mission aboard is a new one, or starts anew: nothing of it is reached."""
+        self._reached = None
+        if self.state.mission is not None:
+            self._update(mission=msgspec.structs.replace(self.state.mission, reached=None, complete=False))
+
+    def set_loss(self, percent: float) -> None:
+        """Share of frames lost, 0 to 100."""
+        self._update(loss_percent=percent)
+
+    def _update(self, **fields: Any) -> None:
+        self._latest.update(fields)
+        self._snapshot = None
+        self.changes += 1
+
+    def _present_condition(self) -> Condition:
+        if self._latest.get("last_heard_utc_s") is None:
+            return Condition.UNKNOWN
+        if self._latest.get("armed") or self._latest.get("landed") is False:
+            self._flown = self._flown or self._latest.get("landed") is False
+            return Condition.FLYING
+        return Condition.LANDED if self._flown else Condition.READY
+
+    def _boot(self, boot_ms: int) -> float:
+        """Takes the vehicle's clock from a message; s since boot."""
+        boot_s = boot_ms / 1000.0
+        self.history.booted(boot_s)
+        self._latest["boot_s"] = boot_s
+        self._latest["vehicle_utc_s"] = self.history.utc_of(boot_s)
+        return boot_s
+
+    def _heartbeat(self, message: Any, utc_s: float) -> None:
+        if self.autopilot is None or self.autopilot.mav_autopilot != message.autopilot:
+            self.autopilot = autopilot_of(message.autopilot)
+        mode = self.autopilot.mode(message.custom_mode)
+        self._latest.update(
+            autopilot=self.autopilot.name,
+            vehicle_type=message.type,
+            mode=mode,
+            mode_name=self.autopilot.mode_name(message.custom_mode),
+            armed=bool(message.base_mode & MAV_MODE_FLAG_SAFETY_ARMED),
+            system_status=message.system_status,
+            last_heard_utc_s=utc_s,
+        )
+        self._update(condition=self._present_condition())
+
+    def _sys_status(self, message: Any, utc_s: float) -> None:
+        present = message.onboard_control_sensors_present & message.onboard_control_sensors_enabled
+        good = bool(message.onboard_control_sensors_health & MAV_SYS_STATUS_PREARM_CHECK)
+        fields: dict[str, Any] = {"prearm_good": good if present & MAV_SYS_STATUS_PREARM_CHECK else None}
+        battery = self.state.battery
+        if battery is None or battery.consumed_wh is None:  # BATTERY_STATUS tells more, where it comes
+            fields["battery"] = Battery(
+                voltage_v=None if message.voltage_battery in (0, 65535) else message.voltage_battery / 1000.0,
+                current_a=None if message.current_battery < 0 else message.current_battery / 100.0,
+                remaining_percent=None if message.battery_remaining < 0 else float(message.battery_remaining),
+            )
+        self._update(**fields)
+
+    def _battery_status(self, message: Any, utc_s: float) -> None:
+        if message.id != 0:
+            return
+        cells = [v for v in (*message.voltages, *message.voltages_ext) if v not in (0, 65535)]
+        self._update(
+            battery=Battery(
+                voltage_v=sum(cells) / 1000.0 if cells else None,
+                current_a=None if message.current_battery < 0 else message.current_battery / 100.0,
+                remaining_percent=None if message.battery_remaining < 0 else float(message.battery_remaining),
+                consumed_wh=None if message.energy_consumed < 0 else message.energy_consumed / 36.0,
+            )
+        )
+
+    def _system_time(self, message: Any, utc_s: float) -> None:
+        boot_s = self._boot(message.time_boot_ms)
+        if message.time_unix_usec > 0:
+            self.history.learn_utc(message.time_unix_usec / 1e6, boot_s)
+            self._update(vehicle_utc_s=self.history.utc_of(boot_s))
+
+    def _gps_raw_int(self, message: Any, utc_s: float) -> None:
+        self._update(
+            gps=Gps(
+                fix_type=message.fix_type,
+                satellites=None if message.satellites_visible == 255 else message.satellites_visible,
+                hdop=None if message.eph == 65535 else message.eph / 100.0,
+            ),
+            ellipsoid_m=message.alt_ellipsoid / 1000.0 if message.alt_ellipsoid else None,
+        )
+
+    def _attitude(self, message: Any, utc_s: float) -> None:
+        boot_s = self._boot(message.time_boot_ms)
+        self.history.add_attitude(boot_s, message.roll, message.pitch, message.yaw)
+        self._update(
+            attitude=VehicleAttitude(
+                roll_deg=math.degrees(message.roll),
+                pitch_deg=math.degrees(message.pitch),
+                yaw_deg=math.degrees(message.yaw) % 360.0,
+            )
+        )
+
+    def _global_position_int(self, message: Any, utc_s: float) -> None:
+        boot_s = self._boot(message.time_boot_ms)
+        if message.lat == 0 and message.lon == 0:  # what autopilots send before they know where they are
+            return
+        velocity = GeoVelocity(north_m_s=message.vx / 100.0, east_m_s=message.vy / 100.0, down_m_s=message.vz / 100.0)
+        lon, lat = message.lon / 1e7, message.lat / 1e7
+        if not (-180.0 <= lon <= 180.0 and -90.0 <= lat <= 90.0):
+            return
+        self.history.add_position(
+            boot_s,
+            lon=lon,
+            lat=lat,
+            amsl_m=message.alt / 1000.0,
+            relative_m=message.relative_alt / 1000.0,
+            north_m_s=velocity.north_m_s,
+            east_m_s=velocity.east_m_s,
+            down_m_s=velocity.down_m_s,
+        )
+        self._update(
+            position=Position(lon=lon, lat=lat, altitude=Altitude(message.alt / 1000.0, Datum.AMSL)),
+            relative_altitude_m=message.relative_alt / 1000.0,
+            velocity=velocity,
+            heading_deg=None if message.hdg == 65535 else message.hdg / 100.0 % 360.0,
+        )
+
+    def _home_position(self, message: Any, utc_s: float) -> None:
+        height = Altitude(message.altitude / 1000.0, Datum.AMSL)
+        self._update(home=Position(lon=message.longitude / 1e7, lat=message.latitude / 1e7, altitude=height))
+
+    def _mission_current(self, message: Any, utc_s: float) -> None:
+        if self.autopilot is None:
+            return
+        self._update(
+            mission=MissionProgress(
+                item=self.autopilot.plan_index(message.seq),
+                total=self.autopilot.plan_total(message.total),
+                reached=self._reached,
+                complete=message.mission_state == 5,
+            )
+        )
+
+    def _mission_item_reached(self, message: Any, utc_s: float) -> None:
+        index = self.autopilot.plan_index(message.seq) if self.autopilot else None
+        if index is None:
+            return
+        self._reached = index if self._reached is None else max(self._reached, index)
+        present = self.state.mission or MissionProgress(item=None, total=None)
+        self._update(mission=msgspec.structs.replace(present, reached=self._reached))
+
+    def _extended_sys_state(self, message: Any, utc_s: float) -> None:
+        if message.landed_state == 0:
+            return
+        self._latest["landed"] = message.landed_state == MAV_LANDED_STATE_ON_GROUND
+        silent = self._latest.get("condition") in (Condition.STALE, Condition.LOST)
+        self._update(**({} if silent else {"condition": self._present_condition()}))
+
+    def _statustext(self, message: Any, utc_s: float) -> None:
+        text = message.text if isinstance(message.text, str) else message.text.decode("utf-8", "replace")
+        if message.id:  # a long text comes in parts; the last has room left for its end mark
+            parts = self._parts.setdefault(message.id, [])
+            parts.append((message.chunk_seq, text))
+            if len(text.encode()) >= 50:
+                return
+            text = "".join(words for _, words in sorted(self._parts.pop(message.id)))
+            while len(self._parts) > 8:
+                self._parts.pop(next(iter(self._parts)))
+        self._texts.append(Text(utc_s=utc_s, severity=message.severity, text=text.strip()))
+        self.text_count += 1
+        self._update(texts=tuple(self._texts))
+
+    def _mount_orientation(self, message: Any, utc_s: float) -> None:
+        boot_s = self._boot(message.time_boot_ms)
+        if self._gimbal_device_heard or math.isnan(message.pitch):  # the device's own word is the better one
+            return
+        roll_deg = 0.0 if math.isnan(message.roll) else message.roll
+        from_nose = math.isnan(message.yaw_absolute)
+        yaw_deg = message.yaw if from_nose else message.yaw_absolute
+        quaternion = quaternion_of_euler(*(math.radians(angle) for angle in (roll_deg, message.pitch, yaw_deg)))
+        self.history.add_gimbal(boot_s, quaternion, yaw_from_nose=from_nose)
+        self._gimbal(roll_deg, message.pitch, yaw_deg, from_nose)
+
+    def _gimbal_device_attitude_status(self, message: Any, utc_s: float) -> None:
+        boot_s = self._boot(message.time_boot_ms)
+        w, x, y, z = message.q
+        if not math.isfinite(w + x + y + z):
+            return
+        self._gimbal_device_heard = True
+        from_nose = yaw_from_nose(message.flags)
+        self.history.add_gimbal(boot_s, (w, x, y, z), yaw_from_nose=from_nose)
+        roll, pitch, yaw = euler_of_quaternion((w, x, y, z))
+        self._gimbal(math.degrees(roll), math.degrees(pitch), math.degrees(yaw), from_nose)
+
+    def _gimbal(self, roll_deg: float, pitch_deg: float, yaw_deg: float, from_nose: bool) -> None:
+        gimbal = GimbalAttitude(roll_deg=roll_deg, pitch_deg=pitch_deg, yaw_deg=yaw_deg, yaw_from_nose=from_nose)
+        self._update(gimbal=gimbal)
+
+
+def yaw_from_nose(flags: int) -> bool:
+    """Whether the yaw of a gimbal attitude with these GIMBAL_DEVICE_FLAGS is counted from the vehicle's nose.
+
+    YAW_IN_VEHICLE_FRAME (32) and YAW_IN_EARTH_FRAME (64) say so; where neither is set (older devices, PX4 1.17),
+    YAW_LOCK (16) means north and its absence the nose (MAVLink, GIMBAL_DEVICE_ATTITUDE_STATUS).
+    """
+    if flags & 32:
+        return True
+    return not flags & (64 | 16)

@@ -1,0 +1,215 @@
+"""Mission upload and download: MAVLink's item protocol with retries, over links that lose frames.
+
+On upload the vehicle asks and we answer; ArduCopter asks again every second and gives up after 8 s, PX4 every
+0.25 s and after 5 s (recorded). So an item is never sent unasked, and INVALID_SEQUENCE, which leaves ArduCopter's
+transfer open, does not end ours. A lost last acknowledgement is no failure here: only the read-back tells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from pymavlink.dialects.v20 import ardupilotmega as dialect
+
+from fleet.channels import Channel, Inbox
+from fleet.errors import LinkLost, TransferFailed
+from fleet.missions import POSITION_COMMANDS, MissionItem
+
+MISSION_TYPE = 0
+ANSWER_S = 0.8
+"""First wait for an answer, s of the wall; grows with each repetition."""
+LONGEST_ANSWER_S = 2.5
+ATTEMPTS = 12
+"""Repetitions of one question."""
+QUIET_S = 9.0
+"""A transfer in which the vehicle asks nothing for so long is over; longer than both autopilots' own limits."""
+WHOLE_ATTEMPTS = 3
+"""Uploads from the start."""
+RETRYABLE = frozenset((1, 14, 15))
+"""MAV_MISSION_RESULT worth another try: ERROR (PX4 when busy), DENIED (ArduCopter when busy), CANCELLED."""
+INVALID_SEQUENCE, OPERATION_CANCELLED = 13, 15
+
+
+class TransferProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a transfer is."""
+
+    stage: str
+    """`upload` or `read-back`."""
+    done: int
+    """Items through, a home slot included."""
+    total: int
+    """Items in all."""
+
+
+Progress = Callable[[TransferProgress], None]
+
+
+def ignore_progress(progress: TransferProgress) -> None:
+    """For who does not want to know."""
+
+
+async def upload(channel: Channel, items: list[MissionItem], *, progress: Progress = ignore_progress) -> bool:
+    """Send a list as it goes on the wire (home slot included); true if the vehicle acknowledged the whole.
+
+    False: all items were asked for and sent, but no acknowledgement came; reading back must tell. Raises
+    TransferFailed, after which the vehicle may hold a mixture of old and new.
+    """
+    for attempt in range(1, WHOLE_ATTEMPTS + 1):
+        try:
+            return await _upload_once(channel, items, progress)
+        except _Interrupted as exc:
+            if attempt == WHOLE_ATTEMPTS:
+                raise TransferFailed(f"{exc}, in {attempt} attempts") from exc
+    raise AssertionError("unreachable")
+
+
+class _Interrupted(TransferFailed):
+    """Worth another attempt from the start."""
+
+
+async def _upload_once(channel: Channel, items: list[MissionItem], progress: Progress) -> bool:
+    count = dialect.MAVLink_mission_count_message(channel.sysid, channel.compid, len(items), MISSION_TYPE)
+    sent: set[int] = set()
+    wait_s, waited_s, repetitions = ANSWER_S, 0.0, 0
+    finished = False
+    try:
+        with channel.listen("MISSION_REQUEST", "MISSION_REQUEST_INT", "MISSION_ACK") as inbox:
+            channel.send(count)
+            while True:
+                message = await inbox.get(wait_s)
+                if message is None:
+                    waited_s += wait_s
+                    if len(sent) == len(items) and waited_s > 2 * ANSWER_S:
+                        finished = True
+                        return False
+                    if not sent:
+                        repetitions += 1
+                        if repetitions >= ATTEMPTS or channel.silent_s > QUIET_S:
+                            raise TransferFailed(
+                                f"sysid {channel.sysid}: no answer to MISSION_COUNT of {len(items)} items,"
+                                f" asked {repetitions} times in {waited_s:.1f} s"
+                            )
+                        channel.send(count)
+                        wait_s = min(wait_s * 1.3, LONGEST_ANSWER_S)
+                    elif waited_s > QUIET_S:
+                        raise _Interrupted(
+                            f"sysid {channel.sysid}: upload stopped after {len(sent)} of {len(items)} items,"
+                            f" no request for {waited_s:.1f} s"
+                        )
+                    continue
+                if message.mission_type != MISSION_TYPE or not channel.for_us(message):
+                    continue
+                waited_s, wait_s = 0.0, ANSWER_S
+                if message.get_type() != "MISSION_ACK":
+                    if message.seq < len(items):
+                        channel.send(_item_message(channel, items[message.seq], message.seq))
+                        sent.add(message.seq)
+                        progress(TransferProgress(stage="upload", done=len(sent), total=len(items)))
+                elif message.type == dialect.MAV_MISSION_ACCEPTED:
+                    if len(sent) == len(items):
+                        finished = True
+                        return True
+                elif message.type != INVALID_SEQUENCE:
+                    finished = True
+                    _raise_refusal(channel, message.type, len(sent), len(items))
+    finally:
+        if not finished:
+            _abandon(channel)
+
+
+def _raise_refusal(channel: Channel, result: int, sent: int, total: int) -> None:
+    message = f"sysid {channel.sysid}: upload refused with {_result_name(result)} after {sent} of {total} items"
+    raise _Interrupted(message) if result in RETRYABLE else TransferFailed(message)
+
+
+def _abandon(channel: Channel) -> None:
+    """Tell the vehicle that this transfer is over, as well as may be."""
+    ack = dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, OPERATION_CANCELLED, MISSION_TYPE)
+    try:
+        channel.send(ack)
+    except LinkLost:
+        return
+
+
+def _item_message(channel: Channel, item: MissionItem, seq: int) -> Any:
+    return dialect.MAVLink_mission_item_int_message(
+        channel.sysid,
+        channel.compid,
+        seq,
+        item.frame,
+        item.command,
+        0,
+        int(item.autocontinue),
+        *item.params,
+        item.x,
+        item.y,
+        item.z,
+        MISSION_TYPE,
+    )
+
+
+async def download(channel: Channel, *, progress: Progress = ignore_progress) -> list[MissionItem]:
+    """Read back the list as it is on the wire (home slot included); raises TransferFailed."""
+    kinds = ("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK")
+    with channel.listen(*kinds) as inbox:
+        request = dialect.MAVLink_mission_request_list_message(channel.sysid, channel.compid, MISSION_TYPE)
+        total = (await _ask(channel, inbox, request, None)).count
+        items: list[MissionItem] = []
+        for seq in range(total):
+            request = dialect.MAVLink_mission_request_int_message(channel.sysid, channel.compid, seq, MISSION_TYPE)
+            message = await _ask(channel, inbox, request, seq)
+            items.append(_item_of(message))
+            progress(TransferProgress(stage="read-back", done=seq + 1, total=total))
+        channel.send(dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, 0, MISSION_TYPE))
+    return items
+
+
+async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None) -> Any:
+    """Send a request until its answer comes: the count (`seq` None) or the item of that number."""
+    what = "the number of items" if seq is None else f"item {seq}"
+    wait_s, waited_s = ANSWER_S, 0.0
+    for _ in range(ATTEMPTS):
+        channel.send(request)
+        deadline_s = time.monotonic() + wait_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            message = await inbox.get(left_s)
+            if message is None:
+                break
+            if message.mission_type != MISSION_TYPE or not channel.for_us(message):
+                continue
+            kind = message.get_type()
+            if kind == "MISSION_ACK" and message.type not in (dialect.MAV_MISSION_ACCEPTED, *RETRYABLE):
+                raise TransferFailed(f"sysid {channel.sysid}: {what} refused with {_result_name(message.type)}")
+            if kind == "MISSION_COUNT" and seq is None:
+                return message
+            if kind in ("MISSION_ITEM_INT", "MISSION_ITEM") and message.seq == seq:
+                return message
+        waited_s += wait_s
+        if channel.silent_s > QUIET_S:
+            break
+        wait_s = min(wait_s * 1.3, LONGEST_ANSWER_S)
+    raise TransferFailed(f"sysid {channel.sysid}: read-back stopped, no answer for {what} within {waited_s:.1f} s")
+
+
+def _item_of(message: Any) -> MissionItem:
+    x, y = message.x, message.y
+    if message.get_type() == "MISSION_ITEM":  # the older message has degrees in float32
+        degrees = message.command in POSITION_COMMANDS
+        x, y = (round(x * 1e7), round(y * 1e7)) if degrees else (round(x), round(y))
+    return MissionItem(
+        frame=message.frame,
+        command=message.command,
+        params=(message.param1, message.param2, message.param3, message.param4),
+        x=x,
+        y=y,
+        z=message.z,
+        autocontinue=bool(message.autocontinue),
+    )
+
+
+def _result_name(result: int) -> str:
+    names = dialect.enums["MAV_MISSION_RESULT"]
+    return str(names[result].name) if result in names else f"MAV_MISSION_RESULT {result}"
