@@ -1,0 +1,301 @@
+"""COMMAND_LONG and COMMAND_INT: what each does and how it is answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from fleet.missions import MissionItem
+from simulators.autopilot import Autopilot
+from simulators.autopilot_flavour import Mode
+from simulators.autopilot_missions import FENCE, MISSION
+from simulators.autopilot_streams import Streams
+
+ACCEPTED, DENIED, UNSUPPORTED, FAILED = 0, 2, 3, 4
+"""MAV_RESULT."""
+FORCE = 21196
+"""param2 of arming and disarming by force."""
+PLACED_COMMANDS = {179, 192, 195, 201}
+"""Commands whose x and y are a latitude and a longitude."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """A command, whichever message brought it."""
+
+    command: int
+    """MAV_CMD."""
+    params: tuple[float, float, float, float]
+    """param1 to param4."""
+    x: float
+    """param5: latitude, deg, for a command with a place."""
+    y: float
+    """param6: longitude, deg, for a command with a place."""
+    z: float
+    """param7."""
+    frame: int
+    """MAV_FRAME; COMMAND_LONG has none and means 3, relative."""
+    sender: tuple[int, int]
+    """System and component it came from."""
+
+
+def order_of_long(message: Any, sender: tuple[int, int]) -> Order:
+    """From COMMAND_LONG."""
+    params = (message.param1, message.param2, message.param3, message.param4)
+    frame = 0 if message.command in PLACED_COMMANDS - {192} else 3
+    return Order(
+        command=message.command, params=params, x=message.param5, y=message.param6, z=message.param7, frame=frame,
+        sender=sender,
+    )  # fmt: skip
+
+
+def order_of_int(message: Any, sender: tuple[int, int]) -> Order:
+    """From COMMAND_INT."""
+    params = (message.param1, message.param2, message.param3, message.param4)
+    scale = 1e-7 if message.command in PLACED_COMMANDS else 1.0
+    return Order(
+        command=message.command, params=params, x=message.x * scale, y=message.y * scale, z=message.z,
+        frame=message.frame, sender=sender,
+    )  # fmt: skip
+
+
+class Commands:
+    """Carries out orders and answers each with its one acknowledgement."""
+
+    def __init__(self, pilot: Autopilot, streams: Streams) -> None:
+        """Orders to one autopilot."""
+        self._pilot, self._streams = pilot, streams
+        self._table: dict[int, Callable[[Order], int]] = {
+            20: lambda _: self._mode(Mode.RTL), 21: lambda _: self._mode(Mode.LAND), 22: self._take_off,
+            115: self._yaw, 176: self._set_mode, 178: self._change_speed, 179: self._set_home, 192: self._reposition,
+            193: self._pause, 195: self._look, 197: lambda _: self._look_away(), 201: self._look, 203: self._photo,
+            204: lambda _: ACCEPTED, 205: self._mount, 206: self._trigger, 207: self._fence, 224: self._jump,
+            246: lambda _: ACCEPTED, 300: self._start, 400: self._arm, 510: self._get_interval,
+            511: self._set_interval, 512: self._request, 520: lambda o: self._send_after(148, o),
+            1000: self._gimbal, 1001: self._gimbal_owner, 2000: self._series, 2001: self._stop_series,
+            2500: lambda _: FAILED, 410: lambda o: self._send_after(242, o),
+        }  # fmt: skip
+        self._afterwards: int | None = None
+
+    def carry_out(self, order: Order) -> None:
+        """Do it and acknowledge; a message that was asked for follows the acknowledgement."""
+        do = self._table.get(order.command)
+        self._afterwards = None
+        result = UNSUPPORTED if do is None else do(order)
+        self._pilot.emit(mavlink.MAVLink_command_ack_message(order.command, result, 0, 0, *order.sender))
+        if self._afterwards is not None:
+            self._streams.send(self._afterwards)
+
+    # -- modes and motion ------------------------------------------------------------------------------------------
+
+    def _mode(self, mode: Mode) -> int:
+        return ACCEPTED if self._pilot.set_mode(mode) else FAILED
+
+    def _set_mode(self, order: Order) -> int:
+        return ACCEPTED if self.set_mode_number(int(order.params[1])) else FAILED
+
+    def set_mode_number(self, number: int) -> bool:
+        """Change to a mode by its custom_mode; False with a text if there is none or it cannot be."""
+        for mode, custom in self._pilot.flavour.modes.items():
+            if custom == number:
+                return self._pilot.set_mode(mode)
+        self._pilot.say(4, f"No such mode {number}")
+        return False
+
+    def _arm(self, order: Order) -> int:
+        force = int(order.params[1]) == FORCE
+        if order.params[0] not in (0.0, 1.0):
+            return UNSUPPORTED
+        done = self._pilot.arm(force=force) if order.params[0] else self._pilot.disarm(force=force)
+        return ACCEPTED if done else FAILED
+
+    def _take_off(self, order: Order) -> int:
+        return ACCEPTED if self._pilot.take_off(order.z) else FAILED
+
+    def _start(self, order: Order) -> int:
+        return ACCEPTED if self._pilot.start_mission() else FAILED
+
+    def _reposition(self, order: Order) -> int:
+        pilot = self._pilot
+        if not int(order.params[1]) & 1 and pilot.mode is not Mode.GUIDED:
+            return DENIED
+        if not abs(order.x) <= 90.0 or not abs(order.y) <= 180.0 or math.isnan(order.z):
+            return DENIED
+        if order.frame not in (0, 3, 5, 6, 10, 11):
+            return DENIED
+        item = MissionItem(
+            frame={5: 0, 6: 3, 11: 10}.get(order.frame, order.frame), command=192, x=round(order.x * 1e7),
+            y=round(order.y * 1e7), z=order.z,
+        )  # fmt: skip
+        speed = order.params[0] if order.params[0] > 0 else None
+        return ACCEPTED if pilot.go_to(pilot.place_of(item), speed_m_s=speed) else FAILED
+
+    def _change_speed(self, order: Order) -> int:
+        return ACCEPTED if self._pilot.change_speed(order.params[0], order.params[1]) else DENIED
+
+    def _yaw(self, order: Order) -> int:
+        angle, rate, direction, relative = order.params
+        if not 0.0 <= angle <= 360.0:
+            return FAILED
+        self._pilot.yaw_to(angle, rate, direction, relative=relative == 1)
+        return ACCEPTED
+
+    def _set_home(self, order: Order) -> int:
+        pilot = self._pilot
+        if order.params[0] == 1:
+            pilot.controls.home = pilot.controls.motion.point()
+        elif abs(order.x) > 0.0 or abs(order.y) > 0.0:
+            up = order.z - pilot.frame.amsl_m if order.frame in (0, 5) else pilot.controls.home.u + order.z
+            pilot.controls.home = pilot.frame.point(order.y, order.x, up)
+        else:
+            return FAILED
+        pilot.home_set = True
+        return ACCEPTED
+
+    # -- mission -----------------------------------------------------------------------------------------------------
+
+    def _pause(self, order: Order) -> int:
+        pilot = self._pilot
+        if pilot.mode is not Mode.AUTO:
+            return DENIED
+        done = pilot.run.resume() if order.params[0] else pilot.run.pause()
+        return ACCEPTED if done else DENIED
+
+    def _jump(self, order: Order) -> int:
+        if not self.set_current(int(order.params[0])):
+            return DENIED
+        return ACCEPTED
+
+    def set_current(self, seq: int) -> bool:
+        """Jump to a mission item and say so; False if there is none."""
+        pilot = self._pilot
+        if not pilot.run.set_current(seq, flying=pilot.mode is Mode.AUTO and pilot.run.started):
+            return False
+        self._streams.send(42)
+        return True
+
+    def _fence(self, order: Order) -> int:
+        if order.params[0] and not self._pilot.lists[FENCE].items:
+            return FAILED
+        self._pilot.parameters.set("FENCE_ENABLE", order.params[0])
+        return ACCEPTED
+
+    # -- camera and gimbal -------------------------------------------------------------------------------------------
+
+    def _photo(self, order: Order) -> int:
+        self._pilot.camera.shot()
+        return ACCEPTED
+
+    def _series(self, order: Order) -> int:
+        self._pilot.camera.series(order.params[1], int(order.params[2]))
+        return ACCEPTED
+
+    def _stop_series(self, order: Order) -> int:
+        self._pilot.camera.stop()
+        return ACCEPTED
+
+    def _trigger(self, order: Order) -> int:
+        distance, _, at_once, _ = order.params
+        self._pilot.camera.every_metres(distance, self._pilot.controls.motion, at_once=at_once == 1)
+        return ACCEPTED
+
+    def _mount(self, order: Order) -> int:
+        pitch, roll, yaw, _ = order.params
+        mode, gimbal = int(order.z), self._pilot.gimbal
+        if mode == 0:
+            gimbal.retract()
+        elif mode == 1:
+            gimbal.point(0.0, 0.0)
+        elif mode == 2:
+            gimbal.point(pitch, yaw, roll_deg=roll)
+        elif mode == 4:
+            gimbal.look_at(self._place(order))
+        elif mode != 3:
+            return FAILED
+        return ACCEPTED
+
+    def _gimbal(self, order: Order) -> int:
+        if int(order.z) not in (0, 1):
+            return FAILED
+        self.gimbal_pitch_yaw(*order.params, flags=int(order.x))
+        return ACCEPTED
+
+    def gimbal_pitch_yaw(
+        self, pitch_deg: float, yaw_deg: float, pitch_deg_s: float, yaw_deg_s: float, *, flags: int
+    ) -> None:
+        """Angles if they are given, else rates; flags are GIMBAL_MANAGER_FLAGS."""
+        gimbal, earth = self._pilot.gimbal, bool(flags & 16)
+        if flags & 1:
+            gimbal.retract()
+        elif flags & 2:
+            gimbal.point(0.0, 0.0)
+        elif not math.isnan(pitch_deg) and not math.isnan(yaw_deg):
+            gimbal.point(pitch_deg, yaw_deg, earth_yaw=earth)
+        elif not math.isnan(pitch_deg_s) and not math.isnan(yaw_deg_s):
+            gimbal.turn(pitch_deg_s, yaw_deg_s, earth_yaw=earth)
+
+    def _gimbal_owner(self, order: Order) -> int:
+        sysid, compid = int(order.params[0]), int(order.params[1])
+        if sysid == -2:
+            sysid, compid = order.sender
+        elif sysid == -3:
+            sysid, compid = 0, 0
+        if sysid >= 0:
+            self._pilot.gimbal.primary = (sysid, compid)
+            self._streams.send(281)
+        return ACCEPTED
+
+    def _look(self, order: Order) -> int:
+        self._pilot.gimbal.look_at(self._place(order) if order.x or order.y else None)
+        return ACCEPTED
+
+    def _look_away(self) -> int:
+        self._pilot.gimbal.look_at(None)
+        return ACCEPTED
+
+    def _place(self, order: Order) -> Any:
+        pilot = self._pilot
+        up = order.z - pilot.frame.amsl_m if order.frame in (0, 5) else pilot.controls.home.u + order.z
+        return pilot.frame.point(order.y, order.x, up)
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def _set_interval(self, order: Order) -> int:
+        number, interval_us = int(order.params[0]), order.params[1]
+        if number == 0:
+            return ACCEPTED
+        if not self._streams.knows(number):
+            self._pilot.say(6, f"No ap_message for mavlink id ({number})")
+            return DENIED
+        self._streams.set_interval(number, 1.0 if interval_us == 0 else interval_us / 1e6)
+        return ACCEPTED
+
+    def _get_interval(self, order: Order) -> int:
+        number = int(order.params[0])
+        interval_us = round(self._streams.interval_s(number) * 1e6)
+        self._pilot.emit(mavlink.MAVLink_message_interval_message(number, interval_us))
+        return ACCEPTED if self._streams.knows(number) else FAILED
+
+    def _request(self, order: Order) -> int:
+        number = int(order.params[0])
+        return self._send_after(number, order) if self._streams.knows(number) else FAILED
+
+    def _send_after(self, number: int, order: Order) -> int:
+        self._afterwards = number
+        return ACCEPTED
+
+    def position_target(self, message: Any) -> None:
+        """SET_POSITION_TARGET_GLOBAL_INT in GUIDED: fly to its place; nothing is answered."""
+        pilot = self._pilot
+        if pilot.mode is not Mode.GUIDED or message.type_mask & 7:
+            return
+        frame = {5: 0, 6: 3, 11: 10}.get(message.coordinate_frame, message.coordinate_frame)
+        item = MissionItem(frame=frame, command=192, x=message.lat_int, y=message.lon_int, z=message.alt)
+        pilot.go_to(pilot.place_of(item))
+
+    def missions(self) -> int:
+        """Number of the last item of the stored mission."""
+        return self._pilot.lists[MISSION].total()

@@ -1,0 +1,290 @@
+"""Telemetry: which message is sent how often, and what stands in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from simulators.autopilot import Autopilot
+from simulators.autopilot_failsafes import Charge
+from simulators.autopilot_flavour import Mode
+from simulators.autopilot_missions import MISSION
+from simulators.dynamics import wrap_rad
+
+STREAMS: dict[int, tuple[int, ...]] = {
+    1: (29,), 2: (1, 42, 24, 62), 3: (65,), 6: (33, 32), 10: (30,), 11: (74,), 12: (2, 147, 285, 193, 241),
+}  # fmt: skip
+"""Messages of each MAV_DATA_STREAM of REQUEST_DATA_STREAM, as ArduCopter groups them."""
+SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 1399979055, 1398930479, 1467087919
+"""SYS_STATUS bits as recorded when all is well."""
+SENSOR_GPS, PREARM_CHECK = 0x20, 0x10000000
+
+
+def quaternion(roll: float, pitch: float, yaw: float) -> list[float]:
+    """w, x, y, z of roll, pitch, yaw, rad, in the order yaw, pitch, roll."""
+    cr, sr, cp, sp, cy, sy = (f(a / 2) for a in (roll, pitch, yaw) for f in (math.cos, math.sin))
+    return [
+        cr * cp * cy + sr * sp * sy,
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+    ]
+
+
+class Streams:
+    """Builds each telemetry message and sends those that were asked for when they are due."""
+
+    def __init__(self, pilot: Autopilot) -> None:
+        """Nothing but the heartbeat until something is asked for."""
+        self._pilot = pilot
+        self._interval_s: dict[int, float] = {}
+        self._due_s: dict[int, float] = {}
+        self._next_s = 0.0
+        self._beat_s = 0.0
+        self._sent_s: dict[int, float] = {}
+        self._builders: dict[int, Callable[[], Any]] = {
+            1: self._sys_status, 2: self._system_time, 24: self._gps_raw_int, 29: self._scaled_pressure,
+            30: self._attitude, 31: self._attitude_quaternion, 32: self._local_position,
+            33: self._global_position_int, 42: self._mission_current, 49: self._origin, 62: self._nav_controller,
+            65: self._rc_channels, 74: self._vfr_hud, 147: self._battery_status, 148: self._version,
+            193: self._ekf_status, 241: self._vibration, 242: self._home_position, 245: self._extended_sys_state,
+            259: self._camera_information, 265: self._mount_orientation, 280: self._gimbal_information,
+            281: self._gimbal_status, 285: self._gimbal_attitude,
+        }  # fmt: skip
+        for number in pilot.flavour.idle_link:
+            self.set_interval(number, 1.0)
+
+    def knows(self, number: int) -> bool:
+        """Whether a message can be had."""
+        return number in self._builders
+
+    def interval_s(self, number: int) -> float:
+        """How often it is sent, s; 0 if it is not."""
+        return self._interval_s.get(number, 0.0)
+
+    def set_interval(self, number: int, interval_s: float) -> None:
+        """Send a message each `interval_s` of simulated time; 0 or less stops it."""
+        if interval_s <= 0.0:
+            self._interval_s.pop(number, None)
+            self._due_s.pop(number, None)
+            return
+        self._interval_s[number] = max(interval_s, 0.02)
+        self._due_s[number] = self._pilot.time_s
+        self._next_s = 0.0
+
+    def request_stream(self, stream: int, rate_hz: float, *, start: bool) -> None:
+        """REQUEST_DATA_STREAM: one group, or all with 0."""
+        groups = STREAMS.values() if stream == 0 else [STREAMS.get(stream, ())]
+        for group in groups:
+            for number in group:
+                self.set_interval(number, 1.0 / rate_hz if start and rate_hz > 0 else 0.0)
+
+    def send(self, number: int) -> bool:
+        """Send one now; False if it is unknown."""
+        build = self._builders.get(number)
+        if build is None:
+            return False
+        self._pilot.emit(build())
+        return True
+
+    def step(self) -> None:
+        """Send what is due."""
+        now = self._pilot.time_s
+        if now >= self._beat_s:
+            self._beat_s = math.floor(now) + 1.0
+            self._pilot.heartbeat()
+        if now < self._next_s:
+            return
+        soonest = now + 10.0
+        for number, due in self._due_s.items():
+            if due <= now:
+                interval = self._interval_s[number]
+                due = self._due_s[number] = max(due + interval, now)
+                self.send(number)
+            soonest = min(soonest, due)
+        self._next_s = soonest
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    def _boot_ms(self) -> int:
+        return int(self._pilot.time_s * 1000.0)
+
+    def _place(self) -> tuple[int, int, int]:
+        lon, lat, amsl_m = self._pilot.position()
+        return round(lat * 1e7), round(lon * 1e7), round(amsl_m * 1e3)
+
+    def _sys_status(self) -> Any:
+        pilot, battery = self._pilot, self._pilot.battery
+        healthy = SENSORS_HEALTHY
+        if not pilot.has_fix():
+            healthy &= ~SENSOR_GPS
+        if pilot.time_s < pilot.boot.ready_s or pilot.ground.lost or pilot.battery_watch.charge is not Charge.OK:
+            healthy &= ~PREARM_CHECK
+        return mavlink.MAVLink_sys_status_message(
+            SENSORS_PRESENT, SENSORS_ENABLED, healthy, 0, min(round(battery.voltage_v * 1e3), 65535),
+            min(round(battery.current_a * 100), 32767), round(battery.remaining() * 100), 0, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    def _system_time(self) -> Any:
+        return mavlink.MAVLink_system_time_message(round(self._pilot.utc_s() * 1e6), self._boot_ms())
+
+    def _gps_raw_int(self) -> Any:
+        pilot, motion = self._pilot, self._pilot.controls.motion
+        usec = round(pilot.time_s * 1e6)
+        if not pilot.has_fix():
+            return mavlink.MAVLink_gps_raw_int_message(usec, 0 if pilot.gps else 1, 0, 0, 0, 65535, 65535, 0, 0, 0)
+        lat, lon, alt = self._place()
+        speed = math.hypot(motion.vn, motion.ve)
+        course = math.degrees(math.atan2(motion.ve, motion.vn)) % 360.0
+        return mavlink.MAVLink_gps_raw_int_message(
+            usec, 3, lat, lon, alt, 121, 200, round(speed * 100), round(course * 100) % 36000, 14, alt, 1000, 1500, 200
+        )
+
+    def _scaled_pressure(self) -> Any:
+        pilot = self._pilot
+        height = pilot.frame.amsl_m + pilot.controls.motion.u
+        pressure = 1013.25 * (1.0 - height / 44330.77) ** 5.25588
+        return mavlink.MAVLink_scaled_pressure_message(self._boot_ms(), pressure, 0.0, 2500)
+
+    def _angles(self) -> tuple[float, float, float]:
+        body, sensors = self._pilot.body, self._pilot.sensors
+        return body.roll + sensors.roll.value, body.pitch + sensors.pitch.value, self._pilot.controls.motion.yaw
+
+    def _attitude(self) -> Any:
+        roll, pitch, yaw = self._angles()
+        return mavlink.MAVLink_attitude_message(self._boot_ms(), roll, pitch, yaw, 0.0, 0.0, self._pilot.body.yaw_rate)
+
+    def _attitude_quaternion(self) -> Any:
+        q = quaternion(*self._angles())
+        return mavlink.MAVLink_attitude_quaternion_message(self._boot_ms(), *q, 0.0, 0.0, self._pilot.body.yaw_rate)
+
+    def _local_position(self) -> Any:
+        motion, home = self._pilot.controls.motion, self._pilot.controls.home
+        return mavlink.MAVLink_local_position_ned_message(
+            self._boot_ms(), motion.n - home.n, motion.e - home.e, home.u - motion.u, motion.vn, motion.ve, -motion.vu
+        )
+
+    def _global_position_int(self) -> Any:
+        pilot, motion = self._pilot, self._pilot.controls.motion
+        velocity = (round(motion.vn * 100), round(motion.ve * 100), round(-motion.vu * 100))
+        heading = round(math.degrees(motion.yaw) % 360.0 * 100) % 36000
+        relative = round(pilot.relative_m() * 1e3) if pilot.home_set else 0
+        if not pilot.has_fix():
+            return mavlink.MAVLink_global_position_int_message(self._boot_ms(), 0, 0, 0, 0, *velocity, heading)
+        return mavlink.MAVLink_global_position_int_message(
+            self._boot_ms(), *self._place(), relative, *velocity, heading
+        )
+
+    def _mission_current(self) -> Any:
+        pilot = self._pilot
+        auto = pilot.mode is Mode.AUTO
+        state = pilot.run.state(in_auto=auto)
+        return mavlink.MAVLink_mission_current_message(
+            pilot.run.current, pilot.lists[MISSION].total(), int(state), int(auto)
+        )
+
+    def _origin(self) -> Any:
+        frame = self._pilot.frame
+        return mavlink.MAVLink_gps_global_origin_message(
+            round(frame.lat * 1e7), round(frame.lon * 1e7), round(frame.amsl_m * 1e3), self._boot_ms() * 1000
+        )
+
+    def _nav_controller(self) -> Any:
+        pilot, leg = self._pilot, self._pilot.leg()
+        roll, pitch, _ = self._angles()
+        bearing, distance, cross, height = 0.0, 0.0, 0.0, 0.0
+        if leg is not None:
+            at = pilot.controls.motion
+            bearing = math.degrees(math.atan2(leg.end.e - at.e, leg.end.n - at.n))
+            distance = math.hypot(leg.end.e - at.e, leg.end.n - at.n)
+            cross, height = leg.cross_track_m(at.point()), leg.target().u - at.u
+        return mavlink.MAVLink_nav_controller_output_message(
+            math.degrees(roll), math.degrees(pitch), round(bearing), round(bearing), min(round(distance), 65535),
+            height, 0.0, cross,
+        )  # fmt: skip
+
+    def _rc_channels(self) -> Any:
+        channels = [1500, 1500, 1000, 1500, 1800, 1000, 1000, 1800] + [0] * 10
+        return mavlink.MAVLink_rc_channels_message(self._boot_ms(), 8, *channels, 255)
+
+    def _vfr_hud(self) -> Any:
+        pilot, motion = self._pilot, self._pilot.controls.motion
+        return mavlink.MAVLink_vfr_hud_message(
+            pilot.body.airspeed_m_s, math.hypot(motion.vn, motion.ve), round(math.degrees(motion.yaw) % 360.0) % 360,
+            min(round(pilot.body.thrust_g * 39), 100), pilot.frame.amsl_m + motion.u, motion.vu,
+        )  # fmt: skip
+
+    def _battery_status(self) -> Any:
+        battery = self._pilot.battery
+        voltages = [min(round(battery.voltage_v * 1e3), 65534)] + [65535] * 9
+        return mavlink.MAVLink_battery_status_message(
+            0, 0, 0, 32767, voltages, min(round(battery.current_a * 100), 32767), round(battery.used_mah),
+            round(battery.energy_used_wh * 36.0), round(battery.remaining() * 100), 0,
+            self._pilot.battery_watch.charge.value, [0] * 4, 0, 0,
+        )  # fmt: skip
+
+    def _version(self) -> Any:
+        flavour = self._pilot.flavour
+        custom = list(flavour.software_hash.encode()[:8].ljust(8, b"\0"))
+        serial = int(self._pilot.parameters["SYSID_THISMAV"])
+        return mavlink.MAVLink_autopilot_version_message(
+            flavour.capabilities, flavour.software_version, 0, 0, 0, custom, [0] * 8, [0] * 8, 0, 0, 1000 + serial
+        )
+
+    def _ekf_status(self) -> Any:
+        flags = 0x33F if self._pilot.has_position() else 0x0A7
+        return mavlink.MAVLink_ekf_status_report_message(flags, 0.01, 0.01, 0.01, 0.02, 0.0, 0.0)
+
+    def _vibration(self) -> Any:
+        level = 0.01 if not self._pilot.armed else 4.0
+        return mavlink.MAVLink_vibration_message(round(self._pilot.time_s * 1e6), level, level, level, 0, 0, 0)
+
+    def _home_position(self) -> Any:
+        lon, lat, amsl_m = self._pilot.home()
+        return mavlink.MAVLink_home_position_message(
+            round(lat * 1e7), round(lon * 1e7), round(amsl_m * 1e3), 0, 0, 0, [math.nan] * 4, 0, 0, 0,
+            round(self._pilot.time_s * 1e6),
+        )  # fmt: skip
+
+    def _extended_sys_state(self) -> Any:
+        return mavlink.MAVLink_extended_sys_state_message(3, self._pilot.landed_state())
+
+    def _camera_information(self) -> Any:
+        return mavlink.MAVLink_camera_information_message(
+            self._boot_ms(), [0] * 32, [0] * 32, 0, math.nan, math.nan, math.nan, 0, 0, 0, 2, 0, b""
+        )
+
+    def _gimbal_angles(self) -> tuple[float, float, float]:
+        gimbal, sensors = self._pilot.gimbal, self._pilot.sensors
+        return (
+            gimbal.roll + sensors.gimbal_roll.value,
+            gimbal.pitch + sensors.gimbal_pitch.value,
+            gimbal.yaw + sensors.gimbal_yaw.value,
+        )
+
+    def _mount_orientation(self) -> Any:
+        roll, pitch, yaw = (math.degrees(angle) for angle in self._gimbal_angles())
+        north = math.degrees(wrap_rad(math.radians(yaw) + self._pilot.controls.motion.yaw))
+        return mavlink.MAVLink_mount_orientation_message(self._boot_ms(), roll, pitch, yaw, north)
+
+    def _gimbal_information(self) -> Any:
+        r = math.radians
+        return mavlink.MAVLink_gimbal_manager_information_message(
+            self._boot_ms(), 206847, 1, r(-30), r(30), r(-90), r(20), r(-180), r(180)
+        )
+
+    def _gimbal_status(self) -> Any:
+        flags = self._pilot.gimbal.flags() & ~32
+        return mavlink.MAVLink_gimbal_manager_status_message(
+            self._boot_ms(), flags, 1, *self._pilot.gimbal.primary, 0, 0
+        )
+
+    def _gimbal_attitude(self) -> Any:
+        nan = math.nan
+        return mavlink.MAVLink_gimbal_device_attitude_status_message(
+            0, 0, self._boot_ms(), self._pilot.gimbal.flags(), quaternion(*self._gimbal_angles()), nan, nan, nan, 0,
+            nan, nan, 1,
+        )  # fmt: skip

@@ -1,0 +1,370 @@
+"""A simulated multirotor on the wire, as ArduCopter 4.6."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from geo.errors import TerrainMissing
+from geo.poses import Attitude
+from simulators.autopilot import Autopilot
+from simulators.autopilot_arming import REAL_READY_S, Boot
+from simulators.autopilot_commands import Commands, order_of_int, order_of_long
+from simulators.autopilot_flavour import ARDUCOPTER, Flavour
+from simulators.autopilot_guidance import LocalFrame
+from simulators.autopilot_links import Link, link_of
+from simulators.autopilot_missions import MISSION, RALLY, TYPES_MIS_TOTAL
+from simulators.autopilot_parameters import Parameters
+from simulators.autopilot_sensors import SensorErrors, Sensors, VehicleState
+from simulators.autopilot_streams import Streams
+from simulators.battery import Battery, Pack
+from simulators.clock import SimClock
+from simulators.dynamics import Airframe, Multirotor, Wind, WindConditions
+
+STEP_S = 0.04
+"""Simulated time of one step, s."""
+HISTORY_STEPS = 250
+"""Steps of truth that are kept for `true_state`."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SimulatedVehicle:
+    """One vehicle: its body in the air, its autopilot, its link.
+
+    Everything that it does follows from the seed and from the step at which each frame comes in.
+    """
+
+    def __init__(
+        self,
+        *,
+        sysid: int,
+        home: tuple[float, float, float],
+        link: str | Link,
+        clock: SimClock,
+        seed: int = 0,
+        wind: WindConditions | None = None,
+        terrain: Callable[[float, float], float] | None = None,
+        ready_after_s: float = REAL_READY_S,
+        airframe: Airframe | None = None,
+        pack: Pack | None = None,
+        charge: float = 1.0,
+        errors: SensorErrors | None = None,
+        heading_deg: float = 0.0,
+        gimbal_pitch_deg: float = -90.0,
+        parameters: dict[str, float] | None = None,
+        flavour: Flavour = ARDUCOPTER,
+    ) -> None:
+        """On the ground at `home` (lon, lat, deg; m AMSL), powered on at the first step.
+
+        `link` is an address as udpout:127.0.0.1:14550 or a Link. `terrain(lon, lat)` is the ground,
+        m AMSL; without it the ground is flat at the home. `ready_after_s` is when it can be armed,
+        simulated s. `charge` is that of the battery, 0 to 1. `gimbal_pitch_deg` is where the camera
+        looks until it is told. Raises LinkUnusable for an address that cannot be understood.
+        """
+        self.sysid, self.clock = sysid, clock
+        self.link: Link = link_of(link) if isinstance(link, str) else link
+        self.frame = LocalFrame(*home)
+        self._terrain = terrain
+        self._terrain_amsl_m = home[2]
+        airframe, pack = airframe or Airframe(), pack or Pack()
+        self.body = Multirotor(airframe, Wind(wind or WindConditions(), seed), self._ground_up_m, heading_deg)
+        self.battery = Battery(pack, charge)
+        changes = {"BATT_CAPACITY": pack.capacity_mah(), "SYSID_THISMAV": sysid, "SIM_SPEEDUP": clock.speedup}
+        for level, part in (("LOW", 0.2), ("CRT", 0.1)):
+            changes[f"BATT_{level}_MAH"] = round(part * pack.capacity_mah())
+        self.parameters = Parameters(**(changes | (parameters or {})))
+        self._mav = mavlink.MAVLink(None, srcSystem=sysid, srcComponent=1)
+        self._parser = mavlink.MAVLink(None)
+        self._parser.robust_parsing = True
+        self._steps = 0
+        self._start_utc_s = clock.utc_s()
+        self.pilot = Autopilot(
+            frame=self.frame,
+            airframe=airframe,
+            body=self.body,
+            battery=self.battery,
+            sensors=Sensors(errors or SensorErrors(), seed),
+            parameters=self.parameters,
+            flavour=flavour,
+            emit=self._emit,
+            utc_s=self.utc_s,
+            boot=Boot.until(ready_after_s),
+            ground_rate=clock.speedup,
+            gimbal_pitch_deg=gimbal_pitch_deg,
+        )
+        self.streams = Streams(self.pilot)
+        self.commands = Commands(self.pilot, self.streams)
+        self._handlers: dict[str, Callable[[Any, tuple[int, int]], None]] = {
+            "HEARTBEAT": self._heartbeat, "COMMAND_LONG": self._command_long, "COMMAND_INT": self._command_int,
+            "SET_MODE": self._set_mode, "TIMESYNC": self._timesync, "PARAM_REQUEST_LIST": self._param_list,
+            "PARAM_REQUEST_READ": self._param_read, "PARAM_SET": self._param_set,
+            "REQUEST_DATA_STREAM": self._data_stream, "MISSION_COUNT": self._mission_count,
+            "MISSION_ITEM_INT": self._mission_item_int, "MISSION_ITEM": self._mission_item,
+            "MISSION_REQUEST_LIST": self._mission_request_list, "MISSION_REQUEST_INT": self._mission_request_int,
+            "MISSION_REQUEST": self._mission_request, "MISSION_CLEAR_ALL": self._mission_clear,
+            "MISSION_WRITE_PARTIAL_LIST": self._mission_write_partial, "MISSION_SET_CURRENT": self._set_current,
+            "SET_POSITION_TARGET_GLOBAL_INT": self._position_target,
+            "GIMBAL_MANAGER_SET_PITCHYAW": self._gimbal_pitch_yaw,
+        }  # fmt: skip
+        self._truth: deque[VehicleState] = deque(maxlen=HISTORY_STEPS)
+        self._truth.append(self._true_now())
+
+    # -- states ------------------------------------------------------------------------------------------------------
+
+    def utc_s(self) -> float:
+        """Simulated UTC of the last step, s since 1970."""
+        return self._start_utc_s + self._steps * STEP_S
+
+    def true_state(self, utc_s: float | None = None) -> VehicleState:
+        """Where it truly is: for the simulated camera alone.
+
+        At the last step, or at `utc_s` within the last ten seconds, between two steps in proportion;
+        a moment beyond the last step gets the last step, with its own `utc_s`.
+        """
+        last = self._truth[-1]
+        if utc_s is None or utc_s >= last.utc_s:
+            return last
+        back = (last.utc_s - utc_s) / STEP_S
+        index = len(self._truth) - 1 - math.ceil(back)
+        if index < 0:
+            return self._truth[0]
+        return _between(self._truth[index], self._truth[index + 1], utc_s)
+
+    def measured_state(self) -> VehicleState:
+        """Where it believes to be at the last step: what its telemetry says, unrounded."""
+        pilot, sensors = self.pilot, self.pilot.sensors
+        motion, gimbal = pilot.controls.motion, pilot.gimbal
+        lon, lat, amsl_m = pilot.position()
+        return VehicleState(
+            utc_s=self.utc_s(),
+            lon=lon,
+            lat=lat,
+            amsl_m=amsl_m,
+            north_m_s=motion.vn,
+            east_m_s=motion.ve,
+            up_m_s=motion.vu,
+            attitude=_attitude(self.body.roll + sensors.roll.value, self.body.pitch + sensors.pitch.value, motion.yaw),
+            gimbal=_attitude(
+                gimbal.roll + sensors.gimbal_roll.value,
+                gimbal.pitch + sensors.gimbal_pitch.value,
+                motion.yaw + gimbal.yaw + sensors.gimbal_yaw.value,
+            ),
+        )
+
+    def _true_now(self) -> VehicleState:
+        body, gimbal = self.body, self.pilot.gimbal
+        lon, lat = self.frame.lonlat(body.n, body.e)
+        return VehicleState(
+            utc_s=self.utc_s(),
+            lon=lon,
+            lat=lat,
+            amsl_m=self.frame.amsl_m + body.u,
+            north_m_s=body.vn,
+            east_m_s=body.ve,
+            up_m_s=body.vu,
+            attitude=_attitude(body.roll, body.pitch, body.yaw),
+            gimbal=_attitude(gimbal.roll, gimbal.pitch, body.yaw + gimbal.yaw),
+        )
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One step of STEP_S simulated seconds."""
+        self._steps += 1
+        self.pilot.step(STEP_S)
+        self.streams.step()
+        self._truth.append(self._true_now())
+
+    async def run(self) -> None:
+        """Fly with the clock until cancelled; opens and closes the link. Raises LinkUnusable."""
+        await self.link.open(self.receive)
+        try:
+            while True:
+                behind_s = self.clock.utc_s() - self.utc_s()
+                if behind_s < STEP_S:
+                    await self.clock.sleep(max(STEP_S - behind_s, 0.004 * self.clock.speedup))
+                    continue
+                for _ in range(min(int(behind_s / STEP_S), 10)):
+                    self.step()
+                await asyncio.sleep(0)
+        finally:
+            self.link.close()
+
+    # -- the wire ----------------------------------------------------------------------------------------------------
+
+    def _emit(self, message: Any) -> None:
+        frame = message.pack(self._mav)
+        self._mav.seq = (self._mav.seq + 1) % 256
+        self.link.send(bytes(frame))
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the ground."""
+        for message in self._parser.parse_buffer(data) or []:
+            handle = self._handlers.get(message.get_type())
+            sender = (message.get_srcSystem(), message.get_srcComponent())
+            if handle is None or sender[0] == self.sysid:
+                continue
+            if getattr(message, "target_system", self.sysid) in (0, self.sysid):
+                handle(message, sender)
+
+    def _heartbeat(self, message: Any, sender: tuple[int, int]) -> None:
+        if message.type == mavlink.MAV_TYPE_GCS or message.autopilot == mavlink.MAV_AUTOPILOT_INVALID:
+            self.pilot.ground.heard(sender[0], self.pilot.ground_time_s())
+
+    def _command_long(self, message: Any, sender: tuple[int, int]) -> None:
+        self.commands.carry_out(order_of_long(message, sender))
+
+    def _command_int(self, message: Any, sender: tuple[int, int]) -> None:
+        self.commands.carry_out(order_of_int(message, sender))
+
+    def _set_mode(self, message: Any, sender: tuple[int, int]) -> None:
+        self.commands.set_mode_number(message.custom_mode)
+
+    def _timesync(self, message: Any, sender: tuple[int, int]) -> None:
+        if message.tc1 == 0:
+            self._emit(mavlink.MAVLink_timesync_message(round(self.pilot.time_s * 1e9), message.ts1))
+
+    def _data_stream(self, message: Any, sender: tuple[int, int]) -> None:
+        self.streams.request_stream(message.req_stream_id, message.req_message_rate, start=bool(message.start_stop))
+
+    def _position_target(self, message: Any, sender: tuple[int, int]) -> None:
+        self.commands.position_target(message)
+
+    def _gimbal_pitch_yaw(self, message: Any, sender: tuple[int, int]) -> None:
+        angles = (message.pitch, message.yaw, message.pitch_rate, message.yaw_rate)
+        pitch, yaw, pitch_rate, yaw_rate = (math.degrees(angle) for angle in angles)
+        self.commands.gimbal_pitch_yaw(pitch, yaw, pitch_rate, yaw_rate, flags=message.flags)
+
+    def _param_value(self, name: str, index: int = 65535) -> None:
+        kind = self.parameters.type_of(name)
+        assert kind is not None
+        count = len(self.parameters)
+        self._emit(mavlink.MAVLink_param_value_message(name.encode(), self.parameters[name], kind, count, index))
+
+    def _param_list(self, message: Any, sender: tuple[int, int]) -> None:
+        for text in self.pilot.flavour.banner:
+            self.pilot.say(6, text)
+        for index, name in enumerate(self.parameters.names()):
+            self._param_value(name, index)
+
+    def _param_read(self, message: Any, sender: tuple[int, int]) -> None:
+        if message.param_index >= 0:
+            name = self.parameters.name_at(message.param_index)
+            if name is not None:
+                self._param_value(name, message.param_index)
+            return
+        if self.parameters.type_of(message.param_id) is not None:
+            self._param_value(message.param_id)
+
+    def _param_set(self, message: Any, sender: tuple[int, int]) -> None:
+        if self.parameters.set(message.param_id, message.param_value):
+            self._param_value(message.param_id)
+
+    # -- missions on the wire ----------------------------------------------------------------------------------------
+
+    def _list(self, message: Any, sender: tuple[int, int]) -> Any:
+        items = self.pilot.lists.get(message.mission_type)
+        if items is None:
+            self._emit(mavlink.MAVLink_mission_ack_message(*sender, 3, message.mission_type))
+        return items
+
+    def _mission_count(self, message: Any, sender: tuple[int, int]) -> None:
+        if (items := self._list(message, sender)) is not None:
+            items.count(sender, message.count, self.pilot.ground_time_s())
+
+    def _mission_item_int(self, message: Any, sender: tuple[int, int]) -> None:
+        self._mission_take(message, sender, as_float=False)
+
+    def _mission_item(self, message: Any, sender: tuple[int, int]) -> None:
+        if message.mission_type == MISSION and message.current in (2, 3):
+            return
+        self._mission_take(message, sender, as_float=True)
+
+    def _mission_take(self, message: Any, sender: tuple[int, int], *, as_float: bool) -> None:
+        items = self._list(message, sender)
+        if items is None:
+            return
+        before = items.version
+        items.take(sender, message, self.pilot.ground_time_s(), as_float=as_float)
+        if items.version != before:
+            name = TYPES_MIS_TOTAL[message.mission_type]
+            self.parameters.set(name, len(items.items))
+            if message.mission_type != RALLY:
+                self._param_value(name)
+
+    def _mission_request_list(self, message: Any, sender: tuple[int, int]) -> None:
+        if (items := self._list(message, sender)) is not None:
+            items.request_list(sender)
+
+    def _mission_request_int(self, message: Any, sender: tuple[int, int]) -> None:
+        if (items := self._list(message, sender)) is not None:
+            items.request(sender, message.seq, as_float=False)
+
+    def _mission_request(self, message: Any, sender: tuple[int, int]) -> None:
+        if (items := self._list(message, sender)) is not None:
+            items.request(sender, message.seq, as_float=True)
+
+    def _mission_clear(self, message: Any, sender: tuple[int, int]) -> None:
+        if (items := self._list(message, sender)) is not None:
+            items.clear(sender)
+
+    def _mission_write_partial(self, message: Any, sender: tuple[int, int]) -> None:
+        if (items := self._list(message, sender)) is not None:
+            items.write_partial(sender, message.start_index, message.end_index, self.pilot.ground_time_s())
+
+    def _set_current(self, message: Any, sender: tuple[int, int]) -> None:
+        self.commands.set_current(message.seq)
+
+    # -- ground ------------------------------------------------------------------------------------------------------
+
+    def _ground_up_m(self, north_m: float, east_m: float) -> float:
+        """Height of the ground above the home; where the terrain is not known, the last that was."""
+        if self._terrain is None:
+            return 0.0
+        try:
+            self._terrain_amsl_m = float(self._terrain(*self.frame.lonlat(north_m, east_m)))
+        except TerrainMissing as exc:
+            _log.warning("ground unknown", sysid=self.sysid, reason=str(exc), kept_amsl_m=self._terrain_amsl_m)
+        return self._terrain_amsl_m - self.frame.amsl_m
+
+
+def _attitude(roll_rad: float, pitch_rad: float, yaw_rad: float) -> Attitude:
+    d = 180.0 / math.pi
+    return Attitude(roll_deg=roll_rad * d, pitch_deg=pitch_rad * d, yaw_deg=yaw_rad * d % 360.0)
+
+
+def _between(early: VehicleState, late: VehicleState, utc_s: float) -> VehicleState:
+    part = (utc_s - early.utc_s) / (late.utc_s - early.utc_s)
+
+    def mix(name: str) -> float:
+        first: float = getattr(early, name)
+        second: float = getattr(late, name)
+        return first + (second - first) * part
+
+    return VehicleState(
+        utc_s=utc_s,
+        lon=mix("lon"),
+        lat=mix("lat"),
+        amsl_m=mix("amsl_m"),
+        north_m_s=mix("north_m_s"),
+        east_m_s=mix("east_m_s"),
+        up_m_s=mix("up_m_s"),
+        attitude=_turned(early.attitude, late.attitude, part),
+        gimbal=_turned(early.gimbal, late.gimbal, part),
+    )
+
+
+def _turned(early: Attitude, late: Attitude, part: float) -> Attitude:
+    turn = (late.yaw_deg - early.yaw_deg + 180.0) % 360.0 - 180.0
+    return Attitude(
+        roll_deg=early.roll_deg + (late.roll_deg - early.roll_deg) * part,
+        pitch_deg=early.pitch_deg + (late.pitch_deg - early.pitch_deg) * part,
+        yaw_deg=(early.yaw_deg + turn * part) % 360.0,
+    )
