@@ -1,0 +1,111 @@
+"""Meshes of what stands still, in square chunks built when first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.world.meshes import Material, Mesh, Solids
+from simulators.world.scene import Building, Parked, Tree
+from simulators.world.scenery import car, tree
+
+if TYPE_CHECKING:
+    from simulators.world.city import World
+
+CHUNK_M = 64.0
+KEPT_CHUNKS = 900
+Key = tuple[int, int]
+
+
+class Standing:
+    """Meshes of buildings, trees, parked cars and things, by chunk; safe to share between threads."""
+
+    def __init__(self, world: World) -> None:
+        """Sorts everything into chunks; meshes are made later."""
+        self._world = world
+        self._makers: dict[Key, list[Callable[[], Mesh]]] = {}
+        self._chunks: OrderedDict[Key, Mesh] = OrderedDict()
+        self._lock = threading.Lock()
+        scene = world.scene
+        for building in scene.buildings:
+            self._file(*building.ring.mean(axis=0), lambda b=building: self._building(b))
+        for one in scene.trees:
+            self._file(one.x, one.y, lambda t=one: self._tree(t))
+        for parked in scene.parked:
+            self._file(parked.x, parked.y, lambda p=parked: self._car(p))
+        for prop in scene.props:
+            self._file(prop.x, prop.y, lambda p=prop: world.prop_mesh(p))
+
+    def _file(self, x: float, y: float, make: Callable[[], Mesh]) -> None:
+        self._makers.setdefault((int(x // CHUNK_M), int(y // CHUNK_M)), []).append(make)
+
+    def chunk(self, key: Key) -> Mesh:
+        """Everything whose middle lies in a chunk."""
+        with self._lock:
+            if key not in self._chunks:
+                self._chunks[key] = Mesh.joined([make() for make in self._makers.get(key, [])])
+                while len(self._chunks) > KEPT_CHUNKS:
+                    self._chunks.popitem(last=False)
+            self._chunks.move_to_end(key)
+            return self._chunks[key]
+
+    def within(self, west: float, south: float, east: float, north: float) -> list[Mesh]:
+        """Chunks that touch a rectangle, m."""
+        return [
+            self.chunk((i, j))
+            for i in range(int(west // CHUNK_M), int(east // CHUNK_M) + 1)
+            for j in range(int(south // CHUNK_M), int(north // CHUNK_M) + 1)
+            if (i, j) in self._makers
+        ]
+
+    def _building(self, building: Building) -> Mesh:
+        solids = Solids()
+        top = building.base_amsl_m + building.height_m
+        walls = Material.WINDOWS if building.windows else Material.PLASTER
+        solids.prism(
+            building.ring, building.base_amsl_m - 2.0, top, wall_rgb=building.wall_rgb, top_rgb=building.roof_rgb,
+            wall=walls, top=Material.BITUMEN,
+        )  # fmt: skip
+        if building.roof != "flat":
+            hip = 0.0 if building.roof == "gable" else 0.24
+            solids.roof(building.ring, top, 1.9 if building.use == "house" else 1.2, building.roof_rgb, hip=hip)
+        elif building.use in ("apartments", "school"):
+            _roof_furniture(solids, building, top)
+        return solids.mesh(self._world.sun)
+
+    def _tree(self, one: Tree) -> Mesh:
+        solids = Solids()
+        tree(solids, one.kind, one.radius_m, one.height_m, np.random.default_rng(one.seed))
+        return solids.mesh(self._world.sun, origin=(one.x, one.y, float(self._world.ground_amsl_m(one.x, one.y))))
+
+    def _car(self, parked: Parked) -> Mesh:
+        solids = Solids()
+        car(solids, parked.kind, parked.color)
+        low = float(self._world.ground_amsl_m(parked.x, parked.y))
+        return solids.mesh(
+            self._world.sun, origin=(parked.x, parked.y, low), yaw_rad=parked.yaw_rad, instance=parked.instance
+        )
+
+
+def _roof_furniture(solids: Solids, building: Building, top: float) -> None:
+    a, b, c, d = building.ring[:4]
+    yaw = float(np.arctan2(*(b - a)[::-1]))
+    for share in np.linspace(0.12, 0.88, 5):
+        x, y = (a + d) / 2 * (1 - share) + (b + c) / 2 * share
+        solids.box((x, y, top), (2.6, 2.2, 1.7), (168, 160, 150), yaw_rad=yaw)
+    for start, end in ((a, b), (b, c), (c, d), (d, a)):
+        middle, length = (start + end) / 2, float(np.linalg.norm(end - start))
+        solids.box((middle[0], middle[1], top), (length, 0.25, 0.5), (176, 172, 166),
+                   yaw_rad=float(np.arctan2(*(end - start)[::-1])))  # fmt: skip
+
+
+def corners_by_instance(mesh: Mesh) -> dict[int, NDArray[np.float32]]:
+    """Vertices (n, 3) of each labelled thing in a mesh."""
+    owner = np.zeros(len(mesh.vertices), np.int32)
+    owner[mesh.triangles.ravel()] = np.repeat(mesh.instance, 3)
+    return {int(k): mesh.vertices[owner == k] for k in np.unique(owner) if k > 1}
