@@ -20,8 +20,6 @@ from geo.positions import LocalPlane
 from geo.terrain import Terrain
 
 CROWD = "crowd"
-BOX_SIGMA = 0.08
-"""One-sigma error of a box's middle as a share of its size."""
 LEAST_SIGMA_PX = 2.0
 
 
@@ -34,6 +32,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Mean height of the middle of the box above the ground, m."""
     height_sigma_m: float
     """Its one-sigma spread, m."""
+    box_sigma: float = 0.08
+    """One-sigma error of a box's middle as a share of the box's size."""
     urgent: bool = False
     """Whether it is reported while still in view, and again when it has passed."""
     whole: bool = True
@@ -42,10 +42,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 TARGETS = {
     "dump": Target(kind="dump", height_m=0.4, height_sigma_m=0.3),
-    "flood": Target(kind="flooding", height_m=0.0, height_sigma_m=0.1, whole=False),
+    "flood": Target(kind="flooding", height_m=0.0, height_sigma_m=0.1, box_sigma=0.25, whole=False),
     "construction": Target(kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0),
     "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, urgent=True),
-    "smoke": Target(kind="smoke", height_m=8.0, height_sigma_m=8.0, urgent=True, whole=False),
+    "smoke": Target(kind="smoke", height_m=8.0, height_sigma_m=8.0, box_sigma=0.25, urgent=True, whole=False),
     "person": Target(kind=None, height_m=0.9, height_sigma_m=0.3),
     CROWD: Target(kind="public_disorder", height_m=0.9, height_sigma_m=0.3, urgent=True),
     "vehicle": Target(kind=None, height_m=0.8, height_sigma_m=0.4),
@@ -71,6 +71,8 @@ class Look:
     """Ground area of the box's inscribed ellipse, m2."""
     pose: Pose
     """Of the camera."""
+    index: int
+    """Which of the frame's detections it is; -1 for a crowd."""
     picture: NDArray[np.uint8] | None = None
     """The part of the frame around the box with the box drawn, RGB, where it is kept as evidence."""
 
@@ -106,28 +108,29 @@ class Looker:
         found: list[Look] = []
         for class_id, label in enumerate(detections.classes):
             target = TARGETS.get(label, UNKNOWN_TARGET)
-            chosen = detections[(detections.class_id == class_id) & (whole | (not target.whole))]
+            chosen = np.flatnonzero((detections.class_id == class_id) & (whole | (not target.whole)))
             if len(chosen):
-                found += self._located(chosen, label, target, pose, velocity_enu_m_s)
+                found += self._located(detections, chosen, target, pose, velocity_enu_m_s)
         return found + crowds(found, persons=self._crowd_persons, radius_m=self._crowd_radius_m)
 
     def _located(
         self,
-        chosen: Detections,
-        label: str,
+        detections: Detections,
+        chosen: NDArray[np.intp],
         target: Target,
         pose: Pose,
         velocity_enu_m_s: tuple[float, float, float],
     ) -> list[Look]:
-        sizes = chosen.xyxy[:, 2:] - chosen.xyxy[:, :2]
+        boxes = detections.xyxy[chosen]
+        sizes = boxes[:, 2:] - boxes[:, :2]
         locations = locate_those_on_ground(
             self.camera,
             pose,
-            chosen.centers,
+            detections.centers[chosen],
             self.terrain,
             sigmas=self.sigmas,
             velocity_enu_m_s=velocity_enu_m_s,
-            pixel_sigma_px=np.maximum(LEAST_SIGMA_PX, BOX_SIGMA * sizes),
+            pixel_sigma_px=np.maximum(LEAST_SIGMA_PX, target.box_sigma * sizes),
             target_height_m=target.height_m,
             target_height_sigma_m=target.height_sigma_m,
             dem_sigma_m=self._dem_sigma_m,
@@ -135,15 +138,16 @@ class Looker:
         )
         return [
             Look(
-                label=label,
+                label=detections.names[index],
                 utc_s=pose.utc_s,
                 location=location,
-                score=float(score),
+                score=float(detections.confidence[index]),
                 box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
                 area_m2=float(np.pi / 4 * size.prod() * (location.slant_range_m / self.camera.focal_px) ** 2),
                 pose=pose,
+                index=int(index),
             )
-            for location, score, box, size in zip(locations, chosen.confidence, chosen.xyxy, sizes, strict=True)
+            for location, index, box, size in zip(locations, chosen, boxes, sizes, strict=True)
             if location is not None
         ]
 
@@ -191,4 +195,5 @@ def _crowd(people: list[Look], xy_m: NDArray[np.float64], middle: NDArray[np.flo
         box=(left, top, right, bottom),
         area_m2=float(shapely.MultiPoint(xy_m).convex_hull.area),
         pose=nearest.pose,
+        index=-1,
     )

@@ -21,8 +21,8 @@ import structlog
 from numpy.typing import NDArray
 from prometheus_client import Counter
 
-from aerial_models.catalogue import CatalogueEntry
-from aerial_models.detections import Detections, Detector
+from aerial_models.detections import Detections
+from aerial_models.detectors import OnnxDetector
 from aerial_models.errors import SourceEnded, SourceGarbage, SourceUnreachable
 from aerial_models.frames import Frame, FrameReader
 from aerial_models.sources import open_source
@@ -65,8 +65,7 @@ class Perception:
         *,
         settings: PerceptionSettings,
         vehicles: dict[int, tuple[VehicleSettings, BrownCamera, PoseHistory]],
-        detector: Detector,
-        model: CatalogueEntry,
+        detector: OnnxDetector,
         terrain: Terrain,
         registry: Registry,
         incidents: Incidents,
@@ -74,7 +73,8 @@ class Perception:
         flight_of: FlightOf,
     ) -> None:
         """`vehicles` by sysid: each with its camera and the history of its poses."""
-        self._settings, self._detector, self._model = settings, detector, model
+        self._settings, self._detector, self._model = settings, detector, detector.model
+        self._thresholds = dict(zip(detector.classes, detector.thresholds.tolist(), strict=True))
         self._registry, self._incidents, self._videos, self._flight_of = registry, incidents, videos, flight_of
         self._vehicles = {
             sysid: (vehicle, history, self._looker(camera, terrain))
@@ -144,7 +144,7 @@ class Perception:
 
     async def _see(self, sysid: int, vehicle: VehicleSettings, frame: Frame, sightings: Sightings) -> None:
         loop = asyncio.get_running_loop()
-        detections = await loop.run_in_executor(self._threads, self._detect, frame.image)
+        detections = await loop.run_in_executor(self._threads, self._detector.detect, frame.image)
         FRAMES.labels(vehicle.name).inc()
         for name in detections.names:
             DETECTIONS.labels(vehicle.name, name).inc()
@@ -155,15 +155,6 @@ class Perception:
         else:
             await self._locate(sysid, vehicle, frame, detections, sample, sightings)
         await self._show(sysid, frame, detections, sample, looker)
-
-    def _detect(self, image: NDArray[np.uint8]) -> Detections:
-        detections = self._detector.detect(image)
-        thresholds = np.array([self._threshold(name) for name in detections.classes], np.float32)
-        return detections[detections.confidence >= thresholds[detections.class_id]]
-
-    def _threshold(self, name: str) -> float:
-        fallback = self._model.thresholds.get(name, self._settings.default_confidence)
-        return self._settings.confidence.get(name, fallback)
 
     async def _locate(
         self,
@@ -210,8 +201,8 @@ class Perception:
                 mission_id=flight[1],
                 pose=best.pose,
                 sigmas=self._settings.sigmas,
-                model=ModelStamp(name=self._model.name, version=self._model.version, sha256=self._model.sha256),
-                threshold=self._threshold("person" if sighting.label == CROWD else sighting.label),
+                model=ModelStamp(name=self._model.name, version=self._model.created, sha256=self._model.sha256),
+                threshold=self._thresholds.get("person" if sighting.label == CROWD else sighting.label),
                 picture=None if best.picture is None else await asyncio.to_thread(encode_jpeg, best.picture, 85),
                 area_m2=float(np.median([look.area_m2 for look in sighting.looks])),
                 parcel=self._registry.parcel(shapely.Point(fused.position.lon, fused.position.lat)),

@@ -65,7 +65,7 @@ class Sightings:
         """A sighting of at least `min_looks` looks is due when it was not seen for `close_after_s` of video, and every
         `repeat_after_s` while it stays in view; an urgent one also as soon as it has its looks."""
         self._min_looks, self._close_after_s, self._repeat_after_s = min_looks, close_after_s, repeat_after_s
-        self._tracker = GroundTracker(max_age_s=close_after_s)
+        self._tracker = GroundTracker(patience_s=close_after_s, patience_standing_s=close_after_s)
         self._plane: LocalPlane | None = None
         self._open: dict[int, Sighting] = {}
         self._reported_utc_s: dict[int, float] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import aiomqtt
 import msgspec
 import structlog
+import uvicorn
 from litestar import Litestar, Request, Response, get, post
+from litestar.params import FromPath, RawBody
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -80,7 +84,7 @@ def receivers_app(receivers: dict[str, Receiver], *, secret: str) -> Litestar:
     verifier = Webhook(secret)
 
     @post("/{name:str}")
-    async def take(name: str, request: Request[Any, Any, Any], body: bytes) -> Response[dict[str, Any]]:
+    async def take(name: FromPath[str], request: Request[Any, Any, Any], body: RawBody) -> Response[dict[str, Any]]:
         if name not in receivers:
             return Response({"detail": f"no receiver {name}"}, status_code=404)
         try:
@@ -93,7 +97,7 @@ def receivers_app(receivers: dict[str, Receiver], *, secret: str) -> Litestar:
         return Response(answer, status_code=200)
 
     @get("/{name:str}/arrivals")
-    async def arrivals(name: str) -> list[Taken]:
+    async def arrivals(name: FromPath[str]) -> list[Taken]:
         return receivers[name].arrivals
 
     return Litestar([take, arrivals], openapi_config=None, logging_config=None)
@@ -114,3 +118,20 @@ async def receive_mqtt(receiver: Receiver, *, host: str, port: int, topic: str =
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.CorrelationData = message.properties.CorrelationData  # type: ignore[union-attr]
             await client.publish(respond_to, msgspec.json.encode(answer), qos=1, properties=properties)
+
+
+async def serve_city(
+    receivers: dict[str, Receiver], *, port: int, secret: str, mqtt: tuple[Receiver, str, int] | None = None
+) -> None:
+    """Serve receivers at 127.0.0.1 until cancelled; one of them may listen at a broker (receiver, host, port) too."""
+    app = receivers_app(receivers, secret=secret)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(server.serve(), name="http")
+        if mqtt is not None:
+            tasks.create_task(receive_mqtt(mqtt[0], host=mqtt[1], port=mqtt[2]), name=f"mqtt[{mqtt[0].name}]")
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True

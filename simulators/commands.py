@@ -6,7 +6,9 @@ import asyncio
 import signal
 import sys
 import time
-from typing import Annotated
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
 
 import structlog
 import typer
@@ -15,6 +17,9 @@ from simulators.clock import SimClock
 from simulators.dynamics import WindConditions
 from simulators.errors import SimulatorError
 from simulators.vehicle import SimulatedVehicle
+
+CITY_SECRET = "whsec_c2ltdWxhdGVkIGNpdHk="
+"""Of the simulated receivers, where none is given."""
 
 sim_app = typer.Typer(no_args_is_help=True, help="Simulated vehicles, cameras and city systems.")
 
@@ -54,7 +59,7 @@ def vehicle(
         raise typer.BadParameter(f"{home!r} is not LAT,LON,AMSL", param_hint="--home") from exc
     if not (abs(lat) <= 90.0 and abs(lon) <= 180.0 and -500.0 <= amsl_m <= 9000.0):
         raise typer.BadParameter(f"{home!r} is not a place on the earth", param_hint="--home")
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    _log_to_stderr()
     clock = SimClock(start_utc_s=time.time(), speedup=speedup)
     try:
         simulated = SimulatedVehicle(
@@ -69,18 +74,94 @@ def vehicle(
             charge=charge,
         )
         _log.info("vehicle runs", sysid=sysid, link=link, home=home, speedup=speedup, seed=seed)
-        asyncio.run(_until_interrupted(simulated))
+        asyncio.run(_until_interrupted(simulated.run(), f"vehicle[{sysid}]"))
     except SimulatorError as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(1) from exc
 
 
-async def _until_interrupted(simulated: SimulatedVehicle) -> None:
-    task = asyncio.create_task(simulated.run(), name=f"simulated vehicle[{simulated.sysid}]")
+@sim_app.command()
+def world(
+    seed: Annotated[int, typer.Option(help="Which city; every seed is another one.")] = 4242,
+    vehicles: Annotated[int, typer.Option(min=1, max=50, help="How many vehicles; sysids count from 1.")] = 3,
+    link: Annotated[str, typer.Option(help="Where each vehicle's MAVLink goes.")] = "udpout:127.0.0.1:14550",
+    rtsp: Annotated[
+        str, typer.Option(help="HOST:PORT of the RTSP server; vehicle N's path is vehicle-N.")
+    ] = "127.0.0.1:8554",
+    speedup: Annotated[float, typer.Option(min=0.1, max=100, help="Simulated seconds in one of the wall.")] = 1.0,
+    fps: Annotated[float, typer.Option(min=0.1, max=60, help="Frames of each video in a simulated second.")] = 2.0,
+    epoch: Annotated[
+        float | None, typer.Option(help="Start of the day, s since 1970 UTC; now if not given.")
+    ] = None,
+    public: Annotated[Path | None, typer.Option(help="Also write the city's public files to this folder.")] = None,
+) -> None:
+    """Simulate a city with vehicles over it and their cameras, until interrupted.
+
+    Example: missioncontrol sim world --seed 4242 --vehicles 3 --public city
+    """
+    from simulators.simulation import SimulationOptions, simulate
+    from simulators.world import World
+
+    _log_to_stderr()
+    host, _, port = rtsp.rpartition(":")
+    if not host or not port.isdigit():
+        raise typer.BadParameter(f"{rtsp!r} is not HOST:PORT", param_hint="--rtsp")
+    epoch_utc_s = float(int(time.time())) if epoch is None else epoch
+    if public is not None:
+        World.build(seed, epoch_utc_s=epoch_utc_s).public_files(public)
+    options = SimulationOptions(
+        seed=seed,
+        vehicles=vehicles,
+        link=link,
+        rtsp_host=host,
+        rtsp_port=int(port),
+        fps=fps,
+        speedup=speedup,
+        epoch_utc_s=epoch_utc_s,
+    )
+    _log.info("world runs", seed=seed, vehicles=vehicles, link=link, rtsp=rtsp, speedup=speedup)
+    asyncio.run(_until_interrupted(simulate(options), f"world[{seed}]"))
+
+
+@sim_app.command()
+def city(
+    receiver: Annotated[list[str] | None, typer.Option(help="Name of a receiver; may be repeated.")] = None,
+    port: Annotated[int, typer.Option(help="TCP port for webhooks.")] = 8090,
+    secret: Annotated[
+        str, typer.Option(help="Secret of the webhooks: whsec_ and base64.")
+    ] = CITY_SECRET,
+    mqtt: Annotated[str | None, typer.Option(help="RECEIVER@HOST:PORT: that one listens at a broker too.")] = None,
+    refuse_first: Annotated[int, typer.Option(min=0, help="Arrivals that each receiver refuses at first.")] = 0,
+) -> None:
+    """Run the city's receivers: they answer with receipts, and tell at /RECEIVER/arrivals what came.
+
+    Example: missioncontrol sim city --receiver dispatch-112 --port 8090
+    """
+    from simulators.city import Receiver, serve_city
+
+    _log_to_stderr()
+    receivers = {name: Receiver(name, refuse_first=refuse_first) for name in receiver or ["dispatch-112"]}
+    listening = None
+    if mqtt is not None:
+        name, _, broker = mqtt.partition("@")
+        host, _, broker_port = broker.rpartition(":")
+        if name not in receivers or not host or not broker_port.isdigit():
+            raise typer.BadParameter(f"{mqtt!r} is not RECEIVER@HOST:PORT of a receiver", param_hint="--mqtt")
+        listening = (receivers[name], host, int(broker_port))
+    _log.info("city runs", receivers=list(receivers), port=port)
+    asyncio.run(_until_interrupted(serve_city(receivers, port=port, secret=secret, mqtt=listening), "city"))
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+
+
+async def _until_interrupted(running: Coroutine[Any, Any, None], name: str) -> None:
+    task = asyncio.create_task(running, name=name)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
     try:
         await task
     except asyncio.CancelledError:
-        _log.info("vehicle stops", sysid=simulated.sysid)
+        _log.info("stopped", what=name)

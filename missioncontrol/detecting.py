@@ -1,0 +1,106 @@
+"""Detection in pictures and video files, written as GeoJSON: located where the pose is known, boxes in px where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aerial_models.detections import Detections
+from aerial_models.detectors import OnnxDetector
+from aerial_models.frames import Frame
+from aerial_models.sources import open_source
+from geo.cameras import BrownCamera
+from geo.klv import UasMetadata, pose_of
+from geo.poses import Pose, PoseSigmas
+from geo.terrain import FlatTerrain, GridTerrain, Terrain, TerrainTiles
+from missioncontrol.clocks import iso_utc
+from missioncontrol.errors import InputInvalid
+from missioncontrol.looks import Look, Looker
+from missioncontrol.perception import boxes
+
+
+def terrain_of(dem: Sequence[Path], ground_amsl_m: float | None) -> Terrain | None:
+    """Terrain of DEM files, or flat ground; None where neither is given. Raises InputInvalid for both."""
+    if dem and ground_amsl_m is not None:
+        raise InputInvalid("give --dem or --ground-amsl-m, not both")
+    if ground_amsl_m is not None:
+        return FlatTerrain(ground_amsl_m)
+    if len(dem) == 1:
+        return GridTerrain.from_file(dem[0])
+    return TerrainTiles([GridTerrain.from_file(path) for path in dem]) if dem else None
+
+
+def detect_to_file(
+    source: str,
+    *,
+    out: Path,
+    model: str,
+    runtime: str,
+    dem: Sequence[Path],
+    ground_amsl_m: float | None,
+    frames: int | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Detect in a source and write a GeoJSON FeatureCollection; what was counted.
+
+    Nothing is written where the source cannot be opened. Raises ModelError, InputInvalid, TerrainMissing.
+    """
+    terrain = terrain_of(dem, ground_amsl_m)
+    detector = OnnxDetector(model, runtime)
+    features: list[dict[str, Any]] = []
+    seen = located = 0
+    with open_source(source) as opened:
+        for frame in opened:
+            detections = detector.detect(frame.image)
+            pose, camera = _orientation(frame)
+            looks: list[Look] = []
+            if pose is not None and camera is not None and terrain is not None:
+                looks = Looker(camera, terrain, sigmas=PoseSigmas()).looks(detections, pose)
+            features += _features(frame, detections, looks)
+            located += sum(look.index >= 0 for look in looks)
+            seen += 1
+            on_frame()
+            if frames is not None and seen >= frames:
+                break
+    out.write_bytes(msgspec.json.encode({"type": "FeatureCollection", "features": features}))
+    return {"source": source, "model": model, "frames": seen, "detections": len(features), "located": located}
+
+
+def _orientation(frame: Frame) -> tuple[Pose | None, BrownCamera | None]:
+    metadata = frame.metadata
+    if not isinstance(metadata, UasMetadata) or metadata.hfov_deg is None:
+        return None, None
+    height, width = frame.image.shape[:2]
+    return pose_of(metadata), BrownCamera.from_fov(width_px=width, height_px=height, hfov_deg=metadata.hfov_deg)
+
+
+def _features(frame: Frame, detections: Detections, looks: list[Look]) -> list[dict[str, Any]]:
+    located = {look.index: look for look in looks}
+    return [_feature(frame, box, located.get(index)) for index, box in enumerate(boxes(detections))]
+
+
+def _feature(frame: Frame, box: dict[str, Any], look: Look | None) -> dict[str, Any]:
+    properties = {
+        **box,
+        "frame": frame.index,
+        "picture": frame.name,
+        "utc": None if frame.utc_s is None else iso_utc(frame.utc_s),
+    }
+    if look is None:
+        return {"type": "Feature", "geometry": None, "properties": properties}
+    position = look.location.position
+    properties |= {
+        "height_m": round(position.altitude.value_m, 2),
+        "datum": position.altitude.datum.value,
+        "ellipse": msgspec.to_builtins(look.location.ellipse),
+        "slant_range_m": round(look.location.slant_range_m, 2),
+        "area_m2": round(look.area_m2, 2),
+    }
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [position.lon, position.lat]},
+        "properties": properties,
+    }
