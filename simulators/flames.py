@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simulators.world.incidents import Fire
 
-FLAMES, PUFFS = 60, 110
+FLAMES, PUFFS = 90, 110
 SMOKE_LIFE_S, WIND_M_S = 26.0, 1.8
 
 
@@ -43,8 +43,8 @@ def _flames(fire: Fire, since_s: float) -> Puffs:
     angle, away = rng.uniform(0, 2 * np.pi, FLAMES), np.sqrt(rng.random(FLAMES)) * fire.radius_m * 0.85
     wobble = 0.2 * np.sin(since_s * rng.uniform(3, 9, FLAMES) + angle)
     x, y = fire.x + away * np.cos(angle) + wobble, fire.y + away * np.sin(angle) + wobble
-    z = fire.amsl_m + 0.4 + age * 2.6
-    radius = (0.34 + 0.3 * rng.random(FLAMES)) * (1.15 - 0.6 * age) * (0.6 + fire.radius_m / 4)
+    z = fire.amsl_m + 0.4 + age * 3.4
+    radius = (0.5 + 0.45 * rng.random(FLAMES)) * (1.15 - 0.6 * age) * (0.6 + fire.radius_m / 4)
     hot = np.array([(255, 238, 150), (255, 176, 48), (242, 100, 20), (160, 44, 12)], float)
     rgb = np.stack([np.interp(age, (0, 0.35, 0.75, 1), hot[:, k]) for k in range(3)], axis=1)
     return _puffs(x, y, z, radius, rgb, 0.9 * (1 - 0.55 * age), rng.uniform(0, 512, FLAMES), True)

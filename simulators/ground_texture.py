@@ -56,9 +56,10 @@ MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], float, fl
     "river": ((104, 112, 104), (146, 148, 140), 0.4, 0.10, 0.0),
     "stones": ((164, 160, 152), (130, 126, 118), 0.45, 0.20, 0.05),
     "bank": ((116, 112, 78), (94, 100, 58), 0.5, 0.15, 0.01),
-    "mudwater0": ((124, 106, 80), (138, 120, 94), 0.4, 0.025, 0.0),
-    "mudwater1": ((108, 100, 82), (134, 130, 116), 0.45, 0.03, 0.0),
-    "mudwater2": ((96, 90, 76), (150, 150, 146), 0.3, 0.03, 0.0),
+    "mudwater0": ((122, 104, 78), (158, 150, 136), 0.38, 0.02, 0.0),
+    "mudwater1": ((104, 94, 74), (160, 164, 162), 0.4, 0.02, 0.0),
+    "mudwater2": ((86, 84, 74), (176, 184, 190), 0.35, 0.02, 0.0),
+    "wet": ((88, 80, 68), (76, 74, 70), 0.4, 0.06, 0.0),
     "scorched": ((48, 44, 40), (88, 78, 64), 0.4, 0.14, 0.0),
     "litter": ((134, 120, 98), (116, 106, 88), 0.5, 0.14, 0.2),
 }
@@ -105,9 +106,10 @@ def _color(
                 h = (h ^ (h >> 13)) * 1274126177 & 0x7FFFFFFF
                 if (h & 1023) < table[k, 8] * 1023 * (0.6 + 0.5 * broad[r, c]):
                     tone = 0.3 + ((h >> 10) & 255) / 255.0
-                    red = (70 + ((h >> 4) & 127)) * tone * shade[r, c]
-                    green = (70 + ((h >> 7) & 127)) * tone * shade[r, c]
-                    blue = (70 + ((h >> 12) & 127)) * tone * shade[r, c]
+                    vivid = 1.0 if table[k, 8] > 0.1 else 0.0
+                    red = (110 + vivid * (((h >> 4) & 127) - 50)) * tone * shade[r, c]
+                    green = (108 + vivid * (((h >> 7) & 127) - 50)) * tone * shade[r, c]
+                    blue = (104 + vivid * (((h >> 12) & 127) - 50)) * tone * shade[r, c]
             out[r, c, 0] = min(max(red, 0.0), 255.0)
             out[r, c, 1] = min(max(green, 0.0), 255.0)
             out[r, c, 2] = min(max(blue, 0.0), 255.0)
@@ -286,7 +288,8 @@ class ShadowMeshes:
                 x, y, z = (mesh.vertices[:, k].astype(float) for k in range(3))
                 above = np.maximum(0.0, z - self._world.ground_amsl_m(x, y))
                 points = np.stack([x + reach[0] * above - west, y + reach[1] * above - south], axis=1) / m_px - 0.5
-                fill_triangles(points.astype(np.float32), mesh.triangles, mask)
+                standing = above[mesh.triangles].max(axis=1) > 0.05
+                fill_triangles(points.astype(np.float32), mesh.triangles[standing], mask)
         return mask
 
 

@@ -297,7 +297,7 @@ class Renderer:
     ) -> Image:
         image = cv2.GaussianBlur(image, (3, 3), 0.55)
         image = _smeared(image, view, velocity, exposure_s, self.camera)
-        exposure, warmth, gamma = rng.normal(1.0, 0.06), rng.normal(0, 0.025), rng.normal(1.0, 0.05)
+        exposure, warmth, gamma = rng.normal(1.16, 0.08), rng.normal(0, 0.025), rng.normal(1.0, 0.05)
         steps = np.arange(256) / 255
         gains = np.array([1 + warmth, 1.0, 1 - warmth]) * exposure
         curve = np.clip(255 * (np.clip(steps[:, None] * gains, 0, 1) ** gamma), 0, 255).astype(np.uint8)

@@ -49,7 +49,7 @@ class World:
         self.seed, self.epoch_utc_s = seed, epoch_utc_s
         rng = np.random.default_rng([seed, 1])
         self.plane = LocalPlane(lon=CENTER_LON, lat=CENTER_LAT, height_m=mean_center_height_m())
-        azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(32, 62))
+        azimuth, height = np.radians(rng.uniform(-170, -10)), np.radians(rng.uniform(32, 64))
         self.sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)])
         """Unit vector towards the sun: east, north, up."""
         self.wind_to_rad = float(rng.uniform(0, 2 * np.pi))

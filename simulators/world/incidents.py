@@ -117,7 +117,7 @@ class Planner:
         instance = self.scene.label("dump", f"dump-{number:02d}")
         self._truth("dump", "dump", ring, round(height, 2), instance=instance)
         self._clear(spot.x, spot.y, length * 0.75)
-        litter = ragged(spot.x, spot.y, length * 1.5, width * 1.6, rng)
+        litter = ragged(spot.x, spot.y, length * 1.3, width * 1.35, rng)
         self.scene.flat(litter, "litter", older=False)
         self.filler.prop("dump", spot.x, spot.y, yaw, (length, width, height))
         self.scene.props[-1].instance = instance
@@ -202,7 +202,7 @@ class Planner:
 
     def _fire(self, house: Building, *, on_ground: bool) -> None:
         x, y = (float(c) for c in house.ring.mean(axis=0))
-        radius = float(self.rng.uniform(1.6, 3.6))
+        radius = float(self.rng.uniform(1.8, 4.2))
         base = house.base_amsl_m if on_ground else house.base_amsl_m + house.height_m
         if on_ground:
             self.scene.buildings.remove(house)
@@ -241,12 +241,21 @@ class Planner:
         if where[-1] - where[0] < 35 or not self._free(*center[12], 70.0):
             return
         swell = np.sin(np.linspace(0.12, np.pi - 0.12, 24)) ** 0.5
-        ring = _wavy_band(center, float(rng.uniform(6.5, 11.0)) * swell, rng)
+        ring = _wavy_band(center, float(rng.uniform(8.0, 17.0)) * swell, rng)
         number = sum(t.kind == "flooding" for t in self.scene.truths) + 1
         instance = self.scene.label("flood", f"flooding-{number:02d}")
         self._truth("flooding", "flooding", ring, 0.0, instance=instance)
+        self.scene.flat(_grown(ring, 1.06), "wet", older=False)
         self.scene.flat(ring, f"mudwater{rng.integers(3)}", older=False)
+        for k in rng.choice(np.arange(4, 20), int(rng.integers(0, 4)), replace=False):
+            ahead = center[k + 1] - center[k]
+            self.filler.car(*(center[k] + rng.normal(0, 1.2, 2)), float(np.arctan2(ahead[1], ahead[0])))
         self.events.floods.append(Flood(ring, instance))
+
+
+def _grown(ring: Ring, share: float) -> Ring:
+    middle = (ring + ring[::-1]) / 2
+    return np.asarray(middle + (ring - middle) * (share + 0.06))
 
 
 def _wavy_band(center: Ring, width: np.ndarray, rng: np.random.Generator) -> Ring:

@@ -179,10 +179,20 @@ def _assign_uses(blocks: list[Block], gap: int, rng: np.random.Generator) -> Non
         block.use = str(rng.choice(names, p=shares / shares.sum()))
         x, y = block.center
         cells.setdefault((int((x + CITY_M) // 500), int((y + CITY_M) // 500)), []).append(block)
+    middle = sorted((b for b in blocks if b.column != gap), key=_off_center)
+    wanted = ["site", "waste", "park", "site", "garages", "apartments", "waste", "houses", "houses", "houses", "market"]
+    for index, use in zip(rng.permutation(len(wanted)), wanted, strict=True):
+        middle[index].use = use
+    kept = {id(b) for b in middle[: len(wanted)]}
     for cell in sorted(cells):
-        members = cells[cell]
+        members = [b for b in cells[cell] if id(b) not in kept]
         if len(members) < 8:
             continue
         wanted = ["waste", "waste", "garages", "park", "apartments", "site", "market" if sum(cell) % 2 else "school"]
         for index, use in zip(rng.permutation(len(members)), wanted, strict=False):
             members[index].use = use
+
+
+def _off_center(block: Block) -> float:
+    """How far from the middle, in halves of a 600 x 500 m district."""
+    return float(max(abs(block.center[0]) / 300, abs(block.center[1]) / 250))

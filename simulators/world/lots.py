@@ -140,7 +140,7 @@ def _fill_lot(
     for side in range(4):
         a, b = ring[side], ring[(side + 1) % 4]
         scene.props.append(Prop("fence", *((a + b) / 2), float(np.arctan2(*(b - a)[::-1])),
-                                (float(np.linalg.norm(b - a)), 0.1, 1.7), int(rng.integers(6))))  # fmt: skip
+                                (float(np.linalg.norm(b - a)), 0.1, 1.7), int(rng.integers(1 << 30))))  # fmt: skip
 
     def at(across: float, inwards: float) -> NDArray[np.float64]:
         v = inwards / 2 if row == 0 else 1 - inwards / 2

@@ -90,6 +90,16 @@ class Solids:
         self.material.append(np.full(len(faces), material))
         self.count += len(points)
 
+    def include(self, other: Solids, shift: tuple[float, float]) -> None:
+        """Add all of another, moved by `shift` east and north."""
+        if not other.vertices:
+            return
+        self.vertices.append(np.vstack(other.vertices) + (*shift, 0.0))
+        self.triangles.append(np.vstack(other.triangles) + self.count)
+        self.rgb.append(np.vstack(other.rgb))
+        self.material.append(np.concatenate(other.material))
+        self.count += other.count
+
     def box(
         self,
         center: tuple[float, float, float],
@@ -170,7 +180,10 @@ class Solids:
         lower = np.c_[corner, corner + 1, corner + cols + 1]
         upper = np.c_[corner, corner + cols + 1, corner + cols]
         points = np.stack([x.ravel(), y.ravel(), heights.ravel()], axis=1)
-        self.add(points, np.hstack([lower, upper]).reshape(-1, 3), rgb, material)
+        faces = np.hstack([lower, upper]).reshape(-1, 3)
+        standing = points[faces, 2].max(axis=1) > -0.2
+        colors = np.broadcast_to(np.asarray(rgb, float), (len(faces), 3))
+        self.add(points, faces[standing], colors[standing], material)
 
     def mesh(
         self,

@@ -116,13 +116,30 @@ def dump(solids: Solids, size: Size, rng: np.random.Generator) -> None:
     """An irregular heap of litter, of a kind of its own: bags, rubble, tyres, mixed, green waste with plastic."""
     length, width, height = size
     theme = int(rng.choice(5, p=[0.34, 0.2, 0.1, 0.26, 0.1]))
-    rows, cols = max(6, int(width / 0.3)), max(6, int(length / 0.3))
-    _litter_heap(solids, (rows, cols), size, theme, rng)
+    for middle, part in _heaps(size, rng):
+        heap = Solids()
+        _litter_heap(heap, (max(6, int(part[1] / 0.3)), max(6, int(part[0] / 0.3))), part, theme, rng)
+        solids.include(heap, middle)
     for _ in range(int(length * width * rng.uniform(1.6, 3.4)) + 8):
         away, angle = np.sqrt(rng.random()) * rng.uniform(0.6, 1.12), rng.uniform(0, 2 * np.pi)
         x, y = away * np.cos(angle) * length / 2, away * np.sin(angle) * width / 2
         low = max(0.0, height * 0.75 * (1 - away**1.5)) * rng.uniform(0.5, 1.0)
         litter_piece(solids, (x, y, low), theme, rng)
+
+
+def _heaps(size: Size, rng: np.random.Generator) -> list[tuple[tuple[float, float], Size]]:
+    """One big heap, or up to four smaller ones that together fill the place."""
+    length, width, height = size
+    count = int(rng.choice(4, p=[0.45, 0.25, 0.2, 0.1])) + 1
+    if count == 1 or length < 3:
+        return [((0.0, 0.0), size)]
+    share = rng.uniform(0.5, 0.72)
+    heaps: list[tuple[tuple[float, float], Size]] = []
+    for k in range(count):
+        part = (length * share * rng.uniform(0.7, 1), width * share * rng.uniform(0.8, 1.1), height * rng.uniform(0.5, 1))
+        x = (k / (count - 1) - 0.5) * (length - part[0])
+        heaps.append(((float(x), float(rng.uniform(-0.5, 0.5) * (width - part[1]))), part))
+    return heaps
 
 
 def _litter_heap(solids: Solids, cells: tuple[int, int], size: Size, theme: int, rng: np.random.Generator) -> None:
