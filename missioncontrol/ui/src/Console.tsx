@@ -95,7 +95,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
       const chosen = id === null ? undefined : store.read().incidents.get(id);
       if (id === null || chosen === undefined) return;
       store.looked(id);
-      setFocus({ places: [placeOf(chosen)], maxZoom: 18 });
+      setFocus({ places: [placeOf(chosen)], maxZoom: 19 });
     },
     [store],
   );

@@ -3,7 +3,11 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { WordsProvider } from "./i18n";
 import { NoticesProvider } from "./parts/notices";
-import "./console.css";
+import "./styles/base.css";
+import "./styles/frame.css";
+import "./styles/panels.css";
+import "./styles/map.css";
+import "./styles/overlays.css";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");

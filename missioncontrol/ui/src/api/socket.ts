@@ -10,8 +10,6 @@ export interface SocketHandlers {
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
-/** The close code the service uses for a session that has ended. */
-const CLOSE_UNAUTHORIZED = [4401, 1008];
 
 export class LastingSocket {
   private socket: WebSocket | null = null;
@@ -22,6 +20,7 @@ export class LastingSocket {
   constructor(
     private readonly path: string,
     private readonly handlers: SocketHandlers,
+    /** Called on each loss: a browser does not tell a refused handshake from a dead service. */
     private readonly refused: () => void = () => undefined,
   ) {
     this.open();
@@ -44,10 +43,10 @@ export class LastingSocket {
     socket.onmessage = (event: MessageEvent<unknown>) => {
       if (!this.closed) this.handlers.message(event.data);
     };
-    socket.onclose = (event) => {
+    socket.onclose = () => {
       if (this.closed) return;
       this.handlers.state("lost");
-      if (CLOSE_UNAUTHORIZED.includes(event.code)) this.refused();
+      this.refused();
       this.timer = window.setTimeout(() => this.open(), this.pause_ms * (0.75 + Math.random() / 2));
       this.pause_ms = Math.min(this.pause_ms * 2, LONGEST_PAUSE_MS);
     };

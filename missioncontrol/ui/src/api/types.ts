@@ -1,5 +1,5 @@
 /** The service's answers, as the console reads them. Heights are metres, angles degrees, times UTC. */
-import type { Feature, FeatureCollection, LineString, Point, Polygon } from "geojson";
+import type { Feature, FeatureCollection, LineString, Point, Polygon, Position } from "geojson";
 
 export type Role = "operator" | "inspector" | "administrator";
 
@@ -108,11 +108,13 @@ export interface HistoryEvent {
   utc: Moment;
   person?: string | null;
   event: string;
-  detail?: string | null;
+  /** A note in a person's words, or the facts of the step by name. */
+  detail?: string | Record<string, unknown> | null;
 }
 
 export interface Progress {
   sysid: number;
+  flight?: string;
   stage: string;
   item?: number | null;
   total?: number | null;
@@ -128,9 +130,9 @@ export interface Mission {
   reason?: string | null;
   request?: PlanRequest;
   plan?: Plan | null;
+  plan_hash?: string | null;
   history?: HistoryEvent[];
   progress?: Progress[];
-  vehicles?: Progress[] | number[];
   created_utc?: Moment;
 }
 
@@ -154,6 +156,8 @@ export interface IncidentProperties {
   version?: number;
   kind: string;
   state: string;
+  lon?: number;
+  lat?: number;
   score?: number | null;
   observed_utc?: Moment | null;
   received_utc?: Moment | null;
@@ -209,8 +213,10 @@ export interface FrameDetection {
 
 export interface FrameHeader {
   utc_s: number | null;
-  width: number;
-  height: number;
+  width?: number;
+  height?: number;
   detections: FrameDetection[];
+  /** What the camera saw of the ground: a closed ring of lon, lat. */
+  footprint?: Position[] | null;
   state: "live" | "stale" | "no_video";
 }

@@ -53,6 +53,12 @@ export function millisecondsOf(moment: Moment | null | undefined): number {
   return typeof moment === "number" ? moment * 1000 : Date.parse(moment);
 }
 
+/** The locale that writes numbers and times; browsers without data for Kazakh have its conventions under Russian. */
+export function localeOf(language: Language): string {
+  if (language === "en") return "en-GB";
+  return Intl.NumberFormat.supportedLocalesOf([language, "ru"])[0] ?? "ru";
+}
+
 function fill(text: string, values: Values | undefined): string {
   if (values === undefined) return text;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
@@ -60,16 +66,17 @@ function fill(text: string, values: Values | undefined): string {
 
 function wordsOf(language: Language, setLanguage: (language: Language) => void): Words {
   const catalogue = CATALOGUES[language];
+  const locale = localeOf(language);
   const t: Words["t"] = (key, values) => fill(catalogue[key], values);
   const number: Words["number"] = (value, digits = 0) =>
     value === null || value === undefined || !Number.isFinite(value)
       ? NONE
-      : new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+      : new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
   const moment = (value: Moment | null | undefined, options: Intl.DateTimeFormatOptions): string => {
     const ms = millisecondsOf(value);
     return Number.isNaN(ms)
       ? NONE
-      : new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, { ...options, timeZone: "Asia/Almaty" }).format(ms);
+      : new Intl.DateTimeFormat(locale, { ...options, timeZone: "Asia/Almaty" }).format(ms);
   };
   return {
     language,

@@ -16,6 +16,8 @@ export interface LiveState {
   loaded: boolean;
   vehicles: ReadonlyMap<number, Vehicle>;
   tracks: ReadonlyMap<number, Position[]>;
+  /** What the watched cameras see of the ground now, by sysid. */
+  footprints: ReadonlyMap<number, Position[]>;
   missions: ReadonlyMap<string, Mission>;
   incidents: ReadonlyMap<string, Incident>;
   alarms: readonly Alarm[];
@@ -46,6 +48,7 @@ export class LiveStore {
       loaded: false,
       vehicles: new Map(),
       tracks: new Map(),
+      footprints: new Map(),
       missions: new Map(),
       incidents: new Map(),
       alarms: [],
@@ -85,7 +88,7 @@ export class LiveStore {
 
   putMission(mission: Mission): void {
     const known = this.state.missions.get(mission.id);
-    this.set({ missions: new Map(this.state.missions).set(mission.id, { ...known, ...mission }) });
+    this.set({ missions: new Map(this.state.missions).set(mission.id, merged(known, mission)) });
   }
 
   putIncident(incident: Incident): void {
@@ -96,6 +99,13 @@ export class LiveStore {
   putTrack(sysid: number, line: Position[]): void {
     const seen = this.state.tracks.get(sysid) ?? [];
     this.set({ tracks: new Map(this.state.tracks).set(sysid, [...line, ...seen].slice(-LONGEST_TRACK)) });
+  }
+
+  putFootprint(sysid: number, ring: Position[] | null): void {
+    const footprints = new Map(this.state.footprints);
+    if (ring === null) footprints.delete(sysid);
+    else footprints.set(sysid, ring);
+    this.set({ footprints });
   }
 
   looked(id: string): void {
@@ -131,7 +141,7 @@ export class LiveStore {
       case "snapshot": {
         const vehicles = new Map(featuresOf<Vehicle>(message.vehicles).map((v) => [vehicleId(v), v]));
         const incidents = new Map(featuresOf<Incident>(message.incidents).map((i) => [incidentId(i), i]));
-        const missions = new Map(message.missions.map((m) => [m.id, { ...state.missions.get(m.id), ...m }]));
+        const missions = new Map(message.missions.map((m) => [m.id, merged(state.missions.get(m.id), m)]));
         return { ...state, vehicles, incidents, missions, loaded: true };
       }
       case "vehicle": {
@@ -141,7 +151,7 @@ export class LiveStore {
       }
       case "mission": {
         const known = state.missions.get(message.mission.id);
-        const missions = new Map(state.missions).set(message.mission.id, { ...known, ...message.mission });
+        const missions = new Map(state.missions).set(message.mission.id, merged(known, message.mission));
         return { ...state, missions };
       }
       case "incident": {
@@ -163,6 +173,13 @@ export class LiveStore {
     this.state = { ...this.state, ...change };
     this.listeners.forEach((listener) => listener());
   }
+}
+
+/** News of a mission over what was known of it; a plan that is no longer its plan is forgotten. */
+function merged(known: Mission | undefined, news: Mission): Mission {
+  const mission = { ...known, ...news };
+  if (mission.plan && mission.plan_hash && mission.plan.hash !== mission.plan_hash) delete mission.plan;
+  return mission;
 }
 
 function withIncident(incidents: ReadonlyMap<string, Incident>, incident: Incident): Map<string, Incident> {

@@ -2,9 +2,11 @@
 import type { Incident, Plan } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
-import { KindIcon, VehicleIcon } from "../parts/icons";
-import { orderOf } from "./overlay";
+import { KindIcon } from "../parts/icons";
 import { INCIDENT_KINDS } from "./palette";
+
+/** On a low screen the legend would cover the map. */
+const OPEN = window.innerHeight >= 800;
 
 interface LegendProps {
   plans: readonly Plan[];
@@ -14,17 +16,12 @@ interface LegendProps {
 
 export function Legend({ plans, areas, incidents }: LegendProps) {
   const { t, term } = useWords();
-  const { vehicles } = useLive();
+  const { vehicles, footprints } = useLive();
   const kinds = INCIDENT_KINDS.filter((kind) => incidents.some((incident) => incident.properties.kind === kind));
   return (
-    <details className="map-box legend" open>
+    <details className="map-box legend" open={OPEN}>
       <summary>{t("map.legend")}</summary>
       <ul>
-        {orderOf(vehicles).map((sysid, order) => (
-          <li key={sysid}>
-            <VehicleIcon order={order} /> {vehicles.get(sysid)?.properties.name}
-          </li>
-        ))}
         {vehicles.size > 0 && (
           <li>
             <i className="key-line thick" /> {t("map.track")}
@@ -33,6 +30,11 @@ export function Legend({ plans, areas, incidents }: LegendProps) {
         {plans.length > 0 && (
           <li>
             <i className="key-line" /> {t("map.planned_path")}
+          </li>
+        )}
+        {footprints.size > 0 && (
+          <li>
+            <i className="key-area seen" /> {t("map.footprint")}
           </li>
         )}
         {areas && (

@@ -15,6 +15,7 @@ import { LayersMenu } from "./LayersMenu";
 import {
   areaFeatures,
   ellipseFeatures,
+  footprintFeatures,
   incidentFeatures,
   planFeatures,
   trackFeatures,
@@ -70,7 +71,7 @@ function useMap(): [React.RefObject<HTMLDivElement | null>, MapLibreMap | null, 
     }
     made.touchZoomRotate.disableRotation();
     made.addControl(new NavigationControl({ showCompass: false }), "top-right");
-    made.addControl(new ScaleControl({ unit: "metric" }), "bottom-right");
+    made.addControl(new ScaleControl({ unit: "metric" }), "top-left");
     made.on("load", () => {
       addImages(made);
       setMap(made);
@@ -127,7 +128,7 @@ function useAreaDrawing(map: MapLibreMap | null, editing: MapViewProps["editing"
 
 export function MapView(props: MapViewProps) {
   const [box, map, failure] = useMap();
-  const { vehicles, tracks } = useLive();
+  const { vehicles, tracks, footprints } = useLive();
   const { t, number } = useWords();
   const { incidents, plans, areas, selectedVehicle, selectedIncident, focus, editing } = props;
 
@@ -141,6 +142,7 @@ export function MapView(props: MapViewProps) {
   );
   useSource(map, "vehicles", useMemo(() => vehicleFeatures(vehicles, selectedVehicle, label), [vehicles, selectedVehicle, label]));
   useSource(map, "tracks", useMemo(() => trackFeatures(tracks, vehicles, selectedVehicle), [tracks, selectedVehicle]));
+  useSource(map, "footprints", useMemo(() => footprintFeatures(footprints, vehicles), [footprints]));
   useSource(map, "plans", useMemo(() => planFeatures(plans, vehicles), [plans, vehicles.size]));
   useSource(map, "area", useMemo(() => areaFeatures(areas), [areas]));
   useSource(map, "incidents", useMemo(() => incidentFeatures(incidents, selectedIncident), [incidents, selectedIncident]));

@@ -60,6 +60,21 @@ export function trackFeatures(
   );
 }
 
+/** The ground in view of the cameras whose video is open. */
+export function footprintFeatures(
+  footprints: ReadonlyMap<number, Position[]>,
+  vehicles: ReadonlyMap<number, Vehicle>,
+): FeatureCollection {
+  const order = orderOf(vehicles);
+  return collection(
+    [...footprints].map(([sysid, ring]): Feature => ({
+      type: "Feature",
+      geometry: { type: "Polygon", coordinates: [ring] },
+      properties: { colour: vehicleColour(order.indexOf(sysid)) },
+    })),
+  );
+}
+
 export const lineOf = (path: Feature<LineString> | LineString): LineString =>
   path.type === "Feature" ? path.geometry : path;
 
@@ -82,6 +97,8 @@ export function areaFeatures(areas: readonly Polygon[]): FeatureCollection {
 
 /** The point an incident's marker stands on. */
 export function placeOf(incident: Incident): Position {
+  const { lon, lat } = incident.properties;
+  if (lon !== undefined && lat !== undefined) return [lon, lat];
   if (incident.geometry.type === "Point") return incident.geometry.coordinates;
   const ring = (incident.geometry.coordinates[0] ?? []).slice(1);
   const sum = ring.reduce<[number, number]>((acc, p) => [acc[0] + (p[0] ?? 0), acc[1] + (p[1] ?? 0)], [0, 0]);

@@ -6,7 +6,7 @@ const EMPTY = { type: "FeatureCollection" as const, features: [] };
 const FONT = ["Noto Sans Bold", "sans-serif"];
 
 /** Sources that the console fills, by name. */
-export const SOURCES = ["permits", "parcels", "buildings", "area", "plans", "tracks", "ellipses", "incidents", "vehicles"] as const;
+export const SOURCES = ["permits", "parcels", "buildings", "area", "plans", "footprints", "tracks", "ellipses", "incidents", "vehicles"] as const;
 export type SourceName = (typeof SOURCES)[number];
 
 const LABEL_PAINT = { "text-color": "#f2f6f9", "text-halo-color": "#0a0f13", "text-halo-width": 1.6 };
@@ -51,6 +51,18 @@ const LAYERS: LayerSpecification[] = [
     source: "plans",
     layout: { "line-join": "round", "line-cap": "round" },
     paint: { "line-color": ["get", "colour"], "line-width": 1.6, "line-opacity": 0.85 },
+  },
+  {
+    id: "footprints-fill",
+    type: "fill",
+    source: "footprints",
+    paint: { "fill-color": ["get", "colour"], "fill-opacity": 0.14 },
+  },
+  {
+    id: "footprints-line",
+    type: "line",
+    source: "footprints",
+    paint: { "line-color": ["get", "colour"], "line-width": 1.2, "line-opacity": 0.9 },
   },
   {
     id: "tracks-line",

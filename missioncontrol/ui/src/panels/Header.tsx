@@ -1,13 +1,12 @@
 /** The bar on top: connection, clocks, alarms, language, person. */
 import { useEffect, useState } from "react";
-import { useWords, type Words } from "../i18n";
+import { localeOf, useWords, type Words } from "../i18n";
 import { useConsole, useLive } from "../live/context";
 import { LanguageSwitch } from "../parts/LanguageSwitch";
 import { Alarms } from "./Alarms";
 
 function clock(now: number, timeZone: string, words: Words): string {
-  const language = words.language === "en" ? "en-GB" : words.language;
-  return new Intl.DateTimeFormat(language, { timeStyle: "medium", timeZone, hourCycle: "h23" }).format(now);
+  return new Intl.DateTimeFormat(localeOf(words.language), { timeStyle: "medium", timeZone, hourCycle: "h23" }).format(now);
 }
 
 function Clocks() {
@@ -44,7 +43,7 @@ export function Header({ onLogOut }: { onLogOut: () => void }) {
       <Clocks />
       <Alarms />
       <LanguageSwitch />
-      <div className="person">
+      <div className="person" title={person.roles.map((role) => term("role", role)).join(", ")}>
         <b>{person.name}</b>
         <small>{person.roles.map((role) => term("role", role)).join(", ")}</small>
       </div>

@@ -7,6 +7,7 @@ import { useConsole, useLive } from "../live/context";
 import { orderOf } from "../map/overlay";
 import { vehicleColour } from "../map/palette";
 import { Action, Bar, Confirm, useBusy } from "../parts/controls";
+import { History } from "../parts/History";
 import { useNotices } from "../parts/notices";
 import { fractionOf, inOrder, progressOf, stepsOf, type Step } from "./missionSteps";
 import { PlanNumbers } from "./PlanNumbers";
@@ -34,7 +35,7 @@ function Steps({ mission }: { mission: Mission }) {
           key={step.step}
           look={step.step === "abort" ? "danger" : "primary"}
           busy={busy}
-          blocked={person.roles.includes(step.role) ? null : t(`why.${step.role}`)}
+          blocked={step.roles.some((role) => person.roles.includes(role)) ? null : t(`why.${step.roles[0] ?? "operator"}`)}
           onClick={() => (step.asks ? setAsked(step) : take(step))}
         >
           {term("mission_step", step.step)}
@@ -77,24 +78,6 @@ function ProgressBars({ mission }: { mission: Mission }) {
   );
 }
 
-function History({ mission }: { mission: Mission }) {
-  const { t, term, dateTime } = useWords();
-  if (!mission.history?.length) return null;
-  return (
-    <>
-      <h4>{t("mission.history")}</h4>
-      <ol className="history">
-        {mission.history.map((event, index) => (
-          <li key={index}>
-            <time>{dateTime(event.utc)}</time> <b>{term("mission_event", event.event)}</b> {event.person}
-            {event.detail && <p>{event.detail}</p>}
-          </li>
-        ))}
-      </ol>
-    </>
-  );
-}
-
 function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolean; onOpen: (id: string | null) => void }) {
   const { t, term } = useWords();
   return (
@@ -117,7 +100,12 @@ function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolea
               </p>
             )}
             {mission.plan && <PlanNumbers plan={mission.plan} />}
-            <History mission={mission} />
+            {mission.history && (
+              <>
+                <h4>{t("mission.history")}</h4>
+                <History events={mission.history} group="mission_event" />
+              </>
+            )}
           </>
         )}
       </div>

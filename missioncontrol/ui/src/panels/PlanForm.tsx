@@ -53,16 +53,17 @@ function NumberField({ label, unit, value, step = 1, placeholder = "", onChange 
 
 export function PlanForm({ draft, onChange }: PlanFormProps) {
   const { t } = useWords();
-  const { vehicles } = useLive();
+  const { vehicles, loaded } = useLive();
   const cameras = useCameras();
   const order = orderOf(vehicles);
+  const ours = order.filter((sysid) => vehicles.get(sysid)?.properties.registered !== false);
 
   useEffect(() => {
-    if (draft.camera !== "" || cameras.length === 0) return;
+    if (draft.camera !== "" || cameras.length === 0 || !loaded) return;
     const carried = [...vehicles.values()].map((vehicle) => vehicle.properties.camera).find(Boolean);
     const fit = cameras.find((camera) => camera.slug === carried) ?? cameras[0];
     if (fit !== undefined) onChange({ camera: fit.slug });
-  }, [cameras, draft.camera, vehicles, onChange]);
+  }, [cameras, draft.camera, vehicles, loaded, onChange]);
 
   const toggle = (sysid: number): void => {
     const next = new Set(draft.vehicles);
@@ -132,12 +133,12 @@ export function PlanForm({ draft, onChange }: PlanFormProps) {
       </fieldset>
       <fieldset>
         <legend>{t("plan.vehicles")}</legend>
-        {order.length === 0 && <p className="empty">{t("vehicles.none")}</p>}
+        {ours.length === 0 && <p className="empty">{t("vehicles.none")}</p>}
         <div className="checks">
-          {order.map((sysid, place) => (
+          {ours.map((sysid) => (
             <label key={sysid} className="check">
               <input type="checkbox" checked={draft.vehicles.has(sysid)} onChange={() => toggle(sysid)} />
-              <VehicleIcon order={place} size={14} />
+              <VehicleIcon order={order.indexOf(sysid)} size={14} />
               {vehicles.get(sysid)?.properties.name}
             </label>
           ))}

@@ -20,7 +20,7 @@ interface PlanPanelProps extends AreaInputProps {
 export function PlanPanel({ area, drawing, onDraw, onArea, preview, onPreview, onSaved }: PlanPanelProps) {
   const { t } = useWords();
   const { store } = useConsole();
-  const may = useMay("operator");
+  const may = useMay("operator", "administrator");
   const [draft, setDraft] = useState<PlanDraft>(FIRST_DRAFT);
   const [name, setName] = useState("");
   const [purpose, setPurpose] = useState("");

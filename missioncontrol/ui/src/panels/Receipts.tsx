@@ -1,6 +1,7 @@
 /** What each receiver answered, and the incident's history. */
 import type { Incident, Receipt } from "../api/types";
 import { useWords } from "../i18n";
+import { History } from "../parts/History";
 
 function receiptWords(receipt: Receipt): string {
   const text = receipt.receipt ?? receipt.error;
@@ -9,7 +10,7 @@ function receiptWords(receipt: Receipt): string {
 }
 
 export function Receipts({ incident }: { incident: Incident }) {
-  const { t, term, dateTime } = useWords();
+  const { t, term } = useWords();
   const { handoffs = [], history = [] } = incident.properties;
   return (
     <>
@@ -27,14 +28,7 @@ export function Receipts({ incident }: { incident: Incident }) {
       {history.length > 0 && (
         <details>
           <summary>{t("mission.history")}</summary>
-          <ol className="history">
-            {history.map((event, index) => (
-              <li key={index}>
-                <time>{dateTime(event.utc)}</time> <b>{term("incident_event", event.event)}</b> {event.person}
-                {event.detail && <p>{event.detail}</p>}
-              </li>
-            ))}
-          </ol>
+          <History events={history} group="incident_event" />
         </details>
       )}
     </>

@@ -23,7 +23,8 @@ export function VehicleCommands({ vehicle }: { vehicle: Vehicle }) {
   const [sending, setSending] = useState<Command | null>(null);
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [asking, setAsking] = useState(false);
-  const blocked = may ? null : t("why.operator");
+  const registered = vehicle.properties.registered !== false;
+  const blocked = !may ? t("why.operator") : registered ? null : t("why.registered");
 
   const send = async (command: Command): Promise<void> => {
     setSending(command);

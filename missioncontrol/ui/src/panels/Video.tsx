@@ -4,6 +4,7 @@ import { parseFrame, type VideoFrame } from "../api/frame";
 import { LastingSocket, type SocketState } from "../api/socket";
 import type { FrameDetection, FrameHeader } from "../api/types";
 import { useWords } from "../i18n";
+import { useConsole } from "../live/context";
 import { kindColour } from "../map/palette";
 
 /** Without a message for so long, the picture is called stale whatever its header said. */
@@ -17,20 +18,28 @@ const CLASS_KINDS: Record<string, string> = {
   person: "public_disorder",
 };
 
-function drawBox(context: CanvasRenderingContext2D, detection: FrameDetection, name: string, scale: number): void {
+/** Draws one detection in pixels of the frame; `scale` is frame pixels per pixel of the screen. */
+function drawBox(
+  context: CanvasRenderingContext2D,
+  detection: FrameDetection,
+  name: string,
+  scale: number,
+  frameWidth: number,
+): void {
   const [x0, y0, x1, y1] = detection.box;
   const colour = kindColour(CLASS_KINDS[detection.class] ?? detection.class);
   context.lineWidth = 2 * scale;
   context.strokeStyle = colour;
   context.strokeRect(x0, y0, x1 - x0, y1 - y0);
-  context.font = `600 ${12 * scale}px sans-serif`;
+  context.font = `600 ${11 * scale}px "Noto Sans", "Segoe UI", "DejaVu Sans Condensed", sans-serif`;
   const text = `${name} ${Math.round(detection.score * 100)} %`;
   const width = context.measureText(text).width + 8 * scale;
   const top = y0 >= 17 * scale ? y0 - 17 * scale : y1;
+  const left = Math.max(0, Math.min(x0 - scale, frameWidth - width));
   context.fillStyle = colour;
-  context.fillRect(x0 - scale, top, width, 17 * scale);
+  context.fillRect(left, top, width, 17 * scale);
   context.fillStyle = "#0c1217";
-  context.fillText(text, x0 + 3 * scale, top + 12.5 * scale);
+  context.fillText(text, left + 4 * scale, top + 12.5 * scale);
 }
 
 interface VideoState {
@@ -38,9 +47,11 @@ interface VideoState {
   header: FrameHeader | null;
   lag_s: number | null;
   silent: boolean;
+  /** Whether any picture has been drawn yet. */
+  painted: boolean;
 }
 
-const NOTHING: VideoState = { socket: "connecting", header: null, lag_s: null, silent: false };
+const NOTHING: VideoState = { socket: "connecting", header: null, lag_s: null, silent: false, painted: false };
 
 /** Feeds the canvas from the socket; while one frame is being decoded only the newest of the rest is kept. */
 function useFrames(sysid: number, nameOf: (name: string) => string): [React.RefObject<HTMLCanvasElement | null>, VideoState] {
@@ -48,6 +59,7 @@ function useFrames(sysid: number, nameOf: (name: string) => string): [React.RefO
   const names = useRef(nameOf);
   names.current = nameOf;
   const [state, setState] = useState<VideoState>(NOTHING);
+  const { store } = useConsole();
   useEffect(() => {
     let next: VideoFrame | null = null;
     let decoding = false;
@@ -59,15 +71,17 @@ function useFrames(sysid: number, nameOf: (name: string) => string): [React.RefO
       const image = await createImageBitmap(new Blob([frame.jpeg], { type: "image/jpeg" }));
       const context = canvas.current?.getContext("2d");
       if (closed || !context) return;
-      const { width, height } = frame.header;
-      context.canvas.width = image.width;
-      context.canvas.height = image.height;
+      const surface = context.canvas;
+      surface.width = image.width;
+      surface.height = image.height;
       context.drawImage(image, 0, 0);
       image.close();
-      context.scale(context.canvas.width / (width || context.canvas.width), context.canvas.height / (height || context.canvas.height));
-      const scale = (width || context.canvas.width) / Math.max(context.canvas.clientWidth, 1);
+      const width = frame.header.width || surface.width;
+      const height = frame.header.height || surface.height;
+      context.scale(surface.width / width, surface.height / height);
+      const scale = Math.max(width / Math.max(surface.clientWidth, 1), height / Math.max(surface.clientHeight, 1), 1);
       for (const detection of frame.header.detections) {
-        drawBox(context, detection, names.current(detection.class), Math.max(scale, 1));
+        drawBox(context, detection, names.current(detection.class), scale, width);
       }
     };
     const work = async (): Promise<void> => {
@@ -75,10 +89,13 @@ function useFrames(sysid: number, nameOf: (name: string) => string): [React.RefO
       while (next !== null && !closed) {
         const frame = next;
         next = null;
-        if (frame.jpeg.byteLength > 0) await paint(frame).catch(console.error);
-        const lag = frame.header.utc_s === null ? Number.NaN : frame.received_ms / 1000 - frame.header.utc_s;
+        const pictured = frame.jpeg.byteLength > 0;
+        if (pictured) await paint(frame).catch(console.error);
+        const lag = frame.received_ms / 1000 - (frame.header.utc_s ?? Number.NaN);
         const lag_s = Math.abs(lag) <= PLAUSIBLE_LAG_S ? lag : null;
-        if (!closed) setState((old) => ({ ...old, header: frame.header, lag_s, silent: false }));
+        if (closed) return;
+        setState((old) => ({ ...old, header: frame.header, lag_s, silent: false, painted: old.painted || pictured }));
+        store.putFootprint(sysid, frame.header.footprint ?? null);
       }
       decoding = false;
     };
@@ -96,14 +113,15 @@ function useFrames(sysid: number, nameOf: (name: string) => string): [React.RefO
       closed = true;
       window.clearTimeout(silence);
       socket.close();
+      store.putFootprint(sysid, null);
     };
-  }, [sysid]);
+  }, [sysid, store]);
   return [canvas, state];
 }
 
 function verdictOf(state: VideoState): "live" | "stale" | "no_video" | "connecting" {
   if (state.header === null) return state.socket === "open" ? "no_video" : "connecting";
-  if (state.header.state === "no_video") return "no_video";
+  if (state.header.state === "no_video" || !state.painted) return "no_video";
   return state.silent || state.socket !== "open" || state.header.state === "stale" ? "stale" : "live";
 }
 
@@ -121,9 +139,11 @@ export function Video({ sysid, name }: { sysid: number; name: string }) {
         {state.header !== null && (
           <>
             <span title={t("video.frame_time")}>{time(state.header.utc_s)}</span>
-            <span title={t("video.latency")}>
-              {state.lag_s === null ? t("video.other_clock") : t("unit.ms", { n: number(state.lag_s * 1000) })}
-            </span>
+            {state.header.utc_s !== null && (
+              <span title={t("video.latency")}>
+                {state.lag_s === null ? t("video.other_clock") : t("unit.ms", { n: number(state.lag_s * 1000) })}
+              </span>
+            )}
             <span>{t("video.detections", { n: state.header.detections.length })}</span>
           </>
         )}

@@ -16,7 +16,7 @@ export function VideoDock({ selected }: { selected: number | null }) {
   const order = orderOf(vehicles);
   const shown = extent === "all" ? order : extent === "selected" && selected !== null ? [selected] : [];
   return (
-    <section className={large ? "dock large" : "dock"} aria-label={t("video.title")}>
+    <section className={`dock ${large ? "large" : ""} ${extent === "all" ? "" : "floating"}`} aria-label={t("video.title")}>
       <div className="dock-bar">
         <h2>{t("video.title")}</h2>
         <div role="group" aria-label={t("video.title")}>

@@ -4,40 +4,48 @@ import type { Mission, Progress, Role } from "../api/types";
 
 export interface Step {
   step: MissionStep;
-  role: Role;
+  /** Any one of these may take it. */
+  roles: readonly Role[];
   /** Asked before it is done. */
   asks: boolean;
 }
 
-const STEPS: Record<string, Step[]> = {
-  draft: [{ step: "plan", role: "operator", asks: false }],
-  planned: [{ step: "approve", role: "administrator", asks: false }],
-  approved: [{ step: "launch", role: "operator", asks: true }],
+const PLAN: Step = { step: "plan", roles: ["operator", "administrator"], asks: false };
+const APPROVE: Step = { step: "approve", roles: ["administrator"], asks: false };
+const LAUNCH: Step = { step: "launch", roles: ["operator"], asks: true };
+const ABORT: Step = { step: "abort", roles: ["operator"], asks: true };
+const STEPS: Record<string, readonly Step[]> = {
+  draft: [PLAN],
+  planned: [APPROVE],
+  approved: [LAUNCH],
+  failed: [PLAN],
+  aborted: [PLAN],
 };
-const ABORT: Step = { step: "abort", role: "operator", asks: true };
-const UNDER_WAY = new Set(["launching", "uploading", "uploaded", "flying"]);
+const UNDER_WAY = new Set(["uploaded", "flying"]);
+const BUSY_STAGES = new Set(["waiting", "uploading", "uploaded", "arming", "flying", "returning"]);
 
-export const isUnderWay = (mission: Mission): boolean => UNDER_WAY.has(mission.state);
-
-export const stepsOf = (mission: Mission): Step[] => (isUnderWay(mission) ? [ABORT] : (STEPS[mission.state] ?? []));
-
-/** Each vehicle's progress, whichever field the service keeps it in. */
-export function progressOf(mission: Mission): Progress[] {
-  if (mission.progress !== undefined) return mission.progress;
-  return (mission.vehicles ?? []).filter((each): each is Progress => typeof each === "object");
+/** From the launch on; while its vehicles are uploaded to, a mission is still called approved. */
+export function isUnderWay(mission: Mission): boolean {
+  if (UNDER_WAY.has(mission.state)) return true;
+  return mission.state === "approved" && progressOf(mission).some((progress) => BUSY_STAGES.has(progress.stage));
 }
 
+export const stepsOf = (mission: Mission): readonly Step[] =>
+  isUnderWay(mission) ? [ABORT] : (STEPS[mission.state] ?? []);
+
+export const progressOf = (mission: Mission): readonly Progress[] => mission.progress ?? [];
+
 export function fractionOf(progress: Progress): number {
-  if (typeof progress.fraction === "number") return progress.fraction;
+  if (typeof progress.fraction === "number" && progress.fraction > 0) return progress.fraction;
   return progress.total ? (progress.item ?? 0) / progress.total : 0;
 }
 
-const bornOf = (mission: Mission): string => String(mission.history?.[0]?.utc ?? mission.created_utc ?? "");
-
-/** Under way first, then newest first (ids are ordered by time where no history is sent). */
+/** Under way first, then newest first. */
 export function inOrder(missions: Iterable<Mission>): Mission[] {
   return [...missions].sort(
     (a, b) =>
-      Number(isUnderWay(b)) - Number(isUnderWay(a)) || bornOf(b).localeCompare(bornOf(a)) || b.id.localeCompare(a.id),
+      Number(isUnderWay(b)) - Number(isUnderWay(a)) ||
+      String(b.created_utc ?? "").localeCompare(String(a.created_utc ?? "")) ||
+      b.id.localeCompare(a.id),
   );
 }
