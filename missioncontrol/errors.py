@@ -13,6 +13,8 @@ MissionControlError
 │   └── HashMismatch           what the vehicle read back is not what was approved
 ├── LaunchFailed          a vehicle could not be brought into the air; names the stage
 ├── AdapterUnknown        no entry point of that name; lists the ones there are
+├── ClientTooSlow         a live client let too many messages wait
+├── RestartLimit          a task failed so often that starting it again is no help
 └── DeliveryFailed        a receiver did not give its receipt; says whether trying again can help
 """
 
@@ -74,6 +76,14 @@ class LaunchFailed(MissionControlError):
 
 class AdapterUnknown(MissionControlError):
     """No entry point of that name."""
+
+
+class ClientTooSlow(MissionControlError):
+    """A live client let too many messages wait."""
+
+
+class RestartLimit(MissionControlError):
+    """A task failed so often that starting it again is no help."""
 
 
 class DeliveryFailed(MissionControlError):

@@ -7,6 +7,7 @@ per receiver delivers, in order per incident, until the receiver gives its recei
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,11 +16,12 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from missioncontrol.clocks import Clock
 from missioncontrol.errors import AdapterUnknown, DeliveryFailed, SettingsInvalid
+from missioncontrol.live import Severity
 from missioncontrol.settings import HandoffSettings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import outbox
@@ -85,17 +87,30 @@ class Sink(Protocol):
 SinkContext = AbstractAsyncContextManager[Sink]
 
 
+def check_sink(settings: SinkSettings) -> None:
+    """See that a receiver has an adapter that takes its options. Raises AdapterUnknown, SettingsInvalid."""
+    try:
+        inspect.signature(_adapter(settings)).bind(**_options(settings))
+    except TypeError as exc:
+        raise SettingsInvalid(f"sinks: {settings.name}: options of {settings.kind}: {exc}") from exc
+
+
 def open_sink(settings: SinkSettings) -> SinkContext:
-    """The adapter of a receiver, not yet entered. Raises AdapterUnknown, SettingsInvalid."""
+    """The adapter of a receiver, not yet entered. Raises AdapterUnknown."""
+    return _adapter(settings)(**_options(settings))
+
+
+def _adapter(settings: SinkSettings) -> Callable[..., SinkContext]:
     found = {point.name: point for point in entry_points(group=SINKS)}
     if settings.kind not in found:
         known = ", ".join(sorted(found)) or "none"
         raise AdapterUnknown(f"sinks: {settings.name}: no adapter {settings.kind!r}; there are: {known}")
-    try:
-        adapter: SinkContext = found[settings.kind].load()(**{"name": settings.name, **settings.options})
-    except TypeError as exc:
-        raise SettingsInvalid(f"sinks: {settings.name}: options of {settings.kind}: {exc}") from exc
+    adapter: Callable[..., SinkContext] = found[settings.kind].load()
     return adapter
+
+
+def _options(settings: SinkSettings) -> dict[str, Any]:
+    return {"name": settings.name, **settings.options}
 
 
 class HandoffRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +206,7 @@ class Outbox:
         clock: Clock,
         *,
         on_closed: Callable[[AsyncConnection, str], Awaitable[None]],
-        on_alarm: Callable[[str, str], None],
+        on_alarm: Callable[[str, Severity], None],
         on_change: Callable[[str], Awaitable[None]],
     ) -> None:
         """`on_closed(connection, incident id)` runs in the transaction that closes a row, `on_change(incident id)`
@@ -217,6 +232,13 @@ class Outbox:
             query = query.where(outbox.c.incident_id == incident_id)
         async with self._store.reading() as connection:
             return [handoff_row(row) for row in await connection.execute(query)]
+
+    async def counts(self) -> dict[str, int]:
+        """How many hand-offs there are in each state."""
+        query = select(outbox.c.state, func.count()).group_by(outbox.c.state)
+        async with self._store.reading() as connection:
+            found = {row[0]: int(row[1]) for row in await connection.execute(query)}
+        return {state: found.get(state, 0) for state in (PENDING, DELIVERED, DEAD)}
 
     async def run(self, name: str, sink: Sink) -> None:
         """Deliver what is due to one receiver, for ever."""

@@ -70,12 +70,8 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Silence after which a vehicle is stale, s of wall time."""
     lost_timeout_s: Positive = 10.0
     """Silence after which a vehicle is lost, s of wall time."""
-    ack_timeout_s: Positive = 1.0
-    """Wait for an acknowledgement before a command is sent again, s."""
-    retries: Annotated[int, msgspec.Meta(ge=0)] = 5
-    """How many times a command or a mission item is sent again."""
     launch_timeout_s: Positive = 120.0
-    """From the upload to take-off, s."""
+    """From the command to start until the vehicle is in the air, s of wall time."""
 
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +98,8 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Slug of its camera in the library."""
     video: str | None = None
     """rtsp, srt or udp URL of its video."""
+    fixed_mount_pitch_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
+    """Pitch of a camera fixed to the airframe, nadir -90, deg; absent where a gimbal tells its attitude."""
     home: Home | None = None
     """Where it starts; its reported home when absent."""
 

@@ -1,0 +1,1 @@
+"""The HTTP interface: one module a resource; handlers call one function of the service each."""

@@ -1,0 +1,111 @@
+"""The web application: routes, guards, errors, headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from missioncontrol.api import city, flights, health, incidents, live, missions, pages, people, session, vehicles
+from missioncontrol.api.access import logged_in
+from missioncontrol.api.errors import HANDLERS
+from missioncontrol.evidence import Evidence
+from missioncontrol.flights import Flights
+from missioncontrol.handoffs import Outbox
+from missioncontrol.incidents import Incidents
+from missioncontrol.layers import Layers
+from missioncontrol.live import Live, VideoHub
+from missioncontrol.missions import Missions
+from missioncontrol.people import People
+from missioncontrol.registry import Registry
+from missioncontrol.settings import Settings
+from missioncontrol.store import Store
+from missioncontrol.vehicles import Vehicles
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(self)",
+}
+"""Sent with every answer."""
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The parts of the service that handlers ask; each is injected by its name here."""
+
+    settings: Settings
+    store: Store
+    people: People
+    missions: Missions
+    flights: Flights
+    vehicles: Vehicles
+    incidents: Incidents
+    outbox: Outbox
+    evidence: Evidence
+    registry: Registry
+    layers: Layers
+    feed: Live
+    videos: VideoHub
+
+
+def make_app(rooms: Rooms) -> Litestar:
+    """The application over the parts of the service."""
+    guarded: list[Any] = [
+        people.router,
+        missions.preview,
+        missions.router,
+        flights.router,
+        vehicles.router,
+        incidents.router,
+        incidents.handoffs,
+        city.all_cameras,
+        city.all_layers,
+        city.city,
+        live.live,
+        live.video,
+    ]
+    return Litestar(
+        route_handlers=[
+            Router("/api/v1", route_handlers=[session.router]),
+            Router("/api/v1", route_handlers=guarded, guards=[logged_in]),
+            Router("/", route_handlers=[city.tile], guards=[logged_in]),
+            health.health,
+            health.metrics,
+            pages.index,
+            pages.page,
+        ],
+        dependencies={field.name: _provide(getattr(rooms, field.name)) for field in fields(rooms)},
+        exception_handlers=HANDLERS,
+        response_headers=HEADERS,
+        state=State({"people": rooms.people}),
+        openapi_config=OpenAPIConfig(
+            title="missioncontrol",
+            version=version("missioncontrol"),
+            path="/schema",
+            render_plugins=[pages.PlainDocumentation(path="/"), JsonRenderPlugin(path="/openapi.json")],
+        ),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _provide(value: Any) -> Provide:
+    def give() -> Any:
+        return value
+
+    give_typed: Callable[[], Any] = give
+    return Provide(give_typed, sync_to_thread=False)

@@ -1,0 +1,51 @@
+"""/session: log in, who am I, log out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, Router, delete, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+
+from missioncontrol.api.access import COOKIE, logged_in, token_of
+from missioncontrol.people import LogIn, People, Person
+from missioncontrol.settings import Settings
+
+
+def _public(person: Person) -> dict[str, Any]:
+    return {"name": person.name, "roles": list(person.roles), "language": person.language}
+
+
+@post("/")
+async def log_in(
+    data: LogIn, request: Request[Any, Any, Any], people: NamedDependency[People], settings: NamedDependency[Settings]
+) -> Response[dict[str, Any]]:
+    """Log in; the answer's token is also set as a cookie."""
+    person, token = await people.log_in(data, request.client.host if request.client else "")
+    cookie = Cookie(
+        key=COOKIE,
+        value=token,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=settings.http.secure_cookie,
+        max_age=int(settings.http.session_s),
+    )
+    return Response({**_public(person), "token": token}, status_code=201, cookies=[cookie])
+
+
+@get("/", guards=[logged_in])
+async def who_am_i(request: Request[Person, Any, Any]) -> dict[str, Any]:
+    """The person whose session this is."""
+    return _public(request.user)
+
+
+@delete("/", guards=[logged_in])
+async def log_out(request: Request[Person, Any, Any], people: NamedDependency[People]) -> Response[None]:
+    """End the session."""
+    await people.log_out(token_of(request) or "")
+    return Response(None, status_code=204, cookies=[Cookie(key=COOKIE, path="/", max_age=0)])
+
+
+router = Router("/session", route_handlers=[log_in, who_am_i, log_out], tags=["session"])

@@ -1,0 +1,41 @@
+"""/vehicles: where they are, and what they are told to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from missioncontrol.api.access import requires
+from missioncontrol.people import Person, Role
+from missioncontrol.vehicles import Command, Vehicles
+
+
+@get("/")
+async def everything(vehicles: NamedDependency[Vehicles]) -> dict[str, Any]:
+    """All vehicles that are ours or were heard."""
+    return {"type": "FeatureCollection", "features": vehicles.features()}
+
+
+@post("/{sysid:int}/commands", guards=[requires(Role.OPERATOR)], status_code=200)
+async def command(
+    sysid: FromPath[int], data: Command, request: Request[Person, Any, Any], vehicles: NamedDependency[Vehicles]
+) -> dict[str, Any]:
+    """Hold, resume, return, land or go to a place."""
+    return await vehicles.command(sysid, data, person=request.user.name)
+
+
+@get("/{sysid:int}/track")
+async def track(
+    sysid: FromPath[int],
+    vehicles: NamedDependency[Vehicles],
+    seconds: FromQuery[Annotated[float, msgspec.Meta(gt=0, le=86_400)]] = 600.0,
+) -> dict[str, Any]:
+    """Where it was lately: a Feature, LineString of lon, lat, m AMSL."""
+    return vehicles.track(sysid, seconds)
+
+
+router = Router("/vehicles", route_handlers=[everything, command, track], tags=["vehicles"])

@@ -1,0 +1,164 @@
+"""What clients see as it happens: state over one hub, video over another.
+
+Telemetry and video are latest-wins: a slow client misses pictures, never gets them late. Missions, incidents
+and alarms are queued; a client that cannot keep up with those is dropped and has to come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import msgspec
+
+from missioncontrol.clocks import Clock, iso_utc
+from missioncontrol.errors import ClientTooSlow
+
+_QUEUED = 1000
+Severity = Literal["minor", "moderate", "severe", "extreme"]
+
+
+class Subscription:
+    """One client of the live feed."""
+
+    def __init__(self) -> None:
+        """Nothing waits yet."""
+        self._queue: deque[bytes] = deque()
+        self._latest: dict[int, bytes] = {}
+        self._ready = asyncio.Event()
+        self._overrun = False
+
+    def queue(self, message: bytes) -> None:
+        """A message that must arrive."""
+        self._overrun = self._overrun or len(self._queue) >= _QUEUED
+        if not self._overrun:
+            self._queue.append(message)
+        self._ready.set()
+
+    def replace(self, sysid: int, message: bytes) -> None:
+        """A message that makes the one before of this vehicle worthless."""
+        self._latest[sysid] = message
+        self._ready.set()
+
+    async def next(self) -> bytes:
+        """The next message, JSON. Raises ClientTooSlow."""
+        await self._ready.wait()
+        if self._overrun:
+            raise ClientTooSlow(f"{_QUEUED} messages wait")
+        message = self._queue.popleft() if self._queue else self._latest.pop(next(iter(self._latest)))
+        if not self._queue and not self._latest:
+            self._ready.clear()
+        return message
+
+
+class Live:
+    """The live feed."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Nobody listens yet."""
+        self._clock = clock
+        self._clients: set[Subscription] = set()
+
+    @property
+    def clients(self) -> int:
+        """How many listen."""
+        return len(self._clients)
+
+    @contextmanager
+    def subscription(self) -> Iterator[Subscription]:
+        """Listen for as long as the context is open."""
+        client = Subscription()
+        self._clients.add(client)
+        try:
+            yield client
+        finally:
+            self._clients.discard(client)
+
+    def vehicle(self, feature: dict[str, Any]) -> None:
+        """A vehicle moved or changed."""
+        message = msgspec.json.encode({"type": "vehicle", "feature": feature})
+        for client in self._clients:
+            client.replace(int(feature["id"]), message)
+
+    def mission(self, mission: dict[str, Any]) -> None:
+        """A mission changed."""
+        self._send({"type": "mission", "mission": mission})
+
+    def incident(self, feature: dict[str, Any]) -> None:
+        """An incident is new or changed."""
+        self._send({"type": "incident", "feature": feature})
+
+    def alarm(self, text: str, severity: Severity = "moderate") -> None:
+        """Something that people should know now."""
+        self._send({"type": "alarm", "text": text, "severity": severity, "utc": iso_utc(self._clock())})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        encoded = msgspec.json.encode(message)
+        for client in self._clients:
+            client.queue(encoded)
+
+
+class Mailbox:
+    """Holds the latest frame for one client of a video; what it did not take in time is counted."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._frame: bytes | None = None
+        self._ready = asyncio.Event()
+        self.dropped = 0
+        """Frames that were replaced before they were taken."""
+
+    def put(self, frame: bytes) -> None:
+        """Replace what is there."""
+        self.dropped += self._frame is not None
+        self._frame = frame
+        self._ready.set()
+
+    async def take(self) -> bytes:
+        """Wait for a frame and take it."""
+        await self._ready.wait()
+        self._ready.clear()
+        frame, self._frame = self._frame, None
+        assert frame is not None
+        return frame
+
+
+class VideoHub:
+    """Hands the annotated video of each vehicle to whoever watches."""
+
+    def __init__(self) -> None:
+        """Nobody watches yet."""
+        self._watchers: dict[int, set[Mailbox]] = {}
+        self._latest: dict[int, bytes] = {}
+
+    def watched(self, sysid: int) -> bool:
+        """Whether anybody watches, so that making pictures is worth it."""
+        return bool(self._watchers.get(sysid))
+
+    def publish(self, sysid: int, header: dict[str, Any], jpeg: bytes) -> None:
+        """Send a frame to all who watch a vehicle; never waits."""
+        frame = pack_frame(header, jpeg)
+        self._latest[sysid] = frame
+        for mailbox in self._watchers.get(sysid, ()):
+            mailbox.put(frame)
+
+    @contextmanager
+    def watching(self, sysid: int) -> Iterator[Mailbox]:
+        """Watch a vehicle for as long as the context is open; begins with the latest frame, if there is one."""
+        mailbox = Mailbox()
+        if sysid in self._latest:
+            mailbox.put(self._latest[sysid])
+        self._watchers.setdefault(sysid, set()).add(mailbox)
+        try:
+            yield mailbox
+        finally:
+            self._watchers[sysid].discard(mailbox)
+
+
+def pack_frame(header: dict[str, Any], jpeg: bytes) -> bytes:
+    """4 bytes of header length, big-endian, the header as JSON, the JPEG (may be empty)."""
+    encoded = msgspec.json.encode(header)
+    return len(encoded).to_bytes(4, "big") + encoded + jpeg

@@ -1,0 +1,272 @@
+"""The service: builds its parts, runs them in one task group, and stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+import uvicorn
+
+from fleet.errors import FleetError
+from fleet.fleet import Fleet
+from fleet.vehicle import VehicleRecord
+from geo.terrain import GridTerrain, Terrain
+from missioncontrol import logs
+from missioncontrol.api.app import Rooms, make_app
+from missioncontrol.clocks import Clock
+from missioncontrol.errors import SettingsInvalid
+from missioncontrol.evidence import Evidence
+from missioncontrol.flights import Flights
+from missioncontrol.handoffs import Outbox, check_sink, open_sink
+from missioncontrol.incidents import Incidents
+from missioncontrol.layers import Layers
+from missioncontrol.live import Live, VideoHub
+from missioncontrol.missions import Missions
+from missioncontrol.people import People
+from missioncontrol.registry import Registry
+from missioncontrol.settings import Settings, SinkSettings
+from missioncontrol.store import Store
+from missioncontrol.supervision import Backoff, keep_running
+from missioncontrol.surveyor import Surveyor
+from missioncontrol.vehicles import Vehicles
+
+log = structlog.get_logger(__name__)
+
+GRACE_S = 2.0
+"""How long open requests may take to end when the service stops, s."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to us and says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return contextlib.nullcontext()
+
+
+class Service:
+    """Mission control, from its settings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = time.time,
+        on_password: Callable[[str, str], None],
+        on_ready: Callable[[str], None],
+    ) -> None:
+        """`on_password(name, password)` gets the first administrator's password if one had to be made up;
+        `on_ready(url)` is called when the service answers."""
+        self._settings, self._clock = settings, clock
+        self._on_password, self._on_ready = on_password, on_ready
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
+
+    def stop(self) -> None:
+        """Have `run` end soon."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until `stop` is called or a part breaks.
+
+        Raises SettingsInvalid, AdapterUnknown, StoreUnavailable, LinkError; afterwards what broke, as a group.
+        """
+        settings = self._settings
+        for sink in settings.sinks:
+            check_sink(sink)
+        terrain = None if settings.terrain.dem is None else GridTerrain.from_file(settings.terrain.dem)
+        listener = _listen(settings)
+        async with AsyncExitStack() as stack:
+            stack.callback(listener.close)
+            store = await stack.enter_async_context(Store(settings.store_url()))
+            fleet = await stack.enter_async_context(_fleet(settings, self._clock))
+            rooms = self._rooms(store, fleet, terrain)
+            password = await rooms.people.ensure_administrator(settings.administrator)
+            if password is not None:
+                self._on_password(settings.administrator.name, password)
+            await self._run_tasks(rooms, fleet, terrain, listener)
+
+    def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None) -> Rooms:
+        settings, clock = self._settings, self._clock
+        feed = Live(clock)
+        evidence = Evidence(settings.data / "evidence")
+        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock)
+        surveyor = Surveyor(settings, terrain, fleet)
+        missions = Missions(store, surveyor.plan, clock, on_change=feed.mission)
+        incidents = Incidents(
+            store, settings, evidence, clock, on_change=feed.incident, on_handoff=lambda: outbox.wake()
+        )
+        outbox = Outbox(
+            store,
+            settings.handoffs,
+            clock,
+            on_closed=incidents.delivery_closed,
+            on_alarm=feed.alarm,
+            on_change=incidents.announce,
+        )
+        return Rooms(
+            settings=settings,
+            store=store,
+            people=People(store, settings.http, clock),
+            missions=missions,
+            flights=Flights(store, fleet, missions, vehicles, settings, clock, start=self._start, on_alarm=feed.alarm),
+            vehicles=vehicles,
+            incidents=incidents,
+            outbox=outbox,
+            evidence=evidence,
+            registry=Registry(
+                buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
+            ),
+            layers=Layers(settings.layers),
+            feed=feed,
+            videos=VideoHub(),
+        )
+
+    async def _run_tasks(self, rooms: Rooms, fleet: Fleet, terrain: Terrain | None, listener: socket.socket) -> None:
+        watching = _watching(self._settings, rooms, fleet, terrain)
+        server = _Server(
+            uvicorn.Config(
+                make_app(rooms),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="websockets-sansio",
+                server_header=False,
+                timeout_graceful_shutdown=int(GRACE_S),
+            )
+        )
+        async with self._group:
+            self._start(rooms.vehicles.run(), "vehicles")
+            self._start(fleet.failed(), "fleet")
+            if watching is not None:
+                self._start(watching, "perception")
+            for sink in self._settings.sinks:
+                self._start(_keep_delivering(rooms.outbox, sink), f"sink[{sink.name}]")
+            await rooms.flights.resume_watching()
+            serving = self._group.create_task(server.serve(sockets=[listener]), name="http")
+            await self._announce(server, listener)
+            await self._stop.wait()
+            log.info("stopping")
+            server.should_exit = True
+            await serving
+            for task in self._tasks:
+                task.cancel()
+        log.info("stopped")
+
+    async def _announce(self, server: _Server, listener: socket.socket) -> None:
+        await server.answering.wait()
+        host, port = listener.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        log.info("listening", url=url)
+        self._on_ready(url)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def run(settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT; what the command `serve` does."""
+    logs.configure()
+
+    def tell_password(name: str, password: str) -> None:
+        sys.stderr.write(f"first start: log in as {name} with the password {password} (shown once)\n")
+        sys.stderr.flush()
+
+    def tell_address(url: str) -> None:
+        sys.stderr.write(f"mission control answers at {url}\n")
+        sys.stderr.flush()
+
+    service = Service(settings, on_password=tell_password, on_ready=tell_address)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    await service.run()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.http.host, settings.http.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as exc:
+        raise SettingsInvalid(f"http: cannot listen at {host} port {port}: {exc.strerror}") from exc
+
+
+def _fleet(settings: Settings, clock: Clock) -> Fleet:
+    records = {
+        vehicle.sysid: VehicleRecord(
+            sysid=vehicle.sysid, name=vehicle.name, fixed_mount_pitch_deg=vehicle.fixed_mount_pitch_deg
+        )
+        for vehicle in settings.vehicles
+    }
+    return Fleet(
+        settings.fleet.links,
+        records,
+        sysid=settings.fleet.gcs_sysid,
+        stale_s=settings.fleet.heartbeat_timeout_s,
+        lost_s=settings.fleet.lost_timeout_s,
+        utc_now=clock,
+    )
+
+
+def _watching(
+    settings: Settings, rooms: Rooms, fleet: Fleet, terrain: Terrain | None
+) -> Coroutine[Any, Any, None] | None:
+    """Perception over the vehicles that have video; None where there is nothing to watch."""
+    seeing = [vehicle for vehicle in settings.vehicles if vehicle.video]
+    if not settings.perception.enabled or not seeing:
+        return None
+    if terrain is None:
+        raise SettingsInvalid(
+            "terrain.dem: is needed to locate what the video shows; or set perception.enabled = false"
+        )
+    for vehicle in seeing:
+        if vehicle.camera is None:
+            raise SettingsInvalid(f"vehicles: {vehicle.name}: camera: is needed to locate what its video shows")
+    # Only here, since the libraries behind it take seconds to load.
+    from aerial_models.detectors import OnnxDetector
+    from geo.camera_library import camera
+    from missioncontrol.perception import Perception
+
+    perception = Perception(
+        settings=settings.perception,
+        vehicles={
+            vehicle.sysid: (vehicle, camera(vehicle.camera or "").brown_camera(), fleet.vehicle(vehicle.sysid).history)
+            for vehicle in seeing
+        },
+        detector=OnnxDetector(settings.perception.model, settings.perception.runtime, settings.perception.confidence),
+        terrain=terrain,
+        registry=rooms.registry,
+        incidents=rooms.incidents,
+        videos=rooms.videos,
+        flight_of=rooms.vehicles.flight_of,
+    )
+    return perception.run()
+
+
+async def _keep_delivering(outbox: Outbox, settings: SinkSettings) -> None:
+    async def deliver() -> None:
+        async with open_sink(settings) as sink:
+            await outbox.run(settings.name, sink)
+
+    run: Callable[[], Awaitable[None]] = deliver
+    await keep_running(f"sink[{settings.name}]", run, restart_on=(OSError, FleetError), backoff=Backoff(longest_s=30.0))

@@ -1,0 +1,54 @@
+"""Plans surveys for the service: the vehicles' own places, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fleet.fleet import Fleet
+from geo.terrain import Terrain
+from missioncontrol.errors import InputInvalid
+from missioncontrol.planning import plan_survey
+from missioncontrol.settings import Settings
+from missioncontrol.sorties import Start
+from missioncontrol.surveys import Plan, SurveyRequest
+
+
+class Surveyor:
+    """Makes plans of requests."""
+
+    def __init__(self, settings: Settings, terrain: Terrain | None, fleet: Fleet) -> None:
+        """Over `terrain`, for the vehicles of `settings`, starting where `fleet` says they are at home."""
+        self._settings, self._terrain, self._fleet = settings, terrain, fleet
+
+    async def plan(self, request: SurveyRequest) -> Plan:
+        """A plan with one flight a vehicle.
+
+        Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid, VehicleUnknown.
+        """
+        starts = [self._start(sysid) for sysid in request.vehicles]
+        return await asyncio.to_thread(
+            plan_survey,
+            request.area,
+            camera_slug=request.camera,
+            starts=starts,
+            terrain=self._terrain,
+            gsd_cm=request.gsd_cm,
+            height_m=request.height_m,
+            front_overlap=request.front_overlap,
+            side_overlap=request.side_overlap,
+            speed_m_s=request.speed_m_s,
+            one_sortie_each=True,
+        )
+
+    def _start(self, sysid: int) -> Start:
+        """Where it stands by its telemetry; before it is heard, its home in the settings."""
+        state = self._fleet.vehicle(sysid).state
+        place = state.home or state.position
+        if place is not None:
+            return Start(sysid=sysid, lon=place.lon, lat=place.lat)
+        ours = self._settings.vehicle(sysid)
+        if ours is None or ours.home is None:
+            raise InputInvalid(
+                f"vehicles: {sysid} was not heard yet and has no home in the settings; where does it start?"
+            )
+        return Start(sysid=sysid, lon=ours.home.lon, lat=ours.home.lat)

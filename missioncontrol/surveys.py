@@ -1,0 +1,110 @@
+"""Survey requests and the plans made of them, as people, API and store see them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from fleet.missions import MissionItem
+from missioncontrol.errors import InputInvalid
+from missioncontrol.settings import Sysid
+
+Percent = Annotated[float, msgspec.Meta(ge=0, le=95)]
+
+
+class SurveyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be surveyed and how finely."""
+
+    kind: Literal["survey"] = "survey"
+    """The one kind there is."""
+    area: dict[str, Any]
+    """GeoJSON Polygon, WGS 84."""
+    camera: str
+    """Slug of a camera in the library."""
+    gsd_cm: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+    """Ground sample distance wanted, cm per pixel."""
+    height_m: Annotated[float, msgspec.Meta(gt=0, le=5000)] | None = None
+    """Height above ground instead, m."""
+    front_overlap: Percent = 75.0
+    """Along the line, percent."""
+    side_overlap: Percent = 65.0
+    """Between lines, percent."""
+    speed_m_s: Annotated[float, msgspec.Meta(gt=0, le=60)] | None = None
+    """Ground speed on the lines, m/s."""
+    vehicles: Annotated[tuple[Sysid, ...], msgspec.Meta(min_length=1)]
+    """Sysids that share the work."""
+
+    def check(self) -> None:
+        """Raises InputInvalid for what the types cannot say."""
+        if (self.gsd_cm is None) == (self.height_m is None):
+            raise InputInvalid("gsd_cm, height_m: give one of the two")
+        if len(set(self.vehicles)) < len(self.vehicles):
+            raise InputInvalid("vehicles: a sysid is given twice")
+
+
+class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One vehicle's part."""
+
+    sysid: int
+    """Who flies it."""
+    items: tuple[MissionItem, ...]
+    """What is uploaded."""
+    hash: str
+    """Of the items; what the vehicle reads back must hash to it."""
+    path: dict[str, Any]
+    """GeoJSON Feature, a LineString of lon, lat, m AMSL."""
+    path_m: float
+    """Length from take-off to landing excluded, m."""
+    duration_s: float
+    """Flying time, s."""
+    energy_wh: float
+    """Energy used, Wh."""
+    battery_percent: float
+    """Share of a full battery used, 0 to 100."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A survey ready to be approved."""
+
+    hash: str
+    """Over the parts of all vehicles: what an approval binds."""
+    lines: int
+    """Survey lines."""
+    path_m: float
+    """Flown length, take-off to landing excluded, m."""
+    photos: int
+    """Pictures at the overlaps asked for."""
+    duration_s: float
+    """Of the longest part, s."""
+    energy_wh: float
+    """Of all parts, Wh."""
+    sorties: int
+    """Take-offs needed."""
+    area_m2: float
+    """Covered, m2."""
+    gsd_cm: dict[str, float]
+    """min, median and max over the ground, cm per pixel."""
+    plan_s: float
+    """Time it took to plan, s."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know before approving."""
+    vehicles: tuple[VehiclePlan, ...]
+    """Parts."""
+
+    def public(self, *, items: bool) -> dict[str, Any]:
+        """As the API gives it: `items` counts each vehicle's items; with `items`, `mission_items` lists them."""
+        tree: dict[str, Any] = msgspec.to_builtins(self)
+        for part in tree["vehicles"]:
+            mission_items = part.pop("items")
+            part["items"] = len(mission_items)
+            if items:
+                part["mission_items"] = [{"seq": seq, **item} for seq, item in enumerate(mission_items)]
+        return tree
+
+
+def plan_hash(parts: tuple[VehiclePlan, ...]) -> str:
+    """SHA-256 over who flies what."""
+    text = "\n".join(f"{part.sysid} {part.hash}" for part in sorted(parts, key=lambda part: part.sysid))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,259 @@
+"""Vehicles as people see them, and the commands people give them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Literal
+
+import msgspec
+
+from fleet.commands import CommandResult
+from fleet.errors import FleetError
+from fleet.fleet import Fleet
+from fleet.telemetry import TelemetryState
+from fleet.vehicle import Vehicle
+from geo.errors import TerrainMissing
+from geo.positions import Altitude, Datum, Latitude, Longitude
+from geo.terrain import Terrain
+from missioncontrol import audit
+from missioncontrol.clocks import Clock
+from missioncontrol.errors import InputInvalid, NotFound
+from missioncontrol.live import Live
+from missioncontrol.settings import Settings
+from missioncontrol.store import Store
+
+LIVE_HZ = 5.0
+"""How often a vehicle's change is told, at most."""
+_TRACK_POINTS = 20_000
+_TEXTS = 10
+MAV_TYPES = {
+    1: "fixed_wing",
+    2: "quadrotor",
+    3: "coaxial",
+    4: "helicopter",
+    13: "hexarotor",
+    14: "octorotor",
+    15: "tricopter",
+    19: "vtol_tailsitter",
+    20: "vtol_tiltrotor",
+    21: "vtol_tiltrotor",
+    22: "vtol",
+}
+"""Names of MAV_TYPE."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a vehicle is told to do."""
+
+    command: Literal["hold", "resume", "rtl", "land", "goto"]
+    """hold stands still, resume goes on with the mission, rtl returns and lands, land lands here, goto flies there."""
+    lon: Longitude | None = None
+    """Of the place to go to, deg."""
+    lat: Latitude | None = None
+    """Of the place to go to, deg."""
+    altitude: Altitude | None = None
+    """Of the place to go to."""
+
+
+class TrackPoint(msgspec.Struct, frozen=True):
+    """Where a vehicle was."""
+
+    utc_s: float
+    """When, by the vehicle's clock where it has one, s since 1970 UTC."""
+    lon: float
+    """Longitude, deg."""
+    lat: float
+    """Latitude, deg."""
+    amsl_m: float
+    """Height, m AMSL."""
+    ground_speed_m_s: float | None = None
+    """Over ground, m/s."""
+
+
+class Vehicles:
+    """All vehicles that are ours or were heard."""
+
+    def __init__(
+        self, fleet: Fleet, settings: Settings, terrain: Terrain | None, store: Store, live: Live, clock: Clock
+    ) -> None:
+        """Those of `fleet`; heights above ground by `terrain`."""
+        self._fleet, self._settings, self._terrain = fleet, settings, terrain
+        self._store, self._live, self._clock = store, live, clock
+        self._flights: dict[int, tuple[str, str]] = {}
+        self._tracks: dict[int, deque[TrackPoint]] = {}
+        self._told: dict[int, dict[str, Any]] = {}
+        self._conditions: dict[int, str] = {}
+
+    def on_flight(self, sysid: int, flight: tuple[str, str] | None) -> None:
+        """A vehicle now flies (flight id, mission id), or no longer does."""
+        if flight is None:
+            self._flights.pop(sysid, None)
+        else:
+            self._flights[sysid] = flight
+
+    def flight_of(self, sysid: int) -> tuple[str, str] | None:
+        """Flight id and mission id of a vehicle; None while it is on no flight."""
+        return self._flights.get(sysid)
+
+    def states(self) -> list[TelemetryState]:
+        """Snapshots of all vehicles, by sysid."""
+        states = {sysid: vehicle.state for sysid, vehicle in self._fleet.vehicles.items()} | self._fleet.strangers
+        return [states[sysid] for sysid in sorted(states)]
+
+    def features(self) -> list[dict[str, Any]]:
+        """GeoJSON Features of all vehicles, by sysid."""
+        return [self.feature(state) for state in self.states()]
+
+    def feature(self, state: TelemetryState) -> dict[str, Any]:
+        """GeoJSON Feature of one vehicle."""
+        ours = self._settings.vehicle(state.sysid)
+        position, battery, gps, progress = state.position, state.battery, state.gps, state.mission
+        flight = self._flights.get(state.sysid)
+        mission = None
+        if progress is not None or flight is not None:
+            mission = {
+                "id": flight[1] if flight else None,
+                "flight": flight[0] if flight else None,
+                "item": progress.item if progress else None,
+                "total": progress.total if progress else None,
+            }
+        coordinates = None if position is None else [position.lon, position.lat, position.altitude.value_m]
+        return {
+            "type": "Feature",
+            "id": state.sysid,
+            "geometry": None if coordinates is None else {"type": "Point", "coordinates": coordinates},
+            "properties": {
+                "sysid": state.sysid,
+                "name": ours.name if ours else f"sysid {state.sysid}",
+                "registered": ours is not None,
+                "registration": ours.registration if ours else "",
+                "autopilot": state.autopilot,
+                "type": MAV_TYPES.get(state.vehicle_type or 0, "unknown"),
+                "state": state.condition.value,
+                "mode": state.mode_name,
+                "armed": state.armed,
+                "battery_percent": battery.remaining_percent if battery else None,
+                "voltage_v": battery.voltage_v if battery else None,
+                "height_agl_m": self._height_agl_m(state),
+                "relative_altitude_m": state.relative_altitude_m,
+                "ground_speed_m_s": state.velocity.ground_speed_m_s if state.velocity else None,
+                "heading_deg": state.heading_deg,
+                "gps_fix": gps.fix_type if gps else None,
+                "satellites": gps.satellites if gps else None,
+                "mission": mission,
+                "video": bool(ours and ours.video),
+                "camera": ours.camera if ours else None,
+                "last_heard_utc_s": state.last_heard_utc_s,
+                "vehicle_utc_s": state.vehicle_utc_s,
+                "loss_percent": round(state.loss_percent, 2),
+                "texts": [
+                    {"text": text.text, "severity": text.severity, "utc_s": text.utc_s}
+                    for text in state.texts[-_TEXTS:]
+                ],
+                "gimbal_pitch_deg": state.gimbal.pitch_deg if state.gimbal else None,
+            },
+        }
+
+    async def command(self, sysid: int, command: Command, *, person: str) -> dict[str, Any]:
+        """Give a command and wait for its acknowledgement. Raises VehicleUnknown, InputInvalid, VehicleRefused."""
+        vehicle = self._fleet.vehicle(sysid)
+        try:
+            result = await _carry_out(vehicle, command)
+            answer = {"sysid": sysid, "command": command.command, "state": result.state.value, "text": result.text}
+        except FleetError as exc:
+            await self._record(sysid, command, person, {"state": "failed", "text": str(exc)})
+            raise
+        await self._record(sysid, command, person, answer)
+        return answer
+
+    async def _record(self, sysid: int, command: Command, person: str, answer: dict[str, Any]) -> None:
+        detail = {**msgspec.to_builtins(command), "state": answer["state"], "text": answer["text"]}
+        entry = audit.AuditEntry(utc_s=self._clock(), person=person, event=command.command, detail=detail)
+        async with self._store.writing() as connection:
+            await audit.record(connection, "vehicle", str(sysid), entry)
+
+    def track(self, sysid: int, seconds: float) -> dict[str, Any]:
+        """A Feature with a LineString of lon, lat, m AMSL: the last `seconds` by the vehicle's clock."""
+        if self._settings.vehicle(sysid) is None and sysid not in self._tracks:
+            raise NotFound(f"no vehicle with sysid {sysid}")
+        points = list(self._tracks.get(sysid, ()))
+        recent = [point for point in points if point.utc_s >= points[-1].utc_s - seconds]
+        return track_feature(sysid, recent)
+
+    def points_since(self, sysid: int, utc_s: float) -> list[TrackPoint]:
+        """Where a vehicle was after a moment, oldest first."""
+        recent: list[TrackPoint] = []
+        for point in reversed(self._tracks.get(sysid, ())):
+            if point.utc_s <= utc_s:
+                break
+            recent.append(point)
+        return recent[::-1]
+
+    async def run(self) -> None:
+        """Tell of changes, for ever."""
+        while True:
+            self.look()
+            await asyncio.sleep(1 / LIVE_HZ)
+
+    def look(self) -> None:
+        """Take note of where every vehicle is now, and tell the live clients what changed."""
+        for state in self.states():
+            self._extend_track(state)
+            feature = self.feature(state)
+            if self._told.get(state.sysid) != feature:
+                self._told[state.sysid] = feature
+                self._live.vehicle(feature)
+            self._alarm(state, feature["properties"]["name"])
+
+    def _alarm(self, state: TelemetryState, name: str) -> None:
+        before, now = self._conditions.get(state.sysid), state.condition.value
+        self._conditions[state.sysid] = now
+        if self._settings.vehicle(state.sysid) and now == "lost" and before not in (None, "lost"):
+            self._live.alarm(f"{name}: nothing heard for {self._settings.fleet.lost_timeout_s:g} s", "severe")
+
+    def _extend_track(self, state: TelemetryState) -> None:
+        if state.position is None:
+            return
+        track = self._tracks.setdefault(state.sysid, deque(maxlen=_TRACK_POINTS))
+        utc_s = state.vehicle_utc_s or state.last_heard_utc_s or self._clock()
+        if track and utc_s <= track[-1].utc_s < utc_s + 3600.0:
+            return
+        speed_m_s = state.velocity.ground_speed_m_s if state.velocity else None
+        place = state.position
+        if track and (track[-1].lon, track[-1].lat, track[-1].amsl_m) == (place.lon, place.lat, place.altitude.value_m):
+            return
+        track.append(TrackPoint(utc_s, place.lon, place.lat, place.altitude.value_m, speed_m_s))
+
+    def _height_agl_m(self, state: TelemetryState) -> float | None:
+        if state.position is None or self._terrain is None:
+            return None
+        try:
+            ground = float(self._terrain.amsl_m(state.position.lon, state.position.lat))
+        except TerrainMissing:
+            return None
+        return round(state.position.altitude.value_m - ground, 2)
+
+
+def track_feature(identifier: int | str, points: list[TrackPoint]) -> dict[str, Any]:
+    """A GeoJSON Feature of a track; geometry null with fewer than two points."""
+    coordinates = [[point.lon, point.lat, point.amsl_m] for point in points]
+    return {
+        "type": "Feature",
+        "id": identifier,
+        "geometry": {"type": "LineString", "coordinates": coordinates} if len(points) > 1 else None,
+        "properties": {
+            "utc_s": [point.utc_s for point in points],
+            "ground_speed_m_s": [point.ground_speed_m_s for point in points],
+            "datum": Datum.AMSL,
+        },
+    }
+
+
+async def _carry_out(vehicle: Vehicle, command: Command) -> CommandResult:
+    if command.command != "goto":
+        simple = {"hold": vehicle.hold, "resume": vehicle.resume, "rtl": vehicle.rtl, "land": vehicle.land}
+        return await simple[command.command]()
+    if command.lon is None or command.lat is None or command.altitude is None:
+        raise InputInvalid("lon, lat, altitude: goto needs all three")
+    return await vehicle.goto(lon=command.lon, lat=command.lat, altitude=command.altitude)
