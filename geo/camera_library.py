@@ -82,7 +82,8 @@ def camera(slug: str) -> CameraModel:
     if slug in known:
         return known[slug]
     near = difflib.get_close_matches(slug.lower(), known, n=3, cutoff=0.5)
-    near = near or [name for name in known if any(part in name for part in slug.lower().split("-") if len(part) > 2)][:3]
+    parts = [part for part in slug.lower().split("-") if len(part) > 2]
+    near = near or [name for name in known if any(part in name for part in parts)][:3]
     advice = f"did you mean {', '.join(near)}?" if near else "`missioncontrol plan cameras` lists them"
     raise CameraUnknown(f"no camera {slug!r} in the library: {advice}")
 
