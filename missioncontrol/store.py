@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,12 +52,12 @@ class Store:
     async def __aenter__(self) -> Self:
         """Open, migrate. Raises StoreUnavailable."""
         shown = self.url.render_as_string(hide_password=True)
-        if self.dialect_name == "sqlite" and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         try:
+            if self.dialect_name == "sqlite":
+                await asyncio.to_thread(_try_sqlite, self.url.database or "")
             await self._migrate()
             self._engine = self._make_engine(geometry_codec=True)
-        except (SQLAlchemyError, OSError) as exc:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
             raise StoreUnavailable(f"{shown}: cannot be opened: {exc}") from exc
         return self
 
@@ -139,6 +141,13 @@ def upgrade(connection: Connection) -> None:
 
 def _lock_key(word: str) -> int:
     return int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big", signed=True)
+
+
+def _try_sqlite(database: str) -> None:
+    """Open the file once by itself: aiosqlite leaves a thread behind where that fails."""
+    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA schema_version")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
