@@ -123,7 +123,7 @@ def plan_cameras(as_json: Json = False) -> None:
     """
     from geo.camera_library import cameras
 
-    found = cameras()
+    found = list(cameras().values())
     answer(found, as_json, "\n".join(f"{model.slug:32} {model.name}" for model in found))
 
 
@@ -176,13 +176,14 @@ def fly(
     plan: Annotated[Path, typer.Argument(help="A plan written by `plan survey`.")],
     link: Annotated[str, typer.Option(help="Where the vehicle is.")] = "udpin:127.0.0.1:14550",
     vehicle: Annotated[int, typer.Option(help="Which vehicle's part of the plan, counted from 1.")] = 1,
-    record: Annotated[Path | None, typer.Option(help="Write the flight as .tlog.")] = None,
+    sysid: Annotated[int | None, typer.Option(help="Which vehicle, where the link has several.")] = None,
     as_json: Json = False,
 ) -> None:
     """Fly a plan on one vehicle: upload, read back, compare, arm, fly, wait for the landing.
 
     Example: missioncontrol fly plan.json --link udpin:127.0.0.1:14550 --json
     """
+    from fleet.flying import FlightProgress
     from fleet.flying import fly as fly_items
     from missioncontrol.planning import read_plan_items
 
@@ -190,10 +191,10 @@ def fly(
     with bars() as progress:
         task = progress.add_task("connecting", total=None)
 
-        def show(stage: str, done: int, total: int) -> None:
-            progress.update(task, description=stage, completed=done, total=total or None)
+        def show(now: FlightProgress) -> None:
+            progress.update(task, description=f"{now.stage} {now.text}", completed=now.done, total=now.total or None)
 
-        result = asyncio.run(fly_items(items, link, progress=show, record=record))
+        result = asyncio.run(fly_items(items, link, sysid=sysid, progress=show))
     answer(result, as_json, f"{result.autopilot}: {result.reached} of {result.items} items, landed: {result.landed}")
 
 

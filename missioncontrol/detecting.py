@@ -15,22 +15,10 @@ from aerial_models.sources import open_source
 from geo.cameras import BrownCamera
 from geo.klv import UasMetadata, pose_of
 from geo.poses import Pose, PoseSigmas
-from geo.terrain import FlatTerrain, GridTerrain, Terrain, TerrainTiles
 from missioncontrol.clocks import iso_utc
-from missioncontrol.errors import InputInvalid
 from missioncontrol.looks import Look, Looker
 from missioncontrol.perception import boxes
-
-
-def terrain_of(dem: Sequence[Path], ground_amsl_m: float | None) -> Terrain | None:
-    """Terrain of DEM files, or flat ground; None where neither is given. Raises InputInvalid for both."""
-    if dem and ground_amsl_m is not None:
-        raise InputInvalid("give --dem or --ground-amsl-m, not both")
-    if ground_amsl_m is not None:
-        return FlatTerrain(ground_amsl_m)
-    if len(dem) == 1:
-        return GridTerrain.from_file(dem[0])
-    return TerrainTiles([GridTerrain.from_file(path) for path in dem]) if dem else None
+from missioncontrol.planning import terrain_of
 
 
 def detect_to_file(
