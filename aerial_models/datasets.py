@@ -24,6 +24,9 @@ from aerial_models.errors import SourceGarbage, SourceUnreachable
 CITY_CLASSES = ("dump", "flood", "construction", "fire", "smoke", "person", "vehicle")
 """Classes of our own detector, in the order of their ids."""
 
+_INCIDENTS = frozenset(range(5))
+"""Ids of the classes that are rare: all but person and vehicle."""
+
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -48,6 +51,10 @@ class PictureSet(msgspec.Struct, frozen=True):
 
     folder: str
     """Folder below the pictures folder, with images/ and labels/ (or masks/)."""
+    note: str
+    """What the pictures are, and how far figures on its held-out part can be trusted."""
+    licence: str
+    """As the source states it."""
     classes: dict[int, str]
     """The set's class id > ours; ids that are absent are dropped."""
     unlabelled: frozenset[str]
@@ -64,20 +71,72 @@ class PictureSet(msgspec.Struct, frozen=True):
 
 _VEHICLES = {0: "vehicle", 1: "vehicle", 2: "vehicle", 3: "vehicle"}
 PICTURE_SETS = (
-    PictureSet("vehicles_minsk", _VEHICLES, frozenset({"person"}), (0.7, 1.2), r"DJI-00760", repeat=4),
-    PictureSet("vehicles_kit_ais", _VEHICLES, frozenset({"person"}), (1.5, 2.5), r"MunichStreet02", repeat=6),
-    PictureSet("vehicles_madison", {0: "vehicle"}, frozenset({"person"}), (0.55, 1.0), r"[79]_"),
     PictureSet(
-        "people_unicamp", {0: "person"}, frozenset({"vehicle"}), (0.4, 0.9), r"DJI_0084_(7\d{3}|69\d\d)$", repeat=4
+        folder="vehicles_minsk",
+        note="real, nadir and oblique city streets, one flight held out; some parked cars have no box",
+        licence="CC BY-SA",
+        classes=_VEHICLES,
+        unlabelled=frozenset({"person"}),
+        scale=(0.7, 1.2),
+        heldout=r"DJI-00760",
+        repeat=4,
     ),
-    PictureSet("people_sdd", {0: "person", 1: "person", 2: "person"}, frozenset({"vehicle"}), (0.5, 0.5), r".*"),
     PictureSet(
-        "flood",
-        {0: "flood"},
-        frozenset({"vehicle", "person", "dump", "construction"}),
-        (0.8, 1.2),
-        r"(?!)",
+        folder="vehicles_kit_ais",
+        note="real aerial city frames enlarged about twice, one street held out",
+        licence="CC BY 3.0",
+        classes=_VEHICLES,
+        unlabelled=frozenset({"person"}),
+        scale=(1.5, 2.5),
+        heldout=r"MunichStreet02",
+        repeat=6,
+    ),
+    PictureSet(
+        folder="vehicles_madison",
+        note="real, nadir; held-out pictures of the very street that was trained on, so the figures flatter",
+        licence="none stated",
+        classes={0: "vehicle"},
+        unlabelled=frozenset({"person"}),
+        scale=(0.55, 1.0),
+        heldout=r"[79]_",
+    ),
+    PictureSet(
+        folder="people_unicamp",
+        note="real, oblique; the end of the one flight that was trained on, so the figures flatter",
+        licence="CC BY-NC 4.0",
+        classes={0: "person"},
+        unlabelled=frozenset({"vehicle"}),
+        scale=(0.4, 0.9),
+        heldout=r"DJI_0084_(7\d{3}|69\d\d)$",
+        repeat=4,
+    ),
+    PictureSet(
+        folder="people_sdd",
+        note="real, nadir, never trained on; boxes are loose and some people have none, so the figures understate",
+        licence="CC BY-NC-SA 3.0",
+        classes={0: "person", 1: "person", 2: "person"},
+        unlabelled=frozenset({"vehicle"}),
+        scale=(0.5, 0.5),
+        heldout=r".*",
+    ),
+    PictureSet(
+        folder="flood",
+        note="real floods from above; truth is the box around each large piece of a water mask, a rough measure",
+        licence="none stated",
+        classes={0: "flood"},
+        unlabelled=frozenset({"vehicle", "person", "dump", "construction"}),
+        scale=(0.8, 1.2),
+        heldout=r"(?!)",
         masks=True,
+    ),
+    PictureSet(
+        folder="fire_ground",
+        note="real fires photographed from the ground, never trained on: far from what the model is for",
+        licence="said to be CC0, some watermarked",
+        classes={0: "fire"},
+        unlabelled=frozenset({"smoke", "vehicle", "person", "dump", "construction"}),
+        scale=(1.0, 1.0),
+        heldout=r".*",
     ),
 )
 """The real pictures that are known, with what each does not label. Where a
@@ -278,14 +337,13 @@ def yolo_text(xyxy: NDArray[np.float32], class_id: NDArray[np.int32], width: int
 
 
 def crops_each(pictures: Sequence[LabelledPicture], total: int) -> list[tuple[LabelledPicture, int]]:
-    """Share `total` crops over pictures, pictures with many kinds of things first where it does not come out even."""
+    """Share `total` crops over pictures; one with an incident in it gets three times the share of one without."""
     if not pictures:
         return []
-    each, rest = divmod(total, len(pictures))
-    richest = sorted(range(len(pictures)), key=lambda i: -len(set(pictures[i].class_id.tolist())))[:rest]
-    more = set(richest)
-    shared = [(p, each + (i in more)) for i, p in enumerate(pictures)]
-    return [(p, n) for p, n in shared if n]
+    weights = np.asarray([3.0 if set(p.class_id.tolist()) & _INCIDENTS else 1.0 for p in pictures])
+    exact = np.cumsum(weights / weights.sum() * total)
+    counts = np.diff(np.round(exact), prepend=0).astype(int)
+    return [(p, int(n)) for p, n in zip(pictures, counts, strict=True) if n]
 
 
 def box_counts(rows: Iterable[LabelledPicture]) -> dict[str, int]:

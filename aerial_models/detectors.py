@@ -68,13 +68,15 @@ class OnnxDetector:
         return Detections.of(boxes, best[kept], class_id[kept], self.classes)
 
     def _letterbox(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float, int, int]:
-        """The picture in the model's input (1, 3, H, W), with the scale and the offsets that were used."""
+        """The picture in the model's input (1, 3, H, W), with the scale and the offsets that were used.
+
+        Pictures are shrunk to fit and never enlarged, since a model knows things by their size in pixels.
+        """
         height, width = image.shape[:2]
-        scale = min(self.model.input_width_px / width, self.model.input_height_px / height)
-        if scale != 1.0:
-            way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        scale = min(1.0, self.model.input_width_px / width, self.model.input_height_px / height)
+        if scale < 1.0:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            image = np.asarray(cv2.resize(image, size, interpolation=way), np.uint8)
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         left = (self.model.input_width_px - image.shape[1]) // 2
         top = (self.model.input_height_px - image.shape[0]) // 2
         canvas = np.full((self.model.input_height_px, self.model.input_width_px, 3), GREY, np.uint8)
