@@ -77,7 +77,8 @@ def _scan(
 
     Stops where a frame is cut off by the end, or when `found` is full. A frame whose CRC is wrong costs one byte:
     the search goes on right after its magic, so a true frame inside it is found. A frame of an id without a known
-    CRC_EXTRA counts as unverified if one of the 256 possible values would make its CRC right.
+    CRC_EXTRA counts as unverified if one of the 256 possible values would make its CRC right and what follows it
+    looks like a frame; ids from 65536 on, which no dialect has, are garbage.
     """
     frames = 0
     at = 0
@@ -118,12 +119,16 @@ def _scan(
         for i in range(at + 1, crc_at):
             crc = np.uint16((crc >> 8) ^ table[(crc ^ buffer[i]) & 0xFF])
         sent = np.uint16(buffer[crc_at]) | np.uint16(np.uint16(buffer[crc_at + 1]) << 8)
-        extra = extras[msgid] if msgid < extras.shape[0] else -1
+        if msgid >= extras.shape[0]:
+            at += 1
+            garbage += 1
+            continue
+        extra = extras[msgid]
         kind = 0
         good = False
         if extra >= 0:
             good = np.uint16((crc >> 8) ^ table[(crc ^ np.uint16(extra)) & 0xFF]) == sent
-        else:
+        elif end == length or buffer[end] == 0xFD or buffer[end] == 0xFE:
             kind = 1
             for guess in range(256):
                 if np.uint16((crc >> 8) ^ table[(crc ^ np.uint16(guess)) & 0xFF]) == sent:

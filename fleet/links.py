@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self, cast
@@ -26,6 +27,8 @@ Receiver = Callable[["Link", Address, list[Frame]], None]
 LINK_KINDS = ("udpin", "udpout", "tcp")
 MOST_SENDERS = 256
 """So many senders keep a framer on one UDP link; beyond, the longest silent one is forgotten."""
+RECEIVE_BUFFER_BYTES = 1 << 21
+"""Room that a UDP socket asks the system for, so that a busy moment loses nothing."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts to open a TCP connection that broke, s; the last is repeated."""
 
@@ -138,6 +141,8 @@ class UdpLink(asyncio.DatagramProtocol):
         except OSError as exc:
             deed = "cannot listen" if self._listen else "no such address"
             raise LinkUnreachable(f"{self.name}: {deed}: {exc.strerror or exc}") from exc
+        raw = self._transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if not self._listen:
             self._peer = place
         return self

@@ -404,6 +404,11 @@ class Telemetry:
 
     def _statustext(self, message: Any, utc_s: float) -> None:
         text = message.text if isinstance(message.text, str) else message.text.decode("utf-8", "replace")
+        if message.id == 0 and message.chunk_seq > 0 and self._texts:  # PX4 counts its ids from 0, which means unsplit
+            joined = msgspec.structs.replace(self._texts[-1], text=(self._texts[-1].text + text).strip())
+            self._texts[-1] = joined
+            self._update(texts=tuple(self._texts))
+            return
         if message.id:  # a long text comes in parts; the last has room left for its end mark
             parts = self._parts.setdefault(message.id, [])
             parts.append((message.chunk_seq, text))
