@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,8 @@ from aerial_models import catalogue
 from aerial_models.catalogue import ModelEntry, SetFigures
 from aerial_models.datasets import CITY_CLASSES, PICTURE_SETS
 from aerial_models.errors import ModelCorrupt
-from aerial_models.evaluation import Evaluation
-from aerial_models.training import Recipe
+from aerial_models.evaluation import Evaluation, evaluate, write
+from aerial_models.training import Progress, Recipe, train
 
 FIGURES_BEGIN, FIGURES_END = "<!-- figures -->", "<!-- end of figures -->"
 LICENCE = (
@@ -56,6 +56,42 @@ def candidate(onnx: Path, name: str, manifest: Path, created: str, licence: str 
         created=created,
         card=f"docs/models/{name}.md",
     )
+
+
+def train_and_measure(
+    name: str,
+    run: Path,
+    frames: Sequence[Path],
+    created: str,
+    *,
+    tune_frames: Sequence[Path] = (),
+    test_frames: Sequence[Path] = (),
+    pictures: Path | None = None,
+    recipe: Recipe | None = None,
+    python: Path | None = None,
+    weights: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> ModelEntry:
+    """Train, choose thresholds on `tune_frames`, judge on `test_frames` and the held-out pictures.
+
+    Leaves model.onnx, evaluation.json and entry.json in `run`; `publish` takes the returned entry into the catalogue.
+    """
+    trained = train(
+        frames, run, recipe, pictures=pictures, python=python, weights=weights, resume=resume, progress=progress
+    )
+    entry = candidate(trained.onnx, name, trained.manifest, created)
+    evaluation = evaluate(
+        entry,
+        test_frames,
+        pictures,
+        tune_frames,
+        progress=lambda what, done, total: progress(Progress(what, done, total)),
+    )
+    write(evaluation, run / "evaluation.json")
+    entry = measured(entry, evaluation)
+    (run / "entry.json").write_bytes(msgspec.json.format(msgspec.json.encode(entry), indent=1))
+    return entry
 
 
 def measured(entry: ModelEntry, evaluation: Evaluation) -> ModelEntry:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from aerial_models import datasets
 from aerial_models.datasets import CITY_CLASSES, PICTURE_SETS, LabelledPicture
 from aerial_models.errors import ModelError, SourceUnreachable, TrainingUnavailable
 
+KEPT_FOR_JUDGING = frozenset([4242, *range(1900, 2100)])
+"""Seeds of worlds that are never trained on: the demonstration's, and those that choose thresholds or judge."""
+_WORLD = re.compile(r"world(\d+)_")
 PROCESS = Path(__file__).with_name("training_process.py")
 
 
@@ -136,6 +140,9 @@ def prepare(
         held = [p for p in rendered if _held_back(p)]
         rendered = [p for p in rendered if not _held_back(p)]
     real = [(s, p) for s in PICTURE_SETS if pictures for p in datasets.read_set(pictures, s, heldout=False)]
+    seeds = worlds([*rendered, *held])
+    if kept := sorted(KEPT_FOR_JUDGING.intersection(seeds)):
+        raise ModelError(f"frames of worlds {kept} are among those to train on, but these seeds are kept for judging")
     if not rendered and not real:
         raise SourceUnreachable("nothing to train on: no frames and no pictures were given")
     inputs = hashlib.sha256(msgspec.json.encode(recipe))
@@ -155,6 +162,7 @@ def prepare(
     record = {
         "inputs_sha256": inputs.hexdigest(),
         "recipe": msgspec.to_builtins(recipe),
+        "worlds": seeds,
         "frames": len(rendered),
         "frames_held_back": len(held),
         "pictures": {s.folder: sum(of is s for of, _ in real) for s in PICTURE_SETS},
@@ -164,6 +172,11 @@ def prepare(
     }
     manifest.write_text(json.dumps(record, indent=1))
     return manifest
+
+
+def worlds(pictures: Sequence[LabelledPicture]) -> list[int]:
+    """Seeds of the worlds that rendered frames are of, read from their names (world<seed>_<number>.jpg)."""
+    return sorted({int(m[1]) for p in pictures if (m := _WORLD.match(p.path.name))})
 
 
 def _held_back(picture: LabelledPicture) -> bool:

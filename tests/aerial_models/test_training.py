@@ -48,6 +48,14 @@ def test_whole_seeds_can_be_held_back(tmp_path: Path) -> None:
     assert (record["frames"], record["frames_held_back"], len(record["val"])) == (10, 5, 6)
 
 
+def test_worlds_kept_for_judging_are_refused(tmp_path: Path) -> None:
+    folder = frames(tmp_path / "frames", 3)
+    for part, suffix in (("images", "png"), ("labels", "txt")):
+        (folder / part / f"000.{suffix}").rename(folder / part / f"world4242_000.{suffix}")
+    with pytest.raises(ModelError, match=r"\[4242\].*kept for judging"):
+        prepare([folder], tmp_path / "run", SMALL)
+
+
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreachable, match="no frames and no pictures"):
         prepare([], tmp_path, SMALL)
