@@ -7,13 +7,13 @@ import hashlib
 import secrets
 from collections import deque
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import uuid_utils
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from missioncontrol import audit
@@ -87,8 +87,7 @@ class People:
         """All people, by name."""
         async with self._store.reading() as connection:
             query = select(people.c.id, people.c.name, people.c.roles, people.c.language).order_by(people.c.name)
-            rows = (await connection.execute(query)).mappings().all()
-        return [msgspec.convert(dict(row), Person) for row in rows]
+            return [_person(row) for row in await connection.execute(query)]
 
     async def add(self, new: NewPerson, by: str) -> Person:
         """Add a person. Raises Conflict if the name is taken, InputInvalid without a role."""
@@ -130,15 +129,15 @@ class People:
         key = (log_in.name, address)
         self._throttle(key)
         async with self._store.reading() as connection:
-            row = (await connection.execute(select(people).where(people.c.name == log_in.name))).mappings().first()
-        stored = row["password_hash"] if row is not None else self._dummy_hash
+            row = (await connection.execute(select(people).where(people.c.name == log_in.name))).first()
+        stored = row.password_hash if row is not None else self._dummy_hash
         async with self._hashing:
             right = await asyncio.to_thread(self._verify, stored, log_in.password)
         if row is None or not right:
             self._failures.setdefault(key, deque()).append(self._clock())
             raise NotAuthenticated("the name or the password is wrong")
         self._failures.pop(key, None)
-        person = Person(id=row["id"], name=row["name"], roles=tuple(map(Role, row["roles"])), language=row["language"])
+        person = _person(row)
         token, now = secrets.token_urlsafe(32), self._clock()
         async with self._store.writing() as connection:
             await connection.execute(delete(sessions).where(sessions.c.expires_utc_s < now))
@@ -160,8 +159,8 @@ class People:
             .where(sessions.c.token_sha256 == _digest(token), sessions.c.expires_utc_s > self._clock())
         )
         async with self._store.reading() as connection:
-            row = (await connection.execute(query)).mappings().first()
-        return None if row is None else msgspec.convert(dict(row), Person)
+            row = (await connection.execute(query)).first()
+        return None if row is None else _person(row)
 
     async def log_out(self, token: str) -> None:
         """End a session."""
@@ -189,6 +188,10 @@ class People:
                 f"{len(times)} failed log-ins as {key[0]!r} within {window_s:g} s; try again in {wait_s:.0f} s",
                 retry_after_s=wait_s,
             )
+
+
+def _person(row: Row[Any]) -> Person:
+    return Person(id=row.id, name=row.name, roles=tuple(map(Role, row.roles)), language=row.language)
 
 
 def _digest(token: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -199,7 +200,10 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
-    await service.run()
+    try:
+        await service.run()
+    finally:
+        gc.freeze()  # or the end of the interpreter collects every library once more, 1 to 3 s
 
 
 def _listen(settings: Settings) -> socket.socket:
