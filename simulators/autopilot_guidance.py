@@ -104,6 +104,8 @@ class Leg:
         if behind_m > 3.0:
             allowed *= max(0.0, 1.0 - (behind_m - 3.0) / 3.0)
         wanted = min(max((allowed - self.v_m_s) / dt_s, -1.5 * limits.acceleration_m_s2), limits.acceleration_m_s2)
+        if wanted > 0.0 and behind_m > 0.6:
+            wanted *= max(0.15, 1.6 - behind_m)
         change = limits.jerk_m_s3 * dt_s
         self._acceleration = min(wanted, self._acceleration + change)
         self.v_m_s = max(0.0, self.v_m_s + self._acceleration * dt_s)
@@ -184,8 +186,13 @@ class Controller:
         most = max(limits.horizontal_m_s, 1.0)
         if pull > most:
             dn, de = dn * most / pull, de * most / pull
-        an = acceleration[0] + kv * (velocity[0] + dn - motion.vn)
-        ae = acceleration[1] + kv * (velocity[1] + de - motion.ve)
+        dn, de = velocity[0] + dn, velocity[1] + de
+        speed = math.hypot(dn, de)
+        most += 0.5
+        if speed > most:
+            dn, de = dn * most / speed, de * most / speed
+        an = acceleration[0] + kv * (dn - motion.vn)
+        ae = acceleration[1] + kv * (de - motion.ve)
         push = math.hypot(an, ae)
         most = 1.6 * limits.acceleration_m_s2
         if push > most:

@@ -92,7 +92,7 @@ class TakeOff:
     def step(self, controls: FlightControls, dt_s: float) -> bool:
         """Spool up, then climb."""
         self._age_s += dt_s
-        if self._age_s < SPOOL_S:
+        if self._age_s < SPOOL_S and controls.body.on_ground:
             controls.idle()
             return False
         if self._leg is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -222,6 +223,7 @@ class ItemList:
                 return None, BAD_X
             if not abs(y) <= 180e7:
                 return None, BAD_Y
+            z = _stored_height_m(z)
         elif command not in (203, 1000):
             x = y = z = 0.0
         return self._kept(frame, command, params, round(x), round(y), z), ACCEPTED
@@ -270,6 +272,12 @@ class ItemList:
 
     def _ack(self, ground: Ground, result: int) -> None:
         self._emit(mavlink.MAVLink_mission_ack_message(*ground, result, self.kind))
+
+
+def _stored_height_m(z_m: float) -> float:
+    """A height as ArduPilot keeps it: multiplied by 100 in float32 and cut to whole centimetres."""
+    (product,) = struct.unpack("<f", struct.pack("<f", z_m * 100.0))
+    return int(product) / 100.0
 
 
 def fence_fault(items: list[MissionItem]) -> str | None:

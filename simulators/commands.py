@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from simulators.autopilot_links import link_of
 from simulators.clock import SimClock
 from simulators.dynamics import WindConditions
-from simulators.errors import SimulatorError
+from simulators.errors import LinkUnusable, SimulatorError
 from simulators.vehicle import SimulatedVehicle
 
 CITY_SECRET = "whsec_c2ltdWxhdGVkIGNpdHk="
@@ -60,12 +61,16 @@ def vehicle(
     if not (abs(lat) <= 90.0 and abs(lon) <= 180.0 and -500.0 <= amsl_m <= 9000.0):
         raise typer.BadParameter(f"{home!r} is not a place on the earth", param_hint="--home")
     _log_to_stderr()
+    try:
+        carrier = link_of(link)
+    except LinkUnusable as exc:
+        raise typer.BadParameter(str(exc), param_hint="--link") from exc
     clock = SimClock(start_utc_s=time.time(), speedup=speedup)
     try:
         simulated = SimulatedVehicle(
             sysid=sysid,
             home=(lon, lat, amsl_m),
-            link=link,
+            link=carrier,
             clock=clock,
             seed=seed,
             wind=WindConditions(speed_m_s=wind_m_s, from_deg=wind_from_deg),
@@ -90,9 +95,7 @@ def world(
     ] = "127.0.0.1:8554",
     speedup: Annotated[float, typer.Option(min=0.1, max=100, help="Simulated seconds in one of the wall.")] = 1.0,
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Frames of each video in a simulated second.")] = 2.0,
-    epoch: Annotated[
-        float | None, typer.Option(help="Start of the day, s since 1970 UTC; now if not given.")
-    ] = None,
+    epoch: Annotated[float | None, typer.Option(help="Start of the day, s since 1970 UTC; now if not given.")] = None,
     public: Annotated[Path | None, typer.Option(help="Also write the city's public files to this folder.")] = None,
 ) -> None:
     """Simulate a city with vehicles over it and their cameras, until interrupted.
@@ -127,9 +130,7 @@ def world(
 def city(
     receiver: Annotated[list[str] | None, typer.Option(help="Name of a receiver; may be repeated.")] = None,
     port: Annotated[int, typer.Option(help="TCP port for webhooks.")] = 8090,
-    secret: Annotated[
-        str, typer.Option(help="Secret of the webhooks: whsec_ and base64.")
-    ] = CITY_SECRET,
+    secret: Annotated[str, typer.Option(help="Secret of the webhooks: whsec_ and base64.")] = CITY_SECRET,
     mqtt: Annotated[str | None, typer.Option(help="RECEIVER@HOST:PORT: that one listens at a broker too.")] = None,
     refuse_first: Annotated[int, typer.Option(min=0, help="Arrivals that each receiver refuses at first.")] = 0,
 ) -> None:

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+from typer.testing import CliRunner
+
+from simulators.clock import SimClock
+from simulators.commands import sim_app
+from simulators.vehicle import SimulatedVehicle
+from tests.simulators.ground import HOME
+
+FLIGHT = Path(__file__).with_name("mavsdk_flight.py")
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Datagrams(asyncio.DatagramProtocol):
+    """Keeps what comes in, by sender."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.senders: dict[int, Any] = {}
+        self._parser = mavlink.MAVLink(None)
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        for message in self._parser.parse_buffer(data) or []:
+            self.messages.append(message)
+            self.senders[message.get_srcSystem()] = addr
+
+
+async def test_three_vehicles_share_a_process_and_little_of_a_core() -> None:
+    port = free_port()
+    loop = asyncio.get_running_loop()
+    _, ground = await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", port))
+    clock = SimClock(start_utc_s=1.8e9, speedup=8.0)
+    vehicles = [
+        SimulatedVehicle(sysid=n, home=HOME, link=f"udpout:127.0.0.1:{port}", clock=clock, seed=n) for n in (1, 2, 3)
+    ]
+    tasks = [asyncio.create_task(vehicle.run()) for vehicle in vehicles]
+    await asyncio.sleep(0.3)
+    mav = mavlink.MAVLink(None, srcSystem=255, srcComponent=190)
+    for sysid, address in ground.senders.items():
+        for number, hz in ((33, 4), (30, 4), (1, 1), (24, 1), (147, 1), (42, 1), (285, 4), (245, 1)):
+            order = mavlink.MAVLink_command_long_message(sysid, 1, 511, 0, number, 1e6 / hz, 0, 0, 0, 0, 0)
+            ground.transport.sendto(order.pack(mav), address)
+    await asyncio.sleep(0.2)
+    ground.messages.clear()
+    cpu, wall = time.process_time(), time.monotonic()
+    await asyncio.sleep(2.0)
+    used = (time.process_time() - cpu) / (time.monotonic() - wall)
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    ground.transport.close()
+    assert set(ground.senders) == {1, 2, 3}
+    positions = [m for m in ground.messages if m.get_type() == "GLOBAL_POSITION_INT"]
+    assert len(positions) == pytest.approx(3 * 4 * 8 * 2.0, rel=0.2)
+    print(f"three vehicles at 8 times: {used:.2f} of a core, the parsing ground included")
+    assert used < 0.6  # the machine may be loaded; alone it is a third of that
+
+
+@pytest.mark.slow
+def test_mavsdk_flies_it_by_the_command_line() -> None:
+    """mavsdk knows nothing of us: it uploads, arms, starts, sees the end and the landing."""
+    port = free_port()
+    command = [
+        sys.executable, "-c", "from simulators.commands import sim_app; sim_app()", "vehicle", "--sysid", "7",
+        "--home", "43.238,76.945,800", "--link", f"udpout:127.0.0.1:{port}", "--speedup", "15", "--seed", "4",
+        "--wind-m-s", "4",
+    ]  # fmt: skip
+    vehicle = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        flight = subprocess.run(
+            [sys.executable, str(FLIGHT), str(port)], capture_output=True, text=True, timeout=90, check=False
+        )
+    finally:
+        vehicle.terminate()
+        assert vehicle.wait(timeout=10) == 0
+    assert flight.returncode == 0, flight.stderr[-2000:]
+    said = json.loads(flight.stdout.strip().splitlines()[-1])
+    assert said["autopilot"] == "ARDUPILOT"
+    assert said["uploaded"] == said["read_back"]
+    assert said["armed"]
+    assert said["progress"] == sorted(said["progress"])
+    assert said["progress"][-1] == said["items"]
+    assert said["highest_m"] == pytest.approx(30.0, abs=3.5)
+    assert said["farthest_m"] == pytest.approx(117.0, abs=6.0)
+    assert said["landed_m"] < 6.0
+    assert 50.0 < said["battery_percent"] < 100.0
+
+
+def test_a_wrong_home_or_link_is_a_usage_error() -> None:
+    runner = CliRunner()
+    for arguments in (["--home", "43.238,76.945"], ["--home", "143,76,800"], ["--link", "carrier pigeon"]):
+        result = runner.invoke(sim_app, ["vehicle", *arguments])
+        assert result.exit_code == 2, arguments
+        assert arguments[1] in result.output
+
+
+def test_a_link_that_cannot_be_bound_is_one_clear_error() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"udpin:127.0.0.1:{taken.getsockname()[1]}"
+        result = CliRunner().invoke(sim_app, ["vehicle", "--link", address])
+    assert result.exit_code == 1
+    assert "udpin" in result.output
+    assert "Traceback" not in result.output
