@@ -17,7 +17,7 @@ from geo.trims import Ground
 
 Array = NDArray[np.float64]
 
-BARE = 0.0008
+BARE = 0.0007
 """Share of the area that line ends may leave uncovered at most."""
 SEEN_TURN = 2.5
 """Pictures go on during turns of up to so many swaths."""
@@ -102,8 +102,10 @@ def cover(
     search = _Search(outline, swath_m, margin_m)
     directions = search.promising() if direction_deg is None else [np.radians(90.0 - direction_deg)]
     routes = sorted((search.route(direction) for direction in directions), key=lambda route: route.path_m)
-    ground = Ground(polygon, cell_m=swath_m / 20)
-    paths = [search.trimmed(route, ground) for route in routes[: 4 if len(routes[0].lines) < 60 else 1]]
+    fine = Ground(polygon, cell_m=swath_m / 20)
+    small = len(routes[0].lines) < 60
+    coarse = fine if small else Ground(polygon, cell_m=swath_m / 16)
+    paths = [search.trimmed(route, coarse, fine) for route in routes[: 3 if small else 1]]
     return min(paths, key=lambda path: path.path_m)
 
 
@@ -134,9 +136,9 @@ class _Search:
         self._edges = Edges.of(polygon)
         self._detours = Detours(polygon, margin_m=max(1.1 * margin_m, 0.05 * swath_m))
 
-    def lines(self, direction_rad: float, phase: float = 0.5) -> Array:
+    def lines(self, direction_rad: float, *, fitted: bool = False) -> Array:
         """The pieces of lines (n, 4) in a direction."""
-        lines = lines_of(self._edges, direction_rad, spacing_m=self._swath_m, reach_m=self._swath_m / 2, phase=phase)
+        lines = lines_of(self._edges, direction_rad, spacing_m=self._swath_m, reach_m=self._swath_m / 2, fitted=fitted)
         if self._margin_m >= self._swath_m / 2:
             return lines
         return _clipped(lines, self._polygon.buffer(self._margin_m))
@@ -151,7 +153,7 @@ class _Search:
         tried = np.unique(np.concatenate([np.linspace(0, np.pi, count, endpoint=False), longest]))
         guesses = [self._guess_m(float(direction)) for direction in tried]
         pieces = max(len(self.lines(float(tried[int(np.argmin(guesses))]))), 1)
-        keep = int(np.clip(60_000 / pieces**2, 4, 40))
+        keep = int(np.clip(500 / pieces, 3, 16))
         return [float(tried[row]) for row in np.argsort(guesses)[:keep]]
 
     def _guess_m(self, direction_rad: float) -> float:
@@ -165,18 +167,18 @@ class _Search:
 
     def route(self, direction_rad: float) -> _Route:
         """The best order of the lines in a direction."""
-        lines = self.lines(direction_rad)
+        lines = self.lines(direction_rad, fitted=True)
         ends = lines.reshape(-1, 2)
         kicks = int(np.clip(400_000 / max(len(lines), 1) ** 2, 5, 200))
         order, ways_m = shortest_tour(self._detours.lengths_m(ends), kicks=kicks)
         lengths = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
         return _Route(direction_rad, lines, order, float(lengths.sum()) + ways_m)
 
-    def trimmed(self, route: _Route, ground: Ground) -> CoveragePath:
-        """The route with its line ends drawn in as far as the turns cover for them."""
+    def trimmed(self, route: _Route, coarse: Ground, fine: Ground) -> CoveragePath:
+        """The route with its line ends drawn in as far as the turns cover for them, which `fine` then counts."""
         legs = self._legs(route.lines.reshape(-1, 2)[np.stack([route.order, route.order ^ 1], axis=1)])
         points, seen, ends = _rows(legs)
-        points = ground.trim(points, seen, ends, self._swath_m / 2, BARE)
+        points = coarse.trim(points, seen, ends, self._swath_m / 2, BARE)
         flown = points[ends[:, 0]].reshape(-1, 2, 2)
         legs = self._legs(flown, seen_turns=[leg.seen_approach for leg in legs])
         points, seen, _ = _rows(legs)
@@ -185,7 +187,7 @@ class _Search:
             swath_m=self._swath_m,
             direction_deg=float((90.0 - np.degrees(route.direction_rad)) % 180.0),
             path_m=length_m(points),
-            covered=ground.covered(points, seen, self._swath_m / 2),
+            covered=fine.covered(points, seen, self._swath_m / 2),
         )
 
     def _legs(self, lines: Array, seen_turns: list[bool] | None = None) -> tuple[Leg, ...]:

@@ -46,19 +46,21 @@ class Edges:
         return np.ascontiguousarray(np.hstack([self.ends[:, :2] @ turn, self.ends[:, 2:] @ turn]))
 
 
-def lines_of(edges: Edges, direction_rad: float, *, spacing_m: float, reach_m: float, phase: float = 0.5) -> Array:
+def lines_of(edges: Edges, direction_rad: float, *, spacing_m: float, reach_m: float, fitted: bool = False) -> Array:
     """(n, 4) pieces x0, y0, x1, y1, m, sorted across, at most `spacing_m` apart, running along a direction.
 
-    `phase` in 0 to 1 shares out, between the first side and the last, what the lines reach beyond the polygon.
+    Evenly spaced, or `fitted`: strips of different widths chosen so that what has to be flown is shortest, with
+    their sides where arms and holes of the polygon begin and end.
     """
     turned = edges.turned(direction_rad)
     low, high = _span(turned, SLIVER * edges.area_m2)
-    count = max(1, int(np.ceil((high - low) / spacing_m - 1e-9)))
-    if phase == 0.5:
-        spacing_m, first = (high - low) / count, low + (high - low) / count / 2
+    if fitted:
+        strips = _fitted(turned, low, high, spacing_m, reach_m)
     else:
-        first = low + spacing_m / 2 - phase * (count * spacing_m - (high - low))
-    pieces = _pieces(turned, first, spacing_m, count, reach_m, OFFSETS)
+        count = max(1, int(np.ceil((high - low) / spacing_m - 1e-9)))
+        sides = np.linspace(low, high, count + 1)
+        strips = np.column_stack([(sides[:-1] + sides[1:]) / 2, np.diff(sides)])
+    pieces = _pieces(turned, strips, reach_m, OFFSETS)
     cos, sin = np.cos(direction_rad), np.sin(direction_rad)
     back = np.array([[cos, sin], [-sin, cos]])
     return np.hstack([pieces[:, :2] @ back, pieces[:, 2:] @ back])
@@ -101,32 +103,40 @@ def _lengths(turned: Array, heights: Array) -> Array:
 
 
 @njit(cache=True)
-def _pieces(turned: Array, first: float, spacing: float, count: int, reach: float, offsets: Array) -> Array:
-    """(n, 4) pieces u0, v, u1, v of all lines."""
+def _needed(
+    turned: Array, v: float, width: float, reach: float, offsets: Array, found: Array, solid: Array, loose: Array
+) -> int:
+    """Write to `solid` what of the line at v has to be flown for the strip of that width; returns how many pieces."""
+    solids, looses = 0, 0
+    for offset in offsets:
+        aside = offset * width / 2
+        within = np.sqrt(max(reach * reach - aside * aside, 0.0))
+        crossings = _crossings(turned, v + aside, found)
+        for pair in range(crossings // 2):
+            start, end = found[2 * pair] + within, found[2 * pair + 1] - within
+            if start < end:
+                solid[solids, 0], solid[solids, 1] = start, end
+                solids += 1
+            elif end < start:
+                loose[looses, 0], loose[looses, 1] = end, start
+                looses += 1
+    solids = _merge(solid, solids, reach)
+    solids = _stab(solid, solids, loose, looses, 4 * reach)
+    return _merge(solid, solids, reach)
+
+
+@njit(cache=True)
+def _pieces(turned: Array, strips: Array, reach: float, offsets: Array) -> Array:
+    """(n, 4) pieces u0, v, u1, v of the lines in the middle of strips (v, width)."""
     out = np.empty((64, 4))
     total = 0
     edges = turned.shape[0]
     found = np.empty(edges)
-    solid = np.empty((edges * len(offsets) + len(offsets), 2))
-    loose = np.empty((edges * len(offsets) + len(offsets), 2))
-    for line in range(count):
-        v = first + line * spacing
-        solids, looses = 0, 0
-        for offset in offsets:
-            aside = offset * spacing / 2
-            within = np.sqrt(max(reach * reach - aside * aside, 0.0))
-            crossings = _crossings(turned, v + aside, found)
-            for pair in range(crossings // 2):
-                start, end = found[2 * pair] + within, found[2 * pair + 1] - within
-                if start < end:
-                    solid[solids, 0], solid[solids, 1] = start, end
-                    solids += 1
-                elif end < start:
-                    loose[looses, 0], loose[looses, 1] = end, start
-                    looses += 1
-        solids = _merge(solid, solids, reach)
-        solids = _stab(solid, solids, loose, looses, 4 * reach)
-        solids = _merge(solid, solids, reach)
+    solid = np.empty(((edges + 1) * len(offsets), 2))
+    loose = np.empty(((edges + 1) * len(offsets), 2))
+    for line in range(len(strips)):
+        v = strips[line, 0]
+        solids = _needed(turned, v, strips[line, 1], reach, offsets, found, solid, loose)
         for piece in range(solids):
             if total == len(out):
                 grown = np.empty((2 * len(out), 4))
@@ -135,6 +145,50 @@ def _pieces(turned: Array, first: float, spacing: float, count: int, reach: floa
             out[total, 0], out[total, 1], out[total, 2], out[total, 3] = solid[piece, 0], v, solid[piece, 1], v
             total += 1
     return out[:total]
+
+
+@njit(cache=True)
+def _fitted(turned: Array, low: float, high: float, spacing: float, reach: float) -> Array:
+    """(n, 2) middles and widths of strips for which the lines, and a turn for each piece, are shortest together.
+
+    Dynamic programming over where strips begin and end, in twelfths of the spacing; the first and the last may
+    reach beyond the polygon.
+    """
+    grid = spacing / 12
+    nodes = int(np.ceil((high - low) / grid)) + 1 + 12
+    offsets = np.array([-0.95, -0.7, -0.35, 0.0, 0.35, 0.7, 0.95])
+    edges = turned.shape[0]
+    found = np.empty(edges)
+    solid = np.empty(((edges + 1) * len(offsets), 2))
+    loose = np.empty(((edges + 1) * len(offsets), 2))
+    best = np.full(nodes, np.inf)
+    strip = np.zeros(nodes, np.int64)
+    best[:7] = 0.0  # nodes 0 to 6 lie at or below the polygon
+    base = low - 6 * grid
+    for node in range(7, nodes):
+        for width in range(5, 13):
+            before = node - width
+            if before < 0 or not np.isfinite(best[before]):
+                continue
+            v, across = base + (before + width / 2) * grid, width * grid
+            pieces = _needed(turned, v, across, reach, offsets, found, solid, loose)
+            cost = best[before]
+            for piece in range(pieces):
+                cost += solid[piece, 1] - solid[piece, 0] + spacing
+            if cost < best[node] - 1e-9:
+                best[node], strip[node] = cost, width
+    last = nodes - 1
+    for node in range(nodes - 1, 0, -1):
+        if base + node * grid >= high - 1e-9 and best[node] < best[last]:
+            last = node
+    strips = np.empty((nodes, 2))
+    count = 0
+    while strip[last] > 0:
+        width = strip[last]
+        strips[count, 0], strips[count, 1] = base + (last - width / 2) * grid, width * grid
+        count += 1
+        last -= width
+    return strips[:count][::-1].copy()
 
 
 @njit(cache=True)

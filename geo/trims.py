@@ -41,14 +41,17 @@ class Ground:
         least ground lost is shortened first: one price of ground in path for all ends, found by bisection.
         """
         best = points
-        low, high = 1e-4, 1.0
-        for _ in range(9):
+        low, high = 0.02, 1.5
+        for _ in range(6):
             price = float(np.sqrt(low * high))
             trial = points.copy()
             hits = self._hits(trial, seen, reach_m)
             _settle(trial, seen, ends, hits, self.inside, self.columns, self.rows, reach_m, price * self.cell_m**2)
-            if self._bare(hits) <= bare_share * self.cells:
+            bare = self._bare(hits) / max(self.cells, 1)
+            if bare <= bare_share:
                 best, high = trial, price
+                if bare > 0.9 * bare_share:
+                    break
             else:
                 low = price
         return best
