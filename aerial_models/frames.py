@@ -122,7 +122,10 @@ class Mailbox(Generic[T]):
 
 
 class FrameReader:
-    """Drains a source in a thread of its own, so that it never backs up; `latest` holds the newest frame."""
+    """Drains a source in a thread of its own, so that it never backs up; `latest` holds the newest frame.
+
+    A context manager, and an async one; leaving it waits until the source is closed, at most its time-out.
+    """
 
     def __init__(self, source: FrameSource) -> None:
         """Of a source that is not yet entered."""
@@ -140,6 +143,13 @@ class FrameReader:
     def __exit__(self, *_: object) -> None:
         self._source.stop()
         self._thread.join()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._source.stop()
+        await asyncio.to_thread(self._thread.join)
 
     def _drain(self) -> None:
         try:

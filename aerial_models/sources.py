@@ -26,7 +26,7 @@ VIDEO_SUFFIXES = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".mp4", ".m4v", ".mov
 """Files that are read as video."""
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """Files that are read as pictures."""
-_PICTURE_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
+_PICTURE_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?=:)")
 
 
@@ -73,7 +73,7 @@ def open_source(
 
 def without_password(url: str) -> str:
     """The URL as it may be shown and logged."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", url)
 
 
 def _stream_url(url: str, scheme: str) -> str:

@@ -86,7 +86,8 @@ class VideoSource:
         if self.live:
             video.codec_context.thread_type = "NONE"
         data = list(self._container.streams.data)
-        joiner = _Joiner(waits=bool(data))
+        rate = video.average_rate
+        joiner = _Joiner(waits=bool(data), interval_s=float(1 / rate) if rate else 0.04)
         index = 0
         try:
             for packet in self._container.demux(video, *data):
@@ -117,7 +118,7 @@ class VideoSource:
             "format_whitelist": _CONTAINERS,
         }
         if self.live:
-            options |= {"analyzeduration": "2000000", "fpsprobesize": "0", "fflags": "nobuffer", "timeout": timeout_us}
+            options |= {"analyzeduration": "2000000", "fpsprobesize": "0", "timeout": timeout_us}
         if self._scheme in ("rtsp", "rtsps"):
             options |= {"rtsp_transport": "tcp"}
         elif self._scheme == "udp":
@@ -171,9 +172,10 @@ class VideoSource:
         return created.timestamp() if created.tzinfo else None
 
     def _open_error(self, exc: av.error.FFmpegError, waited_s: float) -> ModelError:
-        if isinstance(exc, av.error.InvalidDataError):
+        silent = self.live and waited_s >= 0.9 * self._timeout_s  # RTSP calls a silent server invalid data
+        if isinstance(exc, av.error.InvalidDataError | av.error.EOFError) and not silent:
             return SourceGarbage(f"{self.name}: cannot be read as video: {exc.strerror}")
-        if isinstance(exc, av.error.ExitError):
+        if isinstance(exc, av.error.ExitError) or silent:
             return SourceUnreachable(f"{self.name}: nothing came within {waited_s:.1f} s")
         if isinstance(exc, av.error.ProtocolNotFoundError):
             return SourceRefused(f"{self.name}: the installed PyAV was built without {self._scheme}")
@@ -192,8 +194,8 @@ class VideoSource:
 class _Joiner:
     """Pairs pictures and metadata by presentation time: the nearest within half a frame."""
 
-    def __init__(self, *, waits: bool) -> None:
-        self._waits = waits
+    def __init__(self, *, waits: bool, interval_s: float) -> None:
+        self._waits, self._interval_s = waits, interval_s
         self._pictures: deque[tuple[Any, float, float]] = deque()
         self._metadata: deque[tuple[float, UasMetadata]] = deque(maxlen=256)
         self._steps_s: deque[float] = deque(maxlen=9)
@@ -222,9 +224,9 @@ class _Joiner:
             yield picture, received_monotonic_s, metadata, self._utc_s(pts_s, metadata)
 
     def _nearest(self, pts_s: float) -> UasMetadata | None:
-        half_frame_s = (sorted(self._steps_s)[len(self._steps_s) // 2] if self._steps_s else 0.04) / 2
+        interval_s = sorted(self._steps_s)[len(self._steps_s) // 2] if len(self._steps_s) > 2 else self._interval_s
         at, metadata = min(self._metadata, key=lambda m: abs(m[0] - pts_s), default=(float("inf"), None))
-        return metadata if abs(at - pts_s) <= half_frame_s else None
+        return metadata if abs(at - pts_s) <= interval_s / 2 else None
 
     def _utc_s(self, pts_s: float, metadata: UasMetadata | None) -> float | None:
         if metadata is not None:

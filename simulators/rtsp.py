@@ -6,6 +6,7 @@ Source: RFC 2326 (RTSP 1.0), RFC 3550 (RTP), RFC 2250 and RFC 3551 (payload type
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import struct
 from types import TracebackType
@@ -33,6 +34,8 @@ _MAX_HEADER_BYTES = 8192
 _MAX_BODY_BYTES = 65_536
 _STALL_S = 30.0
 """How long a client may take nothing before it is cut off."""
+_HANG_UP_S = 1.0
+"""How long a client may take for what was sent before it is hung up on."""
 _RTP_MP2T = 33
 _BURST_DATAGRAMS = 24
 
@@ -50,7 +53,7 @@ class RtspServer:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, self.host, self.port, limit=_MAX_HEADER_BYTES)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, limit=_MAX_HEADER_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -59,10 +62,12 @@ class RtspServer:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._clients:
+        clients = list(self._clients)
+        for task in clients:
             task.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        await asyncio.gather(*clients, return_exceptions=True)
         await self._server.wait_closed()
+        await asyncio.sleep(0)  # transports that were aborted close in the loop's next turn
 
     def mount(self, path: str, channel: Channel) -> str:
         """Serve a channel at a path such as "/7"; its URL."""
@@ -73,21 +78,23 @@ class RtspServer:
         """The URL of a path, once the server listens."""
         return f"rtsp://{self.host}:{self.port}{_clean(path)}"
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= self._max_clients:
+            writer.transport.abort()
+            return
+        task = asyncio.create_task(_serve(_Client(reader, writer, self._channels)))
         self._clients.add(task)
-        client = _Client(reader, writer, self._channels)
-        try:
-            if len(self._clients) <= self._max_clients:
-                await client.converse()
-        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, TimeoutError) as exc:
-            _log.debug("RTSP client gone", reason=repr(exc))
-        except asyncio.CancelledError:
-            pass  # the server closes; asyncio.start_server's own task has nobody to tell
-        finally:
-            await client.close()
-            self._clients.discard(task)
+        task.add_done_callback(self._clients.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())
+
+
+async def _serve(client: _Client) -> None:
+    try:
+        await client.converse()
+    except (OSError, EOFError, asyncio.LimitOverrunError, ValueError) as exc:
+        _log.debug("RTSP client gone", reason=repr(exc))
+    finally:
+        await client.close()
 
 
 def _clean(path: str) -> str:
@@ -148,6 +155,9 @@ class _Client:
         if self._sender is not None:
             self._sender.close()
         self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_HANG_UP_S):
+                await self._writer.wait_closed()
 
     async def _answer(self, method: str, url: str, headers: dict[str, str]) -> tuple[dict[str, str], bytes]:
         if method == "OPTIONS":
