@@ -7,6 +7,7 @@ GeoError
 ├── NoGround           the ray does not meet the ground (above the horizon, or out of range)
 ├── DatumUnknown       a height cannot be converted without terrain, geoid or home
 ├── KlvInvalid         bytes that are not the local set they claim to be
+├── RasterInvalid      a raster that cannot be read or drawn
 └── PhotoInvalid       a picture that cannot be read or holds no pose
 """
 
@@ -41,3 +42,7 @@ class KlvInvalid(GeoError):
 
 class PhotoInvalid(GeoError):
     """A picture that cannot be read, or that holds no pose."""
+
+
+class RasterInvalid(GeoError):
+    """A raster that cannot be read or drawn."""
