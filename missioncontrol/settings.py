@@ -310,7 +310,7 @@ def load(path: Path | str | None = None, environ: Mapping[str, str] | None = Non
         if key.startswith(PREFIX):
             _override(tree, key, value)
     try:
-        settings = msgspec.convert(tree, Settings, strict=False)
+        settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as exc:
         raise SettingsInvalid(f"{where}: {_readable(exc)}") from exc
     if path is not None:
@@ -328,6 +328,12 @@ def masked(settings: Settings) -> dict[str, Any]:
 def to_toml(settings: Settings) -> str:
     """The settings as TOML text, secrets masked; what is not set is left out."""
     return tomli_w.dumps(_without_none(masked(settings)))
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError("expected a path")
 
 
 def _readable(exc: msgspec.ValidationError) -> str:
@@ -443,7 +449,7 @@ def _check_names(settings: Settings, where: str) -> None:
 def _without_none(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _without_none(value) for key, value in tree.items() if value is not None}
-    if isinstance(tree, list):
+    if isinstance(tree, list | tuple):
         return [_without_none(item) for item in tree]
     return tree
 
@@ -451,7 +457,7 @@ def _without_none(tree: Any) -> Any:
 def _masked(tree: Any, key: str = "") -> Any:
     if isinstance(tree, dict):
         return {name: _masked(value, name) for name, value in tree.items()}
-    if isinstance(tree, list):
+    if isinstance(tree, list | tuple):
         return [_masked(item, key) for item in tree]
     if isinstance(tree, str):
         if tree and _SECRET_KEY.search(key):
