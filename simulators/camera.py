@@ -6,10 +6,10 @@ import asyncio
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from geo.klv import UasMetadata
 from geo.poses import Pose
@@ -22,7 +22,7 @@ class View(NamedTuple):
 
     pose: Pose
     """The true pose of the camera."""
-    velocity_enu_m_s: ArrayLike
+    velocity_enu_m_s: tuple[float, float, float]
     """True velocity of the camera: east, north, up, m/s."""
     metadata: UasMetadata
     """What the vehicle's sensors measured: this is sent, the truth never."""
@@ -39,7 +39,7 @@ class Picture(Protocol):
 class Renderer(Protocol):
     """Draws what a camera sees; called in a worker thread, one call at a time per camera."""
 
-    def render(self, pose: Pose, *, velocity_enu_m_s: Any, exposure_s: float, rng: np.random.Generator) -> Picture:
+    def render(self, pose: Pose, *, velocity_enu_m_s: tuple[float, float, float], exposure_s: float) -> Picture:
         """The picture from a true pose."""
 
 
@@ -60,13 +60,14 @@ class SimulatedCamera:
         width_px: int,
         height_px: int,
         fps: float,
-        exposure_s: float = 1 / 500,
+        exposure_s: float = 1 / 800,
         seed: int = 0,
         crf: float = 23.0,
     ) -> None:
         """`view` is asked in the event loop at each moment of exposure; it answers None while there is nothing to see.
 
-        Pictures are drawn only while somebody watches the channel.
+        Pictures are drawn only while somebody watches the channel. `seed` sets where in its interval a camera exposes,
+        so that several do not all draw at once.
         """
         self.frames = 0
         """Pictures published."""
@@ -75,14 +76,14 @@ class SimulatedCamera:
         self._renderer, self._view, self._clock, self._channel, self._pool = renderer, view, clock, channel, pool
         self._interval_s = 1 / fps
         self._exposure_s = exposure_s
-        self._rng = np.random.default_rng(seed)
+        self._phase_s = float(np.random.default_rng(seed).random()) * self._interval_s
         self._encoder = VideoEncoder(width_px=width_px, height_px=height_px, fps=fps, crf=crf)
         self._first_utc_s: float | None = None
 
     async def run(self) -> None:
         """Film until cancelled; then the channel is closed. What the renderer raises ends the filming."""
         try:
-            due_s = self._clock.elapsed_s()
+            due_s = self._clock.elapsed_s() + self._phase_s
             while True:
                 await self._clock.sleep(due_s - self._clock.elapsed_s())
                 watched = self._channel.watched
@@ -101,8 +102,6 @@ class SimulatedCamera:
     def _expose(self, view: View, keyframe: bool) -> Chunk:
         if self._first_utc_s is None:
             self._first_utc_s = view.pose.utc_s
-        picture = self._renderer.render(
-            view.pose, velocity_enu_m_s=view.velocity_enu_m_s, exposure_s=self._exposure_s, rng=self._rng
-        )
+        picture = self._renderer.render(view.pose, velocity_enu_m_s=view.velocity_enu_m_s, exposure_s=self._exposure_s)
         pts_s = view.pose.utc_s - self._first_utc_s
         return self._encoder.encode(picture.image, pts_s, view.metadata, keyframe=keyframe)
