@@ -42,9 +42,9 @@ class CommandState(StrEnum):
     ACCEPTED = "accepted"
     """The autopilot took it, or telemetry shows its effect."""
     DENIED = "denied"
-    """The autopilot refused it."""
+    """The autopilot refused it, or said why it cannot (ArduCopter's FAILED with a text is a refusal)."""
     FAILED = "failed"
-    """The autopilot could not do it."""
+    """The autopilot could not do it, and does not say why."""
     UNKNOWN = "unknown"
     """No acknowledgement, and no sign of an effect."""
 
@@ -61,7 +61,7 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     result: int | None = None
     """MAV_RESULT of the acknowledgement; None without one."""
     texts: tuple[str, ...] = ()
-    """What the autopilot said meanwhile, oldest first; only warnings where it accepted."""
+    """What the autopilot said meanwhile, oldest first: warnings; where it refused without any, all it said."""
 
     @property
     def text(self) -> str:
@@ -76,7 +76,7 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
 
     def accepted(self) -> CommandResult:
         """Itself if accepted; else raises VehicleRefused, CommandFailed or CommandUnknown."""
-        if self.state is CommandState.DENIED or (self.state is CommandState.FAILED and self.texts):
+        if self.state is CommandState.DENIED:
             raise VehicleRefused(self.text, texts=self.texts)
         if self.state is CommandState.FAILED:
             raise CommandFailed(self.text)
@@ -152,7 +152,8 @@ class Commands:
             if result == dialect.MAV_RESULT_ACCEPTED:
                 return self._result(command, CommandState.ACCEPTED, result, texts_before)
             await asyncio.sleep(WORDS_S)
-            state = CommandState.DENIED if result in REFUSALS else CommandState.FAILED
+            reasoned = any(text.severity <= LEAST_SEVERE_WARNING for text in self._telemetry.texts_since(texts_before))
+            state = CommandState.DENIED if result in REFUSALS or reasoned else CommandState.FAILED
             return self._result(command, state, result, texts_before)
 
     async def _acknowledged(
@@ -180,12 +181,9 @@ class Commands:
         return None
 
     def _result(self, command: int, state: CommandState, result: int | None, texts_before: int) -> CommandResult:
-        warnings_only = state is CommandState.ACCEPTED
-        texts = tuple(
-            text.text
-            for text in self._telemetry.texts_since(texts_before)
-            if text.severity <= LEAST_SEVERE_WARNING or not warnings_only
-        )
+        heard = self._telemetry.texts_since(texts_before)
+        warnings = tuple(text.text for text in heard if text.severity <= LEAST_SEVERE_WARNING)
+        texts = warnings if warnings or state is CommandState.ACCEPTED else tuple(text.text for text in heard)
         return CommandResult(
             sysid=self._channel.sysid, command=command_name(command), state=state, result=result, texts=texts
         )

@@ -236,7 +236,7 @@ class MavlinkVehicle:
         if not confirm or result.state is not CommandState.ACCEPTED or await holds(shows, MODE_SHOWS_S):
             return result
         words = f"accepted, but still in {self.state.mode_name} after {MODE_SHOWS_S:g} s"
-        return msgspec.structs.replace(result, state=CommandState.FAILED, texts=(*result.texts, words))
+        return msgspec.structs.replace(result, state=CommandState.DENIED, texts=(*result.texts, words))
 
     async def hold(self) -> CommandResult:
         """Stand still where it is."""

@@ -16,7 +16,9 @@ UTC = 1_790_000_000.0
 NADIR = quaternion_of_euler(0.0, -math.pi / 2, 0.0)
 
 
-def add_position(history: PoseHistory, boot_s: float, *, lon: float = 76.9, lat: float = 43.2, amsl: float = 900.0) -> None:
+def add_position(
+    history: PoseHistory, boot_s: float, *, lon: float = 76.9, lat: float = 43.2, amsl: float = 900.0
+) -> None:
     history.add_position(
         boot_s, lon=lon, lat=lat, amsl_m=amsl, relative_m=amsl - 800, north_m_s=10.0, east_m_s=0.0, down_m_s=-1.0
     )

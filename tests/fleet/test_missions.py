@@ -70,7 +70,7 @@ def test_the_recorded_damage_of_refused_uploads_is_seen(tlogs: Path) -> None:
     assert len(hashes) > 1
     words = {first_difference(downs[0][1:], other[1:]) for other in downs}
     assert words - {None}
-    assert all("item 3 (command 16): x is 432384480, not 432384491" == word for word in words - {None})
+    assert all(word == "item 3 (command 16): x is 432384480, not 432384491" for word in words - {None})
 
 
 def aboard_arducopter(items: list[MissionItem]) -> list[MissionItem]:

@@ -1,0 +1,75 @@
+"""One plan, one vehicle, one call."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fleet.errors import LinkInvalid, LinkUnreachable, MissionInvalid, VehicleRefused, VehicleUnknown
+from fleet.flying import FlightProgress, fly, off_path_m
+from fleet.missions import mission_hash
+from simulators.clock import SimClock
+from tests.fleet.conftest import Fly, survey
+
+
+@pytest.mark.slow
+async def test_a_flight_whole(port: int, simulated: Fly) -> None:
+    simulated(port, sysid=42, ready_after_s=20.0, clock=SimClock(start_utc_s=1_790_000_000.0, speedup=20.0))
+    told: list[FlightProgress] = []
+    plan = survey(lines=3)
+    result = await fly(plan, f"udpin:127.0.0.1:{port}", progress=told.append)
+    assert (result.autopilot, result.sysid, result.items, result.reached) == ("ardupilot", 42, len(plan), len(plan))
+    assert result.hash == mission_hash(plan)
+    assert result.landed
+    assert 0 < result.upload_s < 2
+    assert 30 < result.flight_s < 200
+    assert 0 < result.max_cross_track_m < 5
+    stages = list(dict.fromkeys(progress.stage for progress in told))
+    assert stages == ["connect", "upload", "read-back", "arm", "fly", "landed"]
+
+
+@pytest.mark.slow
+async def test_a_plan_that_ends_in_the_air_is_brought_home(port: int, simulated: Fly) -> None:
+    simulated(port, sysid=5)
+    plan = survey(lines=1)[:-1]
+    result = await fly(plan, f"udpin:127.0.0.1:{port}")
+    assert (result.landed, result.reached) == (True, len(plan))
+
+
+async def test_nobody_on_the_link(port: int) -> None:
+    with pytest.raises(LinkUnreachable, match=rf"udpin:127.0.0.1:{port}: no heartbeat of a vehicle within 0.3 s"):
+        await fly(survey(), f"udpin:127.0.0.1:{port}", connect_s=0.3)
+    with pytest.raises(LinkUnreachable, match="sysid 9"):
+        await fly(survey(), f"udpout:127.0.0.1:{port}", connect_s=0.3, sysid=9)
+
+
+async def test_bad_links_and_missions_are_refused_before_anything_is_opened() -> None:
+    with pytest.raises(LinkInvalid, match="carrier-pigeon"):
+        await fly(survey(), "carrier-pigeon:127.0.0.1:1")
+    with pytest.raises(MissionInvalid, match="no items"):
+        await fly([], "udpin:127.0.0.1:1")
+
+
+async def test_several_vehicles_must_be_told_apart(port: int, simulated: Fly) -> None:
+    for sysid in (1, 2):
+        simulated(port, sysid=sysid)
+    with pytest.raises(VehicleUnknown, match=r"several vehicles, sysid \[1, 2\]; name one"):
+        await fly(survey(), f"udpin:127.0.0.1:{port}")
+
+
+async def test_a_vehicle_that_cannot_be_armed_ends_the_flight_with_its_words(port: int, simulated: Fly) -> None:
+    simulated(port, sysid=1, ready_after_s=10_000.0)
+    told: list[FlightProgress] = []
+    with pytest.raises(VehicleRefused, match=r"sysid 1: .*[Aa]rm") as caught:
+        await fly(survey(), f"udpin:127.0.0.1:{port}", progress=told.append, armable_s=2.0)
+    assert caught.value.texts
+    assert any(progress.stage == "arm" and "sysid 1: " in progress.text for progress in told)
+
+
+def test_distance_from_a_path() -> None:
+    corners = np.array([[0.0, 0.0], [100.0, 0.0], [100.0, 50.0]])
+    points = np.array([[50.0, 3.0], [-4.0, 3.0], [103.0, 25.0], [100.0, 60.0]])
+    assert off_path_m(points, corners) == pytest.approx([3.0, 5.0, 3.0, 10.0])
+    assert math.isfinite(off_path_m(points, np.zeros((2, 2)))[0])

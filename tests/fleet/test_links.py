@@ -1,0 +1,149 @@
+"""Links by their strings, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from pymavlink import mavutil
+from pymavlink.dialects.v20 import ardupilotmega as dialect
+
+from fleet.errors import LinkInvalid, LinkUnreachable, RecordingInvalid
+from fleet.framing import Encoder, Frame
+from fleet.links import Address, Link, UdpLink, open_link
+from fleet.recording import Recording, read_recording
+
+BEAT = dialect.MAVLink_heartbeat_message(2, 3, 81, 0, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "udp", "udpin", "udpin:14550", "udpin::14550", "udpin:host:", "udpin:host:0", "udpin:host:65536",
+     "udpin:host:x", "tcp:host:-1", "serial:/dev/ttyUSB0:57600", "udpin:host:14550x", "UDPIN:host:1", "udpin:h:١٤"],
+)  # fmt: skip
+def test_a_string_that_names_no_link_says_what_was_expected(text: str) -> None:
+    with pytest.raises(LinkInvalid, match=r"host:port"):
+        open_link(text)
+
+
+def test_links_are_named_as_asked() -> None:
+    for text in ("udpin:0.0.0.0:14550", "udpout:127.0.0.1:14550", "tcp:localhost:5760"):
+        assert open_link(text).name == text
+
+
+class Heard:
+    """Collects frames."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[Address, Frame]] = []
+        self.event = asyncio.Event()
+
+    def __call__(self, link: Link, address: Address, frames: list[Frame]) -> None:
+        self.frames += [(address, frame) for frame in frames]
+        self.event.set()
+
+    async def wait(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.frames) < count:
+                self.event.clear()
+                await self.event.wait()
+
+
+async def test_senders_on_one_udp_port_are_kept_apart() -> None:
+    heard = Heard()
+    link = UdpLink("127.0.0.1", 0, listen=True)
+    link.receiver = heard
+    async with link:
+        outs = [open_link(f"udpout:127.0.0.1:{link.local_port}") for _ in range(3)]
+        answers = [Heard() for _ in outs]
+        for sysid, (out, answer) in enumerate(zip(outs, answers, strict=True), 1):
+            out.receiver = answer
+            await out.__aenter__()
+            data = Encoder(sysid=sysid, compid=1).encode(BEAT)
+            assert out.peer is not None
+            out.send(data[:7], out.peer)
+            out.send(data[7:], out.peer)
+        await heard.wait(3)
+        ways = {frame.sysid: address for address, frame in heard.frames}
+        assert len(set(ways.values())) == 3
+        assert link.send(Encoder(sysid=255, compid=190).encode(BEAT), ways[2])
+        await answers[1].wait(1)
+        await asyncio.sleep(0.05)
+        assert [len(answer.frames) for answer in answers] == [0, 1, 0]
+        for out in outs:
+            await out.__aexit__(None, None, None)
+    assert not link.send(b"x", ways[2])
+
+
+async def test_a_port_in_use_is_named() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        number = taken.getsockname()[1]
+        with pytest.raises(LinkUnreachable, match=rf"udpin:127.0.0.1:{number}: cannot listen: .*in use"):
+            async with open_link(f"udpin:127.0.0.1:{number}"):
+                pass
+
+
+async def test_a_tcp_link_that_nobody_serves_is_named() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        number = probe.getsockname()[1]
+    with pytest.raises(LinkUnreachable, match=f"tcp:127.0.0.1:{number}: .*"):
+        async with open_link(f"tcp:127.0.0.1:{number}"):
+            pass
+
+
+async def test_a_tcp_link_comes_back_after_it_broke() -> None:
+    encoder = Encoder(sysid=4, compid=1)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(encoder.encode(BEAT))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        heard = Heard()
+        link = open_link(f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        link.receiver = heard
+        async with link:
+            await heard.wait(1)
+            assert link.peer is not None
+            peer = link.peer
+            writers[0].close()
+            await heard.wait(2)
+            assert link.send(b"x", peer)
+        assert link.peer is None
+        for writer in writers:
+            writer.close()
+
+
+def test_a_recording_is_read_by_others_and_by_us(tmp_path: Path) -> None:
+    path = tmp_path / "flights" / "one.tlog"
+    encoder = Encoder(sysid=7, compid=1)
+    with Recording(path) as recording:
+        for second in range(5):
+            recording.write(encoder.encode(BEAT), 1_790_000_000.25 + second)
+        assert recording.frames == 5
+    ours = list(read_recording(path))
+    assert [utc_s for utc_s, _ in ours] == [1_790_000_000.25 + second for second in range(5)]
+    judge = mavutil.mavlink_connection(str(path), dialect="ardupilotmega")
+    theirs = [judge.recv_match(type="HEARTBEAT") for _ in range(5)]
+    assert [message._timestamp for message in theirs] == pytest.approx([utc_s for utc_s, _ in ours])
+    assert all(message.get_srcSystem() == 7 for message in theirs)
+    judge.close()
+    path.write_bytes(path.read_bytes()[:-3])
+    assert len(list(read_recording(path))) == 4
+
+
+def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.tlog").write_bytes(b"not a recording at all")
+    with pytest.raises(RecordingInvalid, match="byte 8 is 0x63"):
+        list(read_recording(tmp_path / "x.tlog"))
+    with pytest.raises(RecordingInvalid, match="No such file"):
+        list(read_recording(tmp_path / "none.tlog"))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RecordingInvalid, match="file"):
+        Recording(tmp_path / "file" / "x.tlog")
