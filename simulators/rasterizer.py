@@ -19,34 +19,69 @@ _M0, _M1, _M2 = LEVELS_M_PX
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
+def _march(grid: NDArray[np.float32], eye: NDArray[np.float64], dx: float, dy: float, dz: float, start: float) -> float:
+    """Distance along a unit ray to the ground, m, looked for from `start` on; -1 if there is none before FAR_M."""
+    t, above = start, eye[2] + start * dz - height_at(grid, eye[0] + start * dx, eye[1] + start * dy)
+    before, above_before = 0.0, 1.0
+    if above < 0.0:
+        t, above = 0.0, eye[2] - height_at(grid, eye[0], eye[1])
+    for _ in range(200):
+        if above < 0.004:
+            break
+        before, above_before = t, above
+        t += max(above / (0.9 - dz) if dz < 0.4 else above, 0.05)
+        if t > FAR_M:
+            return -1.0
+        above = eye[2] + t * dz - height_at(grid, eye[0] + t * dx, eye[1] + t * dy)
+    if above > 0.004:
+        return -1.0
+    low, high, above_low, above_high = before, t, above_before, above
+    for _ in range(12):
+        if above_high > -0.004:
+            return high
+        t = high - above_high * (high - low) / (above_high - above_low)
+        above = eye[2] + t * dz - height_at(grid, eye[0] + t * dx, eye[1] + t * dy)
+        if abs(above) < 0.003:
+            return t
+        if above > 0:
+            low, above_low = t, above
+            above_high *= 0.5
+        else:
+            high, above_high = t, above
+    return t
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
 def meet_ground(
     grid: NDArray[np.float32], eye: NDArray[np.float64], rays: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
     """Where unit rays (n, m, 3) from `eye` meet the ground: out (n, m, 3) = x, y, distance; distance < 0 if nowhere."""
     for i in range(rays.shape[0]):
+        guess = 0.0
         for j in range(rays.shape[1]):
             dx, dy, dz = rays[i, j, 0], rays[i, j, 1], rays[i, j, 2]
-            t, before, hit = 0.0, 0.0, False
-            for _ in range(200):
-                above = eye[2] + t * dz - height_at(grid, eye[0] + t * dx, eye[1] + t * dy)
-                if above < 0.02:
-                    hit = True
-                    break
-                before = t
-                t += max(above / (0.9 - dz) if dz < 0.4 else above, 0.05)
-                if t > FAR_M:
-                    break
-            if hit:
-                low, high = before, t
-                for _ in range(14):
-                    t = 0.5 * (low + high)
-                    if eye[2] + t * dz > height_at(grid, eye[0] + t * dx, eye[1] + t * dy):
-                        low = t
-                    else:
-                        high = t
+            t = _march(grid, eye, dx, dy, dz, guess)
+            guess = 0.93 * t if t > 0 and dz < -0.4 else 0.0
             out[i, j, 0] = eye[0] + t * dx
             out[i, j, 1] = eye[1] + t * dy
-            out[i, j, 2] = t if hit else -1.0
+            out[i, j, 2] = t
+
+
+@numba.njit(nogil=True, cache=True)
+def wanted_tiles(meets: NDArray[np.float32], level: NDArray[np.int8], wanted: NDArray[np.uint8]) -> None:
+    """Mark in `wanted` (levels, rows, columns) the tiles that cells of the coarse grid touch."""
+    for i in range(level.shape[0]):
+        for j in range(level.shape[1]):
+            k = level[i, j]
+            if k < 0:
+                continue
+            side = TILE_PX * (_M0 if k == 0 else (_M1 if k == 1 else _M2))
+            for di in range(2):
+                for dj in range(2):
+                    column = int((meets[i + di, j + dj, 0] - ORIGIN_M) / side)
+                    row = int((meets[i + di, j + dj, 1] - ORIGIN_M) / side)
+                    if 0 <= column < wanted.shape[2] and 0 <= row < wanted.shape[1]:
+                        wanted[k, row, column] = 1
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
@@ -62,6 +97,7 @@ def draw_ground(
 ) -> None:
     """Fill image and nearness (1 / depth along the boresight, 1/m) from the coarse grid of ground points."""
     height, width = nearness.shape
+    last = TILE_PX - 1
     for i in range(meets.shape[0] - 1):
         for j in range(meets.shape[1] - 1):
             top, left = i * CELL_PX, j * CELL_PX
@@ -75,47 +111,47 @@ def draw_ground(
                             image[y, x, ch] = haze[ch]
                 continue
             per_m = 1.0 / (_M0 if k == 0 else (_M1 if k == 1 else _M2))
-            d0 = meets[i, j, 2] * depth_share[i, j]
-            d1 = meets[i, j + 1, 2] * depth_share[i, j + 1]
-            d2 = meets[i + 1, j, 2] * depth_share[i + 1, j]
-            d3 = meets[i + 1, j + 1, 2] * depth_share[i + 1, j + 1]
-            fog = 1.0 - np.exp(-0.25 * (d0 + d1 + d2 + d3) / 2200.0)
+            d0, d1 = meets[i, j, 2] * depth_share[i, j], meets[i, j + 1, 2] * depth_share[i, j + 1]
+            d2, d3 = meets[i + 1, j, 2] * depth_share[i + 1, j], meets[i + 1, j + 1, 2] * depth_share[i + 1, j + 1]
+            fog = int(256 * (1.0 - np.exp(-0.25 * (d0 + d1 + d2 + d3) / 2200.0)))
+            hazes = (int(haze[0]) * fog, int(haze[1]) * fog, int(haze[2]) * fog)
             for y in range(top, bottom):
                 v = (y - top) / CELL_PX
-                # interpolate position over depth: exact for a plane in perspective
-                n0, n1 = (1 - v) / d0 + v / d2, (1 - v) / d1 + v / d3
-                x0 = (1 - v) * meets[i, j, 0] / d0 + v * meets[i + 1, j, 0] / d2
-                x1 = (1 - v) * meets[i, j + 1, 0] / d1 + v * meets[i + 1, j + 1, 0] / d3
-                y0 = (1 - v) * meets[i, j, 1] / d0 + v * meets[i + 1, j, 1] / d2
-                y1 = (1 - v) * meets[i, j + 1, 1] / d1 + v * meets[i + 1, j + 1, 1] / d3
+                near, end = (1 - v) / d0 + v / d2, (1 - v) / d1 + v / d3
+                wx = (1 - v) * meets[i, j, 0] + v * meets[i + 1, j, 0]
+                wy = (1 - v) * meets[i, j, 1] + v * meets[i + 1, j, 1]
+                step_x = ((1 - v) * meets[i, j + 1, 0] + v * meets[i + 1, j + 1, 0] - wx) / CELL_PX * per_m
+                step_y = ((1 - v) * meets[i, j + 1, 1] + v * meets[i + 1, j + 1, 1] - wy) / CELL_PX * per_m
+                wx, wy = (wx - ORIGIN_M) * per_m - 0.5, (wy - ORIGIN_M) * per_m - 0.5
+                step = (end - near) / CELL_PX
                 for x in range(left, right):
-                    u = (x - left) / CELL_PX
-                    near = n0 + (n1 - n0) * u
-                    depth = 1.0 / near
-                    wx = ((x0 + (x1 - x0) * u) * depth - ORIGIN_M) * per_m - 0.5
-                    wy = ((y0 + (y1 - y0) * u) * depth - ORIGIN_M) * per_m - 0.5
                     cx, cy = int(wx), int(wy)
                     column, row = cx // TILE_PX, cy // TILE_PX
                     nearness[y, x] = near
                     slot = -1
                     if 0 <= column < tables.shape[2] and 0 <= row < tables.shape[1]:
                         slot = tables[k, row, column]
-                    if slot < 0:
+                    if slot >= 0:
+                        fx, fy = int((wx - cx) * 128), int((wy - cy) * 128)
+                        px, py = cx & last, cy & last
+                        qx, qy = min(px + 1, last), min(py + 1, last)
+                        w11 = fx * fy
+                        w01, w10 = fx * 128 - w11, fy * 128 - w11
+                        w00 = 16384 - w01 - w10 - w11
+                        for ch in range(3):
+                            value = (
+                                w00 * slots[slot, py, px, ch]
+                                + w01 * slots[slot, py, qx, ch]
+                                + w10 * slots[slot, qy, px, ch]
+                                + w11 * slots[slot, qy, qx, ch]
+                            ) >> 14
+                            image[y, x, ch] = (value * (256 - fog) + hazes[ch]) >> 8
+                    else:
                         for ch in range(3):
                             image[y, x, ch] = haze[ch]
-                        continue
-                    fx, fy = wx - cx, wy - cy
-                    px, py = cx - column * TILE_PX, cy - row * TILE_PX
-                    qx, qy = min(px + 1, TILE_PX - 1), min(py + 1, TILE_PX - 1)
-                    w00, w01, w10, w11 = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                    for ch in range(3):
-                        value = (
-                            w00 * slots[slot, py, px, ch]
-                            + w01 * slots[slot, py, qx, ch]
-                            + w10 * slots[slot, qy, px, ch]
-                            + w11 * slots[slot, qy, qx, ch]
-                        )
-                        image[y, x, ch] = value + (haze[ch] - value) * fog
+                    wx += step_x
+                    wy += step_y
+                    near += step
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
@@ -126,7 +162,10 @@ def project(
     lens: NDArray[np.float64],
     out: NDArray[np.float32],
 ) -> None:
-    """Pixels and nearness (n, 3) of world points; nearness 0 behind the camera. `lens`: f, cx, cy, k1, k2, p1, p2, k3, r2 limit."""
+    """Pixels and nearness (n, 3) of world points; nearness 0 behind the camera.
+
+    `lens`: f, cx, cy, k1, k2, p1, p2, k3, limit of r2.
+    """
     f, cx, cy, k1, k2, p1, p2, k3, limit = lens
     for i in range(vertices.shape[0]):
         dx, dy, dz = vertices[i, 0] - eye[0], vertices[i, 1] - eye[1], vertices[i, 2] - eye[2]

@@ -13,7 +13,7 @@ from geo.errors import DatumUnknown
 from geo.poses import Pose
 from geo.positions import Datum
 from simulators import flames, rasterizer
-from simulators.ground_texture import LEVELS_M_PX, ORIGIN_M, TILE_PX, GroundTexture
+from simulators.ground_texture import LEVELS_M_PX, TILE_PX, GroundTexture
 from simulators.moving import MovingMeshes
 from simulators.world import World
 from simulators.world.meshes import Mesh
@@ -22,6 +22,8 @@ from simulators.world.standing import corners_by_instance
 DETAIL_M = 420.0
 """Things farther than this are drawn flat on the ground only."""
 SLOTS = 40
+PLUME_M = 75.0
+"""How far from its fire smoke may be seen."""
 Image = NDArray[np.uint8]
 
 
@@ -97,6 +99,7 @@ class Renderer:
         self._rays = _coarse_rays(camera)
         self._haze = np.array([196, 204, 212], np.float32)
         self._corners: dict[int, dict[int, NDArray[np.float32]]] = {}
+        self._curve = tone_curve(np.random.default_rng([world.seed, 8]))
         grain = np.random.default_rng(world.seed).normal(128, 1.0, (camera.height_px + 64, camera.width_px + 64, 3))
         self._grain = ((grain - 128) * 2.6 + 128).clip(0, 255).astype(np.uint8)
 
@@ -108,18 +111,24 @@ class Renderer:
         exposure_s: float = 1 / 800,
         rng: np.random.Generator | None = None,
     ) -> Rendered:
-        """The picture at `pose` (position AMSL), its time deciding where things move; noise from `rng`, or from the time.
+        """The picture at `pose`, whose time decides where things move.
+
+        Exposure and white balance are the world's own, or drawn from `rng` if that is given; noise differs each time.
 
         Raises DatumUnknown if the height of the pose is neither AMSL nor AGL.
         """
+        curve = self._curve if rng is None else tone_curve(rng)
         rng = rng or np.random.default_rng([self.world.seed, int(pose.utc_s * 1000) & 0x7FFFFFFF])
+        down, across = rng.integers(0, 64, 2)
+        shot = Shot(velocity_enu_m_s, exposure_s, curve, (int(down), int(across)))
         self._frame += 1
         view = self._view(pose)
         canvas, meets = self._ground(view)
         chunks = self._chunks(view, meets)
         for mesh in chunks:
             self._draw(mesh, view, canvas)
-        moving = self._moving.meshes(pose.utc_s, *_bounds(meets, view))
+        bounds = _bounds(meets, view)
+        moving = self._moving.meshes(pose.utc_s, *bounds)
         done = np.zeros(canvas.owner.shape, np.uint8)
         for _, mesh in moving:
             points = view.project(self._moving.shadow(mesh))
@@ -127,9 +136,8 @@ class Renderer:
         for _, mesh in moving:
             self._draw(mesh, view, canvas)
         labels = self._labels(view, canvas, chunks, [(number, mesh.vertices) for number, mesh in moving])
-        labels += self._burn(view, canvas, pose.utc_s)
-        image = self._expose(canvas.image, view, velocity_enu_m_s, exposure_s, rng)
-        return Rendered(image, labels)
+        labels += self._burn(view, canvas, pose.utc_s, bounds)
+        return Rendered(self._expose(canvas, view, shot), labels)
 
     def _view(self, pose: Pose) -> View:
         x, y = self.world.plane.to_plane(pose.position.lon, pose.position.lat)
@@ -172,18 +180,9 @@ class Renderer:
 
     def _load_tiles(self, meets: NDArray[np.float32], level: NDArray[np.int8]) -> None:
         self._tables[:] = -1
-        wanted: list[tuple[int, int, int]] = []
-        for k, m_px in enumerate(LEVELS_M_PX):
-            cells = np.argwhere(level == k)
-            if len(cells) == 0:
-                continue
-            side = TILE_PX * m_px
-            found: set[tuple[int, int]] = set()
-            for di, dj in ((0, 0), (0, 1), (1, 0), (1, 1)):
-                at = meets[cells[:, 0] + di, cells[:, 1] + dj, :2]
-                tiles = np.floor((at - ORIGIN_M) / side).astype(int)
-                found |= {(int(c), int(r)) for c, r in np.unique(tiles, axis=0)}
-            wanted += [(k, c, r) for c, r in sorted(found) if 0 <= c < 6144 / side and 0 <= r < 6144 / side]
+        marks = np.zeros(self._tables.shape, np.uint8)
+        rasterizer.wanted_tiles(meets, level, marks)
+        wanted = [(int(k), int(c), int(r)) for k, r, c in np.argwhere(marks)]
         for key in wanted[:SLOTS]:
             self._tables[key[0], key[2], key[1]] = self._slot(key)
 
@@ -236,7 +235,7 @@ class Renderer:
         left, right = ring[:half], ring[half:][::-1]
         rows = [left * (1 - s) + right * s for s in np.linspace(0, 1, 7)]
         points = np.concatenate(rows)
-        return np.c_[points, self.world.ground_amsl_m(points[:, 0], points[:, 1])].astype(np.float32)
+        return np.column_stack([points, self.world.ground_amsl_m(points[:, 0], points[:, 1])]).astype(np.float32)
 
     def _label(
         self, number: int, corners: NDArray[np.float32], view: View, canvas: Canvas, *, flat: bool
@@ -253,10 +252,11 @@ class Renderer:
         name, truth = self.world.label_of(number)
         return Label(name, box, float(mine.sum() / len(points)), number, truth)
 
-    def _burn(self, view: View, canvas: Canvas, utc_s: float) -> list[Label]:
+    def _burn(self, view: View, canvas: Canvas, utc_s: float, bounds: tuple[float, float, float, float]) -> list[Label]:
         labels: list[Label] = []
         for fire in self.world.events.fires:
-            if np.hypot(fire.x - view.eye[0], fire.y - view.eye[1]) > 900:
+            west, south, east, north = bounds
+            if not (west - PLUME_M < fire.x < east + PLUME_M and south - PLUME_M < fire.y < north + PLUME_M):
                 continue
             puffs = flames.puffs(fire, utc_s - self.world.epoch_utc_s, self.world.wind_to_rad)
             points = view.project(puffs.places)
@@ -287,24 +287,38 @@ class Renderer:
 
     # the camera itself
 
-    def _expose(
-        self,
-        image: Image,
-        view: View,
-        velocity: tuple[float, float, float],
-        exposure_s: float,
-        rng: np.random.Generator,
-    ) -> Image:
-        image = cv2.GaussianBlur(image, (3, 3), 0.55)
-        image = _smeared(image, view, velocity, exposure_s, self.camera)
-        exposure, warmth, gamma = rng.normal(1.16, 0.08), rng.normal(0, 0.025), rng.normal(1.0, 0.05)
-        steps = np.arange(256) / 255
-        gains = np.array([1 + warmth, 1.0, 1 - warmth]) * exposure
-        curve = np.clip(255 * (np.clip(steps[:, None] * gains, 0, 1) ** gamma), 0, 255).astype(np.uint8)
-        image = cv2.LUT(image, curve.reshape(1, 256, 3))
-        top, left = rng.integers(0, 64, 2)
+    def _expose(self, canvas: Canvas, view: View, shot: Shot) -> Image:
+        image = np.asarray(cv2.GaussianBlur(canvas.image, (3, 3), 0.55), np.uint8)
+        image = _smeared(image, view, shot, _depth(canvas), self.camera)
+        image = np.asarray(cv2.LUT(image, shot.curve), np.uint8)
+        top, left = shot.grain_at
         grain = self._grain[top : top + image.shape[0], left : left + image.shape[1]]
         return np.asarray(cv2.addWeighted(image, 1.0, grain, 1.0, -128.0), np.uint8)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """How one picture is exposed."""
+
+    velocity_enu_m_s: tuple[float, float, float]
+    exposure_s: float
+    curve: Image
+    """(1, 256, 3) from scene to picture values."""
+    grain_at: tuple[int, int]
+    """Where the noise is cut from its sheet, px."""
+
+
+def tone_curve(rng: np.random.Generator) -> Image:
+    """(1, 256, 3): exposure, white balance and contrast a little off, as cameras choose them."""
+    exposure, warmth, gamma = rng.normal(1.16, 0.08), rng.normal(0, 0.025), rng.normal(1.0, 0.05)
+    gains = np.array([1 + warmth, 1.0, 1 - warmth]) * exposure
+    steps = np.clip(np.arange(256)[:, None] / 255 * gains, 0, 1) ** gamma
+    return np.asarray(np.clip(255 * steps, 0, 255).astype(np.uint8).reshape(1, 256, 3))
+
+
+def _depth(canvas: Canvas) -> float:
+    middle = float(canvas.nearness[canvas.nearness.shape[0] // 2, canvas.nearness.shape[1] // 2])
+    return 1.0 / middle if middle > 0 else 1000.0
 
 
 def _lens(camera: BrownCamera) -> NDArray[np.float64]:
@@ -326,6 +340,7 @@ def _coarse_rays(camera: BrownCamera) -> NDArray[np.float64]:
 
 
 def _bounds(meets: NDArray[np.float32], view: View, margin_m: float = 10.0) -> tuple[float, float, float, float]:
+    meets = meets[:, np.unique(np.append(np.arange(0, meets.shape[1], 5), meets.shape[1] - 1))]
     seen = meets[meets[..., 2] > 0]
     away = seen[:, :2] - view.eye[:2]
     far = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)
@@ -353,19 +368,16 @@ def _box(
     return (left, top, right, bottom), inside
 
 
-def _smeared(
-    image: Image, view: View, velocity: tuple[float, float, float], exposure_s: float, camera: BrownCamera
-) -> Image:
-    speed = view.turn @ np.asarray(velocity, float)
-    depth = max(5.0, float(-view.eye[2] + 1e9) and 60.0)
-    shift = speed[:2] * exposure_s * camera.focal_px / depth
+def _smeared(image: Image, view: View, shot: Shot, depth_m: float, camera: BrownCamera) -> Image:
+    speed = view.turn @ np.asarray(shot.velocity_enu_m_s, float)
+    shift = speed[:2] * shot.exposure_s * camera.focal_px / max(depth_m, 2.0)
     length = float(np.hypot(*shift))
     if length < 0.7:
         return image
-    size = int(np.ceil(length)) | 1
-    kernel = np.zeros((size + 2, size + 2), np.float32)
-    middle = (size + 1) / 2
-    start = (int((middle - shift[0] / 2) * 16), int((middle - shift[1] / 2) * 16))
-    end = (int((middle + shift[0] / 2) * 16), int((middle + shift[1] / 2) * 16))
+    size = (int(np.ceil(length)) | 1) + 2
+    kernel = np.zeros((size, size), np.float32)
+    middle = (size - 1) / 2
+    start = (round((middle - shift[0] / 2) * 16), round((middle - shift[1] / 2) * 16))
+    end = (round((middle + shift[0] / 2) * 16), round((middle + shift[1] / 2) * 16))
     cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA, 4)
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)

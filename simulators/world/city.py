@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from shapely.geometry import mapping
+from shapely.geometry import Point
 
 from geo.positions import LocalPlane
 from simulators.world import layout, lots, scene, traffic
@@ -151,7 +151,7 @@ class World:
             here = np.array([x[index], y[index]])
             if np.hypot(*(middles - here).T).min() < 22 or np.hypot(*(trees - here).T).min() < 7:
                 continue
-            if self._on_a_road(here) or any(t.polygon.distance(_point(here)) < 12 for t in self.scene.truths):
+            if self._on_a_road(here) or any(t.polygon.distance(Point(here)) < 12 for t in self.scene.truths):
                 continue
             lon, lat = self.plane.to_lonlat(*here)
             amsl = float(self.ground_amsl_m(*here))
@@ -199,7 +199,8 @@ class World:
                 "geometry": {"type": "Polygon", "coordinates": [np.stack([lon, lat], axis=1).round(8).tolist()]},
                 "properties": {
                     "id": truth.id, "kind": truth.kind, "from_utc_s": truth.from_utc_s,
-                    "area_m2": round(truth.polygon.area, 2), "height_m": truth.height_m, "ground_amsl_m": round(ground, 2),
+                    "area_m2": round(truth.polygon.area, 2), "height_m": truth.height_m,
+                    "ground_amsl_m": round(ground, 2),
                 },
             })  # fmt: skip
         return {"type": "FeatureCollection", "features": features}
@@ -230,12 +231,3 @@ def offset(line: NDArray[np.float64], away_m: float) -> NDArray[np.float64]:
     ahead = np.gradient(line, axis=0)
     ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
     return line + np.stack([-ahead[:, 1], ahead[:, 0]], axis=1) * away_m
-
-
-def _point(xy: NDArray[np.float64]) -> Any:
-    from shapely.geometry import Point
-
-    return Point(float(xy[0]), float(xy[1]))
-
-
-__all__ = ["EPOCH_UTC_S", "LaunchSite", "World", "mapping"]

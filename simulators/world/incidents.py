@@ -10,8 +10,8 @@ from simulators.world.layout import CITY_M, Block, Layout
 from simulators.world.lots import Filler, Spot
 from simulators.world.scene import Building, Ring, Scene, Truth, band, ragged, rectangle
 
-CELL_M = 500.0
-"""Side of the squares each of which holds incidents, m."""
+CELL_M = (300.0, 250.0)
+"""Sides of the rectangles each of which holds a dump, m."""
 BRAWL_FROM_S = 90.0
 """The gatherings turn into brawls so long after the world's start, s."""
 
@@ -88,9 +88,18 @@ class Planner:
         spots = [s for s in self.filler.spots if s.kind == kind and max(abs(s.x), abs(s.y)) < CITY_M - 40]
         return sorted(spots, key=lambda s: max(abs(s.x) / 300, abs(s.y) / 250))
 
-    def _truth(self, prefix: str, kind: str, ring: Ring, height_m: float, **more: float | int) -> Truth:
+    def _truth(
+        self, prefix: str, kind: str, ring: Ring, height_m: float, instance: int = 0, from_utc_s: float = 0.0
+    ) -> Truth:
         number = sum(t.kind == kind for t in self.scene.truths) + 1
-        truth = Truth(id=f"{prefix}-{number:02d}", kind=kind, ring=ring, height_m=height_m, **{"instance": 0, **more})
+        truth = Truth(
+            id=f"{prefix}-{number:02d}",
+            kind=kind,
+            ring=ring,
+            height_m=height_m,
+            instance=instance,
+            from_utc_s=from_utc_s,
+        )
         self.scene.truths.append(truth)
         self._taken.append(truth.center)
         return truth
@@ -99,12 +108,12 @@ class Planner:
 
     def _dumps(self) -> None:
         spots = self._spots("dump")
-        self.rng.shuffle(spots)  # type: ignore[arg-type]
-        wanted: dict[tuple[int, int], int] = {}
+        spots = [spots[k] for k in self.rng.permutation(len(spots))]
+        filled: set[tuple[int, int]] = set()
         for spot in spots:
-            cell = (int((spot.x + CITY_M) // CELL_M), int((spot.y + CITY_M) // CELL_M))
-            if wanted.get(cell, 0) < 2 and self._free(spot.x, spot.y, 55.0):
-                wanted[cell] = wanted.get(cell, 0) + 1
+            cell = (int((spot.x + CITY_M) // CELL_M[0]), int((spot.y + CITY_M) // CELL_M[1]))
+            if cell not in filled and self._free(spot.x, spot.y, 55.0):
+                filled.add(cell)
                 self._dump(spot)
 
     def _dump(self, spot: Spot) -> None:
@@ -196,7 +205,7 @@ class Planner:
         for k, target in enumerate(((0, 0), (-560, 430), (520, 520), (540, -480), (-500, -520), (30, 700))):
             shift = self.rng.uniform(-120, 120, 2) * (1.2, 1.0)
             for index in np.argsort(np.hypot(*(middles - target - shift).T)):
-                if self._free(*middles[index], 60.0):
+                if self._free(float(middles[index, 0]), float(middles[index, 1]), 60.0):
                     self._fire(houses[int(index)], on_ground=k % 3 == 2)
                     break
 
@@ -238,7 +247,7 @@ class Planner:
         where = np.linspace(along[middle] - length / 2, along[middle] + length / 2, 24)
         where = np.clip(where, along[0], along[-1])
         center = np.stack([np.interp(where, along, line[:, k]) for k in range(2)], axis=1)
-        if where[-1] - where[0] < 35 or not self._free(*center[12], 70.0):
+        if where[-1] - where[0] < 35 or not self._free(float(center[12, 0]), float(center[12, 1]), 70.0):
             return
         swell = np.sin(np.linspace(0.12, np.pi - 0.12, 24)) ** 0.5
         ring = _wavy_band(center, float(rng.uniform(8.0, 17.0)) * swell, rng)
@@ -249,7 +258,8 @@ class Planner:
         self.scene.flat(ring, f"mudwater{rng.integers(3)}", older=False)
         for k in rng.choice(np.arange(4, 20), int(rng.integers(0, 4)), replace=False):
             ahead = center[k + 1] - center[k]
-            self.filler.car(*(center[k] + rng.normal(0, 1.2, 2)), float(np.arctan2(ahead[1], ahead[0])))
+            x, y = center[k] + rng.normal(0, 1.2, 2)
+            self.filler.car(float(x), float(y), float(np.arctan2(ahead[1], ahead[0])))
         self.events.floods.append(Flood(ring, instance))
 
 

@@ -26,9 +26,10 @@ class Block:
     row: int
 
     @property
-    def center(self) -> NDArray[np.float64]:
+    def center(self) -> tuple[float, float]:
         """Mean of the corners, m."""
-        return np.asarray(self.corners.mean(axis=0))
+        x, y = self.corners.mean(axis=0)
+        return float(x), float(y)
 
     @property
     def size_m(self) -> tuple[float, float]:
@@ -46,10 +47,11 @@ class Block:
         ahead = (b - a) + (c - d)
         return float(np.arctan2(ahead[1], ahead[0]))
 
-    def at(self, u: float, v: float) -> NDArray[np.float64]:
+    def at(self, u: float, v: float) -> tuple[float, float]:
         """Point at shares u (west to east) and v (south to north), each 0 to 1, m."""
         a, b, c, d = self.corners
-        return np.asarray((a * (1 - u) + b * u) * (1 - v) + (d * (1 - u) + c * u) * v)
+        x, y = (a * (1 - u) + b * u) * (1 - v) + (d * (1 - u) + c * u) * v
+        return float(x), float(y)
 
     def quad(self, u0: float, v0: float, u1: float, v1: float) -> Ring:
         """The part between two shares in each direction, (4, 2), counter-clockwise."""
@@ -148,8 +150,8 @@ def _blocks(nodes: NDArray[np.float64], main_columns: set[int], main_rows: set[i
             west, east = (6.5 + 3.5 if k in main_columns else 3.5 + 2.5 for k in (i, i + 1))
             south, north = (6.5 + 3.5 if k in main_rows else 3.5 + 2.5 for k in (j, j + 1))
             corners = np.array([nodes[i, j], nodes[i + 1, j], nodes[i + 1, j + 1], nodes[i, j + 1]])
-            wide = np.linalg.norm(corners[1] - corners[0])
-            deep = np.linalg.norm(corners[3] - corners[0])
+            wide = float(np.linalg.norm(corners[1] - corners[0]))
+            deep = float(np.linalg.norm(corners[3] - corners[0]))
             whole = Block(corners, "", i, j)
             inner = whole.quad(west / wide, south / deep, 1 - east / wide, 1 - north / deep)
             blocks.append(Block(inner, "houses", i, j))

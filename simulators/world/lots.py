@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulators.world.layout import Block
 from simulators.world.meshes import Color
 from simulators.world.scene import Building, Parked, Prop, Ring, Scene, Tree, band, ragged, rectangle
 from simulators.world.terrain import Ground
 
+Point = tuple[float, float]
 WALLS: tuple[Color, ...] = (
     (222, 214, 196), (200, 178, 150), (178, 96, 72), (190, 190, 186), (232, 226, 208), (160, 120, 96),
 )  # fmt: skip
@@ -82,15 +82,15 @@ class Filler:
             x, y = block.at(*self.rng.uniform(margin, 1 - margin, 2))
             self.tree(x, y, int(self.rng.choice(4, p=[0.55, 0.1, 0.15, 0.2])))
 
-    def park_cars(self, start: NDArray[np.float64], end: NDArray[np.float64], *, across: bool, share: float) -> None:
+    def park_cars(self, start: Point, end: Point, *, across: bool, share: float) -> None:
         """Cars side by side (`across`) or nose to tail along a line."""
-        along = end - start
+        along = np.subtract(end, start)
         length = float(np.linalg.norm(along))
         yaw = float(np.arctan2(along[1], along[0]))
         pitch = 2.7 if across else 6.2
         for k in range(int(length / pitch)):
             if self.rng.random() < share:
-                x, y = start + along * (k + 0.5) * pitch / length
+                x, y = np.asarray(start) + along * (k + 0.5) * pitch / length
                 self.car(x, y, yaw + (np.pi / 2 if across else 0.0))
 
     def car(self, x: float, y: float, yaw_rad: float, kind: int | None = None) -> None:
@@ -105,6 +105,12 @@ class Filler:
     ) -> None:
         """Add a thing."""
         self.scene.props.append(Prop(kind, x, y, yaw_rad, size, int(self.rng.integers(1 << 30)), **more))
+
+    def fence(self, a: Ring, b: Ring) -> None:
+        """A fence from point to point."""
+        (x, y), along = (a + b) / 2, b - a
+        size = (float(np.linalg.norm(along)), 0.1, 1.7)
+        self.prop("fence", float(x), float(y), float(np.arctan2(along[1], along[0])), size)
 
     def parcel(self, ring: Ring, use: str) -> None:
         """Register a parcel."""
@@ -139,10 +145,9 @@ def _fill_lot(
     scene.flat(ring, str(rng.choice(["grass", "drygrass", "soil"], p=[0.45, 0.3, 0.25])) + str(rng.integers(3)))
     for side in range(4):
         a, b = ring[side], ring[(side + 1) % 4]
-        scene.props.append(Prop("fence", *((a + b) / 2), float(np.arctan2(*(b - a)[::-1])),
-                                (float(np.linalg.norm(b - a)), 0.1, 1.7), int(rng.integers(1 << 30))))  # fmt: skip
+        filler.fence(a, b)
 
-    def at(across: float, inwards: float) -> NDArray[np.float64]:
+    def at(across: float, inwards: float) -> Point:
         v = inwards / 2 if row == 0 else 1 - inwards / 2
         return block.at(u[0] + (u[1] - u[0]) * across, v)
 
@@ -160,7 +165,7 @@ def _fill_lot(
     _fill_garden(filler, at, yaw)
 
 
-def _fill_garden(filler: Filler, at: Callable[[float, float], NDArray[np.float64]], yaw: float) -> None:
+def _fill_garden(filler: Filler, at: Callable[[float, float], Point], yaw: float) -> None:
     rng, scene = filler.rng, filler.scene
     if rng.random() < 0.65:
         x, y = at(rng.choice([0.2, 0.8]), 0.88)
@@ -180,8 +185,8 @@ def _fill_garden(filler: Filler, at: Callable[[float, float], NDArray[np.float64
     elif extra < 0.34:
         filler.prop("greenhouse", *at(0.5, 0.68), yaw + np.pi / 2, (6.0, 3.0, 2.2), older=True)
     for _ in range(int(rng.integers(2, 7))):
-        filler.tree(*at(rng.uniform(0.06, 0.94), rng.uniform(0.5, 0.95)), int(rng.choice([0, 2, 3], p=[0.7, 0.05, 0.25])),
-                    0.75)  # fmt: skip
+        kind = int(rng.choice([0, 2, 3], p=[0.7, 0.05, 0.25]))
+        filler.tree(*at(rng.uniform(0.06, 0.94), rng.uniform(0.5, 0.95)), kind, 0.75)
 
 
 def fill_apartments(filler: Filler, block: Block) -> None:
@@ -241,9 +246,8 @@ def fill_waste(filler: Filler, block: Block) -> None:
     filler.parcel(block.corners, "vacant")
     for _ in range(int(rng.integers(2, 6))):
         x, y = block.at(*rng.uniform(0.2, 0.8, 2))
-        scene.flat(
-            ragged(x, y, *rng.uniform(5, 24, 2), rng), str(rng.choice(["dirt0", "dirt1", "dirt2", "gravel", "grass2"]))
-        )
+        patch = str(rng.choice(["dirt0", "dirt1", "dirt2", "gravel", "grass2"]))
+        scene.flat(ragged(x, y, rng.uniform(5, 24), rng.uniform(5, 24), rng), patch)
     ends = (
         block.at(0, rng.uniform(0.1, 0.9)),
         block.at(rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7)),
@@ -253,7 +257,8 @@ def fill_waste(filler: Filler, block: Block) -> None:
     scene.flat(band(path, 1.4), "dirt1")
     scene.walks.append(path)
     if rng.random() < 0.4:
-        scene.flat(ragged(*block.at(*rng.uniform(0.25, 0.75, 2)), *rng.uniform(5, 14, 2), rng), "pond")
+        x, y = block.at(*rng.uniform(0.25, 0.75, 2))
+        scene.flat(ragged(x, y, rng.uniform(5, 14), rng.uniform(5, 14), rng), "pond")
     if rng.random() < 0.5:
         filler.prop("earthpile", *block.at(*rng.uniform(0.2, 0.8, 2)), rng.uniform(0, 3), (4.5, 3.5, 1.2))
     filler.scatter_trees(block, int(rng.integers(4, 16)))
@@ -336,7 +341,7 @@ def fill_industrial(filler: Filler, block: Block) -> None:
 
 def fill_market(filler: Filler, block: Block) -> None:
     """Rows of stalls under bright awnings."""
-    rng, scene, (wide, deep) = filler.rng, filler.scene, block.size_m
+    rng, scene, wide = filler.rng, filler.scene, block.size_m[0]
     yaw = block.yaw_rad
     scene.flat(block.corners, f"asphalt{rng.integers(3)}")
     filler.parcel(block.corners, "market")

@@ -94,7 +94,7 @@ class Solids:
         """Add all of another, moved by `shift` east and north."""
         if not other.vertices:
             return
-        self.vertices.append(np.vstack(other.vertices) + (*shift, 0.0))
+        self.vertices.append(np.vstack(other.vertices) + np.array([*shift, 0.0]))
         self.triangles.append(np.vstack(other.triangles) + self.count)
         self.rgb.append(np.vstack(other.rgb))
         self.material.append(np.concatenate(other.material))

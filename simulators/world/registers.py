@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-from geo.positions import LocalPlane
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.transform import from_bounds, from_origin
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from geo.positions import LocalPlane
 from simulators.world.layout import CITY_M
 
 if TYPE_CHECKING:
@@ -87,7 +87,12 @@ def write_orthophoto(world: World, path: Path) -> None:
     half = CITY_M + ORTHOPHOTO_MARGIN_M
     mosaic = _mosaic(world, half)
     lon, lat = world.plane.to_lonlat([-half, half, half, -half], [-half, -half, half, half])
-    bounds = (float(max(lon[0], lon[3])), float(max(lat[0], lat[1])), float(min(lon[1], lon[2])), float(min(lat[2], lat[3])))
+    bounds = (
+        float(max(lon[0], lon[3])),
+        float(max(lat[0], lat[1])),
+        float(min(lon[1], lon[2])),
+        float(min(lat[2], lat[3])),
+    )
     size = mosaic.shape[0]
     warped = _in_lonlat(world.plane, mosaic, half, bounds, size)
     with rasterio.open(
@@ -131,7 +136,8 @@ def _in_lonlat(
     index = (np.arange(size) / (size - 1) * 40).astype(np.float32)
     columns, rows = np.meshgrid(index, index)
     maps = [
-        cv2.remap((((c + half) / ORTHOPHOTO_M_PX) - 0.5).astype(np.float32), columns, rows, cv2.INTER_LINEAR) for c in (x, y)
+        cv2.remap((((c + half) / ORTHOPHOTO_M_PX) - 0.5).astype(np.float32), columns, rows, cv2.INTER_LINEAR)
+        for c in (x, y)
     ]
     return np.asarray(cv2.remap(mosaic, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
@@ -143,7 +149,8 @@ def buildings(world: World) -> list[dict[str, Any]]:
     """Registered buildings: id, use, height_m, floors, registered."""
     return [
         feature(world, f"building-{b.number}", b.ring, {
-            "use": b.use, "height_m": b.height_m, "floors": max(1, round(b.height_m / 3.0)), "registered": REGISTER_DATE,
+            "use": b.use, "height_m": b.height_m, "floors": max(1, round(b.height_m / 3.0)),
+            "registered": REGISTER_DATE,
         })
         for b in world.scene.buildings if b.older
     ]  # fmt: skip
@@ -152,7 +159,12 @@ def buildings(world: World) -> list[dict[str, Any]]:
 def cadastre(world: World) -> list[dict[str, Any]]:
     """Parcels: id is the cadastral number, use."""
     return [
-        feature(world, parcel_number(index), parcel["ring"], {"use": parcel["use"], "cadastral_number": parcel_number(index)})
+        feature(
+            world,
+            parcel_number(index),
+            parcel["ring"],
+            {"use": parcel["use"], "cadastral_number": parcel_number(index)},
+        )
         for index, parcel in enumerate(world.scene.parcels)
     ]
 

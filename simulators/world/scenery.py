@@ -136,7 +136,11 @@ def _heaps(size: Size, rng: np.random.Generator) -> list[tuple[tuple[float, floa
     share = rng.uniform(0.5, 0.72)
     heaps: list[tuple[tuple[float, float], Size]] = []
     for k in range(count):
-        part = (length * share * rng.uniform(0.7, 1), width * share * rng.uniform(0.8, 1.1), height * rng.uniform(0.5, 1))
+        part = (
+            length * share * rng.uniform(0.7, 1),
+            width * share * rng.uniform(0.8, 1.1),
+            height * rng.uniform(0.5, 1),
+        )
         x = (k / (count - 1) - 0.5) * (length - part[0])
         heaps.append(((float(x), float(rng.uniform(-0.5, 0.5) * (width - part[1]))), part))
     return heaps
@@ -179,7 +183,7 @@ def litter_piece(solids: Solids, at: tuple[float, float, float], theme: int, rng
     elif kind == 2:
         tyre(solids, at, rng.uniform(0.28, 0.42))
     elif kind == 3:
-        solids.box(at, tuple(rng.uniform(0.25, 0.9, 2)) + (rng.uniform(0.1, 0.5),), bag, yaw_rad=rng.uniform(0, np.pi))
+        solids.box(at, (*tuple(rng.uniform(0.25, 0.9, 2)), rng.uniform(0.1, 0.5)), bag, yaw_rad=rng.uniform(0, np.pi))
     else:
         gray = float(rng.uniform(110, 190))
         solids.blob(at, tuple(rng.uniform(0.12, 0.4, 3)), (gray, gray * 0.97, gray * 0.92), rough=0.2, rng=rng)
@@ -360,9 +364,10 @@ def freight(solids: Solids, size: Size, rng: np.random.Generator) -> None:
 
 def playground(solids: Solids, size: Size, rng: np.random.Generator) -> None:
     """A slide, a swing and a hut in bright colours."""
-    for x, y, length, width, height, color in ((-2.5, -1.5, 1.6, 1.6, 2.4, (206, 60, 50)), (-0.8, -1.5, 2.4, 0.6, 0.9, (230, 190, 50)),
-                                               (2.0, 1.5, 2.6, 0.15, 2.0, (50, 96, 180)), (2.5, -1.8, 1.5, 1.5, 0.3, (40, 140, 90))):  # fmt: skip
-        solids.box((x, y, 0), (length, width, height), color)
+    solids.box((-2.5, -1.5, 0), (1.6, 1.6, 2.4), (206, 60, 50))
+    solids.box((-0.8, -1.5, 0), (2.4, 0.6, 0.9), (230, 190, 50))
+    solids.box((2.0, 1.5, 0), (2.6, 0.15, 2.0), (50, 96, 180))
+    solids.box((2.5, -1.8, 0), (1.5, 1.5, 0.3), (40, 140, 90))
 
 
 def ruin(solids: Solids, size: Size, rng: np.random.Generator) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,13 +34,14 @@ class Standing:
         self._lock = threading.Lock()
         scene = world.scene
         for building in scene.buildings:
-            self._file(*building.ring.mean(axis=0), lambda b=building: self._building(b))
+            x, y = building.ring.mean(axis=0)
+            self._file(x, y, partial(self._building, building))
         for one in scene.trees:
-            self._file(one.x, one.y, lambda t=one: self._tree(t))
+            self._file(one.x, one.y, partial(self._tree, one))
         for parked in scene.parked:
-            self._file(parked.x, parked.y, lambda p=parked: self._car(p))
+            self._file(parked.x, parked.y, partial(self._car, parked))
         for prop in scene.props:
-            self._file(prop.x, prop.y, lambda p=prop: world.prop_mesh(p))
+            self._file(prop.x, prop.y, partial(world.prop_mesh, prop))
 
     def _file(self, x: float, y: float, make: Callable[[], Mesh]) -> None:
         self._makers.setdefault((int(x // CHUNK_M), int(y // CHUNK_M)), []).append(make)

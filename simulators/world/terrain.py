@@ -29,7 +29,7 @@ def height_at(grid: NDArray[np.float32], x: float, y: float) -> float:
     fc, fr = col - c, row - r
     low = grid[r, c] * (1 - fc) + grid[r, c + 1] * fc
     high = grid[r + 1, c] * (1 - fc) + grid[r + 1, c + 1] * fc
-    return low * (1 - fr) + high * fr
+    return float(low * (1 - fr) + high * fr)
 
 
 class Ground:
