@@ -42,17 +42,27 @@ USAGE_ERRORS = (AreaInvalid, CameraUnknown, InputInvalid, SettingsInvalid, Model
 
 def main() -> None:
     """Run the command line; what our packages refuse becomes one line on stderr."""
-    for point in entry_points(group="missioncontrol.commands"):
-        command = point.load()
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=point.name)
-        else:
-            app.command(point.name)(command)
+    add_commands(sys.argv[1:])
     try:
         app()
     except (GeoError, FleetError, ModelError, MissionControlError) as exc:
         console.print(f"[red]error:[/red] {exc}", highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(exc, USAGE_ERRORS) else 1)
+
+
+def add_commands(arguments: list[str]) -> None:
+    """Add the commands of other packages: the one that is called, or all where help is wanted.
+
+    `serve` thus never loads a simulator.
+    """
+    called = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for point in entry_points(group="missioncontrol.commands"):
+        if called in (None, point.name):
+            command = point.load()
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=point.name)
+            else:
+                app.command(point.name)(command)
 
 
 def answer(value: Any, as_json: bool, text: str) -> None:

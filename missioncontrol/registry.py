@@ -17,7 +17,8 @@ class Records:
     """GeoJSON features of one kind with an index by place."""
 
     def __init__(self, features: list[dict[str, Any]]) -> None:
-        """Features with polygons in WGS 84."""
+        """Features with polygons in WGS 84 and an `id` among the properties; permits also with `valid_from` and
+        `valid_until` (ISO dates)."""
         self.features = features
         self._shapes: list[BaseGeometry] = [shapely.geometry.shape(f["geometry"]) for f in features]
         self._tree = shapely.STRtree(self._shapes)
@@ -54,15 +55,15 @@ class Registry:
         day = datetime.fromtimestamp(utc_s, UTC).date().isoformat()
         for permit in self.permits.touching(place):
             if permit.get("valid_from", "") <= day <= permit.get("valid_until", "9999"):
-                return str(permit["permit"])
+                return str(permit["id"])
         return None
 
     def registered_building(self, place: BaseGeometry) -> str | None:
         """Id of a registered building at the place, if there is one."""
         found = self.buildings.touching(place)
-        return str(found[0].get("building", "")) if found else None
+        return str(found[0]["id"]) if found else None
 
     def parcel(self, place: BaseGeometry) -> str | None:
         """Number of the cadastre parcel at the place, if there is one."""
         found = self.parcels.touching(place)
-        return str(found[0].get("parcel", "")) if found else None
+        return str(found[0]["id"]) if found else None

@@ -26,7 +26,7 @@ def utc(text: str) -> float:
 
 def test_a_permit_counts_on_its_days_and_its_ground_alone(tmp_path: Path) -> None:
     permits = file_of(
-        tmp_path, "permits.geojson", {"permit": "P-7", "valid_from": "2026-01-01", "valid_until": "2026-06-30"}
+        tmp_path, "permits.geojson", {"id": "P-7", "valid_from": "2026-01-01", "valid_until": "2026-06-30"}
     )
     registry = Registry(buildings=None, cadastre=None, permits=permits)
     inside, outside = shapely.Point(0.5, 0.5), shapely.Point(1.5, 0.5)
@@ -37,7 +37,7 @@ def test_a_permit_counts_on_its_days_and_its_ground_alone(tmp_path: Path) -> Non
 
 
 def test_a_parcel_is_named_and_no_file_means_no_record(tmp_path: Path) -> None:
-    registry = Registry(buildings=None, cadastre=file_of(tmp_path, "c.geojson", {"parcel": "20-311"}), permits=None)
+    registry = Registry(buildings=None, cadastre=file_of(tmp_path, "c.geojson", {"id": "20-311"}), permits=None)
     assert registry.parcel(shapely.Point(0.2, 0.2)) == "20-311"
     assert registry.registered_building(shapely.Point(0.2, 0.2)) is None
 

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aerial_models.detections import Detections
+from geo.cameras import BrownCamera
+from geo.poses import Attitude, Pose, PoseSigmas
+from geo.positions import Altitude, Datum, LocalPlane, Position, distance_m
+from geo.terrain import FlatTerrain
+from missioncontrol.looks import CROWD, Look, Looker
+from missioncontrol.sightings import Sighting, Sightings
+
+CLASSES = ("dump", "flood", "construction", "fire", "smoke", "person", "vehicle")
+CAMERA = BrownCamera.from_fov(width_px=1280, height_px=720, hfov_deg=65)
+PLANE = LocalPlane(lon=76.945, lat=43.2, height_m=800.0)
+LOOKER = Looker(CAMERA, FlatTerrain(800.0), sigmas=PoseSigmas(), dem_sigma_m=0.5, crowd_persons=10, crowd_radius_m=10.0)
+
+
+def pose(x_m: float, y_m: float, utc_s: float) -> Pose:
+    lon, lat = PLANE.to_lonlat(x_m, y_m)
+    position = Position(lon=float(lon), lat=float(lat), altitude=Altitude(880.0, Datum.AMSL))
+    return Pose(utc_s=utc_s, position=position, attitude=Attitude(pitch_deg=-90, yaw_deg=0))
+
+
+def pixel_of(pose_: Pose, x_m: float, y_m: float) -> np.ndarray:
+    """Where a point 0.4 m above the ground is seen."""
+    east, north = PLANE.to_plane(pose_.position.lon, pose_.position.lat)
+    ray = pose_.enu_from_camera().T @ np.array([x_m - float(east), y_m - float(north), 0.4 - 80.0])
+    return CAMERA.pixels_from_rays(ray)
+
+
+def seen(pose_: Pose, places: list[tuple[float, float]], label: str, half_px: float = 20.0) -> Detections:
+    boxes = [np.concatenate([p - half_px, p + half_px]) for p in (pixel_of(pose_, *place) for place in places)]
+    return Detections.of(boxes, [0.8] * len(boxes), [CLASSES.index(label)] * len(boxes), CLASSES)
+
+
+def looks_at(x_m: float, y_m: float, label: str, utc_s: float, camera_x_m: float) -> list[Look]:
+    at = pose(camera_x_m, 0.0, utc_s)
+    return LOOKER.looks(seen(at, [(x_m, y_m)], label), at)
+
+
+def test_a_detection_is_located_where_the_thing_is() -> None:
+    (look,) = looks_at(12.0, -7.0, "dump", 100.0, 0.0)
+    lon, lat = PLANE.to_lonlat(12.0, -7.0)
+    position = look.location.position
+    assert distance_m(position.lon, position.lat, float(lon), float(lat)) < 0.05
+    assert look.area_m2 == pytest.approx(np.pi / 4 * (40 * 80 / CAMERA.focal_px) ** 2, rel=0.1)
+
+
+def test_a_box_cut_by_the_edge_is_no_look_at_a_point_but_one_at_water() -> None:
+    at = pose(0.0, 0.0, 0.0)
+    box = [[-5.0, 100.0, 60.0, 200.0]]
+    assert LOOKER.looks(Detections.of(box, [0.9], [CLASSES.index("dump")], CLASSES), at) == []
+    assert len(LOOKER.looks(Detections.of(box, [0.9], [CLASSES.index("flood")], CLASSES), at)) == 1
+
+
+def passes(sightings: Sightings, label: str, times: list[float]) -> list[tuple[float, Sighting]]:
+    """Fly by a thing at 8 m/s, then see nothing for six seconds."""
+    due = []
+    for t in times:
+        due += [(t, s) for s in sightings.add(looks_at(5.0, 3.0, label, t, 8.0 * (t - times[0]) - 10), t)]
+    for t in np.arange(times[-1] + 1, times[-1] + 7):
+        due += [(float(t), s) for s in sightings.add([], float(t))]
+    return due
+
+
+def test_looks_of_one_pass_are_one_sighting_told_when_it_is_over() -> None:
+    due = passes(Sightings(min_looks=2), "dump", [10.0, 11.0, 12.0, 13.0])
+    assert [(t, len(s.looks)) for t, s in due] == [(17.0, 4)]
+
+
+def test_an_urgent_thing_is_told_at_once_and_again_when_it_is_over() -> None:
+    due = passes(Sightings(min_looks=2), "fire", [10.0, 11.0, 12.0, 13.0])
+    assert [t for t, _ in due] == [11.0, 17.0]
+
+
+def test_a_single_look_is_not_told() -> None:
+    assert passes(Sightings(min_looks=2), "dump", [10.0]) == []
+
+
+def test_two_things_near_each_other_stay_two() -> None:
+    sightings = Sightings(min_looks=2)
+    due = []
+    for t in (0.0, 1.0, 2.0):
+        at = pose(8.0 * t, 0.0, t)
+        due += sightings.add(LOOKER.looks(seen(at, [(5.0, 0.0), (5.0, 14.0)], "dump"), at), t)
+    due += sightings.add([], 9.0)
+    assert sorted(len(s.looks) for s in due) == [3, 3]
+
+
+def test_a_thing_that_stays_in_view_is_told_every_minute() -> None:
+    sightings = Sightings(min_looks=2)
+    due = [t for t in np.arange(0.0, 150.0, 2.0) if sightings.add(looks_at(0.0, 0.0, "dump", float(t), 1.0), float(t))]
+    assert due == [62.0, 124.0]
+
+
+def test_the_region_of_a_sighting_holds_its_place() -> None:
+    ((_, sighting),) = passes(Sightings(min_looks=2), "dump", [10.0, 11.0, 12.0])
+    x, y = PLANE.to_plane(sighting.place.centroid.x, sighting.place.centroid.y)
+    assert np.hypot(float(x) - 5.0, float(y) - 3.0) < 0.3
+    assert 2.0 < np.sqrt(sighting.place.area) * 1e5 < 15.0
+
+
+def test_a_dense_group_is_a_crowd_and_scattered_people_are_not() -> None:
+    rng = np.random.default_rng(5)
+    at = pose(0.0, 0.0, 0.0)
+    dense = [(float(x), float(y)) for x, y in rng.uniform(-5, 5, (20, 2))]
+    scattered = [(float(x), float(y)) for x, y in rng.uniform(-35, 35, (20, 2)) * (1, 0.55)]
+    (crowd,) = [look for look in LOOKER.looks(seen(at, dense, "person", 6.0), at) if look.label == CROWD]
+    x, y = PLANE.to_plane(crowd.location.position.lon, crowd.location.position.lat)
+    assert np.hypot(float(x), float(y)) < 3.0
+    assert not [look for look in LOOKER.looks(seen(at, scattered, "person", 6.0), at) if look.label == CROWD]
