@@ -28,6 +28,8 @@ ARMABLE_S = 180.0
 """Wait until the autopilot lets itself be armed, s of the wall (ArduCopter needs 41 s after boot)."""
 RETRY_ARM_S = 2.0
 LOOK_S = 0.05
+DISARMED_S = 10.0
+"""Disarmed for so long (wall), a flight is over even if the vehicle does not say that it stands on the ground."""
 MISSION_STATE_WAIT_S = 3.0
 
 
@@ -116,7 +118,7 @@ async def fly(
             hash=mission_hash(items),
             reached=watch.reached,
             flight_s=round((vehicle.state.boot_s or 0.0) - boot_s, 2),
-            landed=True,
+            landed=vehicle.state.landed is not False and not vehicle.state.armed,
             max_cross_track_m=round(watch.max_cross_track_m, 2),
         )
 
@@ -198,6 +200,7 @@ class FlightWatch:
         Raises LinkLost where the vehicle is lost, VehicleRefused where it disarmed without having flown.
         """
         flown, sent_home, last = False, False, -1
+        down_since_s = time.monotonic()
         while True:
             state = self._vehicle.state
             flown = flown or (state.armed and state.landed is False) or (state.relative_altitude_m or 0.0) > 2.0
@@ -208,7 +211,12 @@ class FlightWatch:
                 progress(FlightProgress(stage="fly", done=self.reached, total=len(self._items), text=text))
             if state.condition is Condition.LOST:
                 raise LinkLost(f"sysid {state.sysid}: lost in flight at item {self.reached} of {len(self._items)}")
-            if flown and not state.armed and state.landed is not False:
+            down_since_s = time.monotonic() if state.armed else down_since_s
+            if (
+                flown
+                and not state.armed
+                and (state.landed is not False or time.monotonic() - down_since_s > DISARMED_S)
+            ):
                 break
             if not flown and not state.armed and await self._stays_disarmed():
                 words = tuple(text.text for text in state.texts[-3:])

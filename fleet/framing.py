@@ -51,6 +51,12 @@ def _crc_extras() -> NDArray[np.int16]:
 
 _CRC_TABLE = _crc_table()
 _CRC_EXTRAS = _crc_extras()
+_PLAIN = frozenset(
+    msgid
+    for msgid, message in dialect.mavlink_map.items()
+    if not any(message.array_lengths) and "char" not in message.fieldtypes
+)
+"""Messages whose fields are all single numbers."""
 _COLUMNS = 7
 """Start, length, sysid, compid, msgid, seq, kind of a found frame."""
 _VERIFIED, _UNVERIFIED, _KIND_SIGNED = 0, 1, 2
@@ -227,7 +233,7 @@ def decode(frame: Frame) -> Any:
     size = kind.unpacker.size
     values = kind.unpacker.unpack(payload(frame)[:size].ljust(size, b"\0"))
     lengths, arguments = kind.lengths, []
-    if len(values) == len(lengths) and not any(isinstance(value, bytes) for value in values):
+    if frame.msgid in _PLAIN:
         arguments = [values[order] for order in kind.orders]
     else:
         starts = [0]

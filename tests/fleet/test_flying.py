@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import numpy as np
@@ -11,7 +12,8 @@ from fleet.errors import LinkInvalid, LinkUnreachable, MissionInvalid, VehicleRe
 from fleet.flying import FlightProgress, fly, off_path_m
 from fleet.missions import mission_hash
 from simulators.clock import SimClock
-from tests.fleet.conftest import Fly, survey
+from simulators.vehicle import SimulatedVehicle
+from tests.fleet.conftest import HOME, Fly, survey
 
 
 @pytest.mark.slow
@@ -73,3 +75,28 @@ def test_distance_from_a_path() -> None:
     points = np.array([[50.0, 3.0], [-4.0, 3.0], [103.0, 25.0], [100.0, 60.0]])
     assert off_path_m(points, corners) == pytest.approx([3.0, 5.0, 3.0, 10.0])
     assert math.isfinite(off_path_m(points, np.zeros((2, 2)))[0])
+
+
+@pytest.mark.slow
+async def test_a_second_flight_starts_from_its_first_item_again(port: int, simulated: Fly) -> None:
+    truth = simulated(port, sysid=6)
+    await fly(survey(lines=1), f"udpin:127.0.0.1:{port}")
+    flown: list[float] = []
+    other = survey(lines=1, height_m=40)
+    await fly(other, f"udpin:127.0.0.1:{port}", progress=lambda _: flown.append(truth.true_state().amsl_m - 800))
+    assert 39 < max(flown) < 42
+
+
+@pytest.mark.slow
+async def test_a_vehicle_that_waits_to_be_spoken_to(port: int) -> None:
+    for scheme, ours in (("udpin", "udpout"), ("tcpin", "tcp")):
+        clock = SimClock(start_utc_s=1_790_000_000.0, speedup=20.0)
+        truth = SimulatedVehicle(sysid=1, home=HOME, link=f"{scheme}:127.0.0.1:{port}", clock=clock, ready_after_s=3.0)
+        task = asyncio.create_task(truth.run())
+        await asyncio.sleep(0.2)
+        try:
+            result = await fly(survey(lines=1), f"{ours}:127.0.0.1:{port}")
+            assert result.landed
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
