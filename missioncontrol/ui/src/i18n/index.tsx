@@ -53,11 +53,8 @@ export function millisecondsOf(moment: Moment | null | undefined): number {
   return typeof moment === "number" ? moment * 1000 : Date.parse(moment);
 }
 
-/** The locale that writes numbers and times; browsers without data for Kazakh have its conventions under Russian. */
-export function localeOf(language: Language): string {
-  if (language === "en") return "en-GB";
-  return Intl.NumberFormat.supportedLocalesOf([language, "ru"])[0] ?? "ru";
-}
+/** The locale that writes numbers and times. Browsers lack data for Kazakh, whose conventions here are the Russian ones. */
+export const localeOf = (language: Language): string => ({ kk: "ru", ru: "ru", en: "en-GB" })[language];
 
 function fill(text: string, values: Values | undefined): string {
   if (values === undefined) return text;
