@@ -182,9 +182,9 @@ class Perception:
         kind = kind_of(sighting.label)
         if kind is None:
             return
-        permit = self._permit(kind, sighting)
-        if permit is not None:
-            log.info("sighting is on record", kind=kind, permit=permit)
+        record = self._record(kind, sighting)
+        if record is not None:
+            log.info("sighting is on record", kind=kind, record=record)
             return
         fused, best = sighting.fused(), sighting.best
         await self._incidents.observe(
@@ -209,11 +209,12 @@ class Perception:
             )
         )
 
-    def _permit(self, kind: str, sighting: Sighting) -> str | None:
-        """The building permit that makes a sighting lawful, if it is a building site and there is one."""
+    def _record(self, kind: str, sighting: Sighting) -> str | None:
+        """What makes a building site lawful, if that is what was seen: a valid permit, or a registered building."""
         if kind != "unauthorized_construction":
             return None
-        return self._registry.valid_permit(sighting.place, sighting.last_utc_s)
+        permit = self._registry.valid_permit(sighting.place, sighting.last_utc_s)
+        return permit or self._registry.registered_building(sighting.place.centroid)
 
     async def _show(
         self, sysid: int, frame: Frame, detections: Detections, sample: CameraPoseSample | None, looker: Looker
