@@ -11,7 +11,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from fleet.missions import MissionItem
 from simulators.autopilot_arming import NEEDS_POSITION, Boot, refusals
 from simulators.autopilot_auto import MissionRun
-from simulators.autopilot_camera import CameraTrigger
+from simulators.autopilot_camera import CameraTrigger, camera_feedback, perform_payload
 from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch
 from simulators.autopilot_flavour import Flavour, Mode
 from simulators.autopilot_gimbal import Gimbal
@@ -66,6 +66,7 @@ class Autopilot:
         self.airframe = airframe
         self.parameters, self.flavour, self.boot = parameters, flavour, boot
         self.emit, self.utc_s = emit, utc_s
+        self._texts: list[Any] = []
         self.time_s = 0.0
         self.gps = True
         self.mode = Mode.STABILIZE
@@ -174,8 +175,14 @@ class Autopilot:
     # -- orders --------------------------------------------------------------------------------------------------
 
     def say(self, severity: int, text: str) -> None:
-        """A STATUSTEXT."""
-        self.emit(mavlink.MAVLink_statustext_message(severity, text[:50].encode("ascii", "replace"), 0, 0))
+        """A STATUSTEXT; texts wait for `say_now`, so that they come after the acknowledgement they explain."""
+        self._texts.append(mavlink.MAVLink_statustext_message(severity, text[:50].encode("ascii", "replace"), 0, 0))
+
+    def say_now(self) -> None:
+        """Send the texts that wait."""
+        texts, self._texts = self._texts, []
+        for text in texts:
+            self.emit(text)
 
     def set_mode(self, mode: Mode) -> bool:
         """Change the flight mode; False with a text if it cannot be."""
@@ -320,28 +327,14 @@ class Autopilot:
 
     def perform(self, item: MissionItem) -> None:
         """Do a mission command that is not flown."""
-        p1, p2, p3, p4 = item.params
-        command = item.command
-        if command == 178:
+        p1, p2, _, p4 = item.params
+        if item.command == 178:
             self.change_speed(p1, p2)
-        elif command == 206:
-            self.camera.every_metres(p1, self.controls.motion, at_once=p3 == 1)
-        elif command == 203:
-            self.camera.shot()
-        elif command == 2000:
-            self.camera.series(p2, int(p3))
-        elif command == 2001:
-            self.camera.stop()
-        elif command == 205:
-            self.gimbal.point(p1, p3, roll_deg=p2)
-        elif command == 1000:
-            self.gimbal.point(p1, p2, earth_yaw=bool(item.x & 16))
-        elif command in (195, 201):
-            self.gimbal.look_at(self.place_of(item) if item.x or item.y else None)
-        elif command == 197:
-            self.gimbal.look_at(None)
-        elif command == 115:
-            self.yaw_to(p1, p2, p3, relative=p4 == 1)
+        elif item.command == 115:
+            self.yaw_to(p1, p2, item.params[2], relative=p4 == 1)
+        else:
+            place = self.place_of(item) if item.x or item.y else None
+            perform_payload(item, self.camera, self.gimbal, self.controls.motion, place)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -505,23 +498,6 @@ class Autopilot:
         self.controls.rally = [self.place_of(item) for item in self.lists[RALLY].items]
 
     def _camera_feedback(self, shot: int) -> None:
-        lon, lat, amsl_m = self.position()
         body, sensors = self.body, self.sensors
-        self.emit(
-            mavlink.MAVLink_camera_feedback_message(
-                round(self.utc_s() * 1e6),
-                0,
-                0,
-                shot % 65536,
-                round(lat * 1e7),
-                round(lon * 1e7),
-                amsl_m,
-                self.relative_m(),
-                math.degrees(body.roll + sensors.roll.value),
-                math.degrees(body.pitch + sensors.pitch.value),
-                math.degrees(self.controls.motion.yaw) % 360.0,
-                0.0,
-                0,
-                shot % 65536,
-            )
-        )
+        angles = (body.roll + sensors.roll.value, body.pitch + sensors.pitch.value, self.controls.motion.yaw)
+        self.emit(camera_feedback(shot, self.utc_s(), self.position(), self.relative_m(), angles))

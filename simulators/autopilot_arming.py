@@ -19,8 +19,12 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True):
     """ "ArduPilot Ready": modes set before are forgotten."""
     gps_s: float
     """First fix."""
+    accels_s: float
+    """The accelerometers agree."""
     home_s: float
     """The home is set."""
+    gyros_s: float
+    """The gyros agree."""
     ready_s: float
     """The position estimate is good: it can be armed."""
 
@@ -28,7 +32,14 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True):
     def until(cls, ready_s: float) -> Boot:
         """The recorded stages, drawn together or apart so that it is ready at `ready_s`."""
         scale = ready_s / REAL_READY_S
-        return cls(running_s=1.4 * scale, gps_s=9.0 * scale, home_s=19.0 * scale, ready_s=ready_s)
+        return cls(
+            running_s=1.4 * scale,
+            gps_s=9.0 * scale,
+            accels_s=14.0 * scale,
+            home_s=19.0 * scale,
+            gyros_s=22.5 * scale,
+            ready_s=ready_s,
+        )
 
     def texts(self, home_amsl_m: float) -> list[tuple[float, str]]:
         """What it says on the way, with the time of each, s."""
@@ -58,9 +69,12 @@ def refusals(
     """Each reason against arming now; none means it may."""
     reasons = []
     if time_s < boot.running_s:
-        reasons += ["Gyros not healthy", "EKF attitude is bad", "Compass not healthy", "AHRS: waiting for home"]
-    elif time_s < boot.gps_s:
+        reasons += ["Hardware safety switch", "Gyros not healthy", "EKF attitude is bad", "Compass not healthy"]
+        reasons += ["AHRS: waiting for home", "Battery 1 unhealthy"]
+    elif time_s < boot.accels_s:
         reasons.append("Accels inconsistent")
+    elif time_s < boot.gyros_s:
+        reasons.append("Gyros inconsistent")
     if mode in NEEDS_POSITION and time_s >= boot.running_s:
         if time_s < boot.home_s:
             reasons.append("AHRS: waiting for home")

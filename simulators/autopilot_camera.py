@@ -1,11 +1,16 @@
-"""When the camera is triggered: by distance, by time, by command."""
+"""When the camera is triggered: by distance, by time, by command; and mission items for camera and mount."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-from simulators.autopilot_guidance import Motion
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+from fleet.missions import MissionItem
+from simulators.autopilot_gimbal import Gimbal
+from simulators.autopilot_guidance import Motion, Point
 
 
 class CameraTrigger:
@@ -57,3 +62,44 @@ class CameraTrigger:
                 self._due_s += self._interval_s
                 self._left -= 1 if self._left > 0 else 0
                 self.shot()
+
+
+def perform_payload(
+    item: MissionItem, camera: CameraTrigger, gimbal: Gimbal, motion: Motion, place: Point | None
+) -> None:
+    """Do a mission command of the camera or its mount; others are none of theirs and pass."""
+    p1, p2, p3, _ = item.params
+    command = item.command
+    if command == 206:
+        camera.every_metres(p1, motion, at_once=p3 == 1)
+    elif command == 203:
+        camera.shot()
+    elif command == 2000:
+        camera.series(p2, int(p3))
+    elif command == 2001:
+        camera.stop()
+    elif command == 205:
+        gimbal.point(p1, p3, roll_deg=p2)
+    elif command == 1000:
+        gimbal.point(p1, p2, earth_yaw=bool(item.x & 16))
+    elif command in (195, 201):
+        gimbal.look_at(place)
+    elif command == 197:
+        gimbal.look_at(None)
+
+
+def camera_feedback(
+    shot: int,
+    utc_s: float,
+    position: tuple[float, float, float],
+    relative_m: float,
+    angles_rad: tuple[float, float, float],
+) -> Any:
+    """CAMERA_FEEDBACK of a shot at lon, lat, deg, and m AMSL, with roll, pitch, yaw of the body."""
+    lon, lat, amsl_m = position
+    roll, pitch, yaw = (math.degrees(angle) for angle in angles_rad)
+    number = shot % 65536
+    where = (round(lat * 1e7), round(lon * 1e7), amsl_m, relative_m)
+    return mavlink.MAVLink_camera_feedback_message(
+        round(utc_s * 1e6), 0, 0, number, *where, roll, pitch, yaw % 360.0, 0.0, 0, number
+    )

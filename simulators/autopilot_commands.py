@@ -15,8 +15,10 @@ from simulators.autopilot_flavour import Mode
 from simulators.autopilot_missions import FENCE, MISSION
 from simulators.autopilot_streams import Streams
 
-ACCEPTED, DENIED, UNSUPPORTED, FAILED = 0, 2, 3, 4
+ACCEPTED, DENIED, UNSUPPORTED, FAILED, IN_PROGRESS = 0, 2, 3, 4, 5
 """MAV_RESULT."""
+CALIBRATION_S = 0.9
+"""How long a calibration takes, s."""
 FORCE = 21196
 """param2 of arming and disarming by force."""
 PLACED_COMMANDS = {179, 192, 195, 201}
@@ -73,12 +75,27 @@ class Commands:
             115: self._yaw, 176: self._set_mode, 178: self._change_speed, 179: self._set_home, 192: self._reposition,
             193: self._pause, 195: self._look, 197: lambda _: self._look_away(), 201: self._look, 203: self._photo,
             204: lambda _: ACCEPTED, 205: self._mount, 206: self._trigger, 207: self._fence, 224: self._jump,
-            246: lambda _: ACCEPTED, 300: self._start, 400: self._arm, 510: self._get_interval,
+            241: self._calibrate, 245: lambda _: DENIED, 246: lambda _: ACCEPTED, 300: self._start, 400: self._arm,
+            401: lambda _: ACCEPTED, 410: lambda o: self._send_after(242, o), 510: self._get_interval,
             511: self._set_interval, 512: self._request, 520: lambda o: self._send_after(148, o),
             1000: self._gimbal, 1001: self._gimbal_owner, 2000: self._series, 2001: self._stop_series,
-            2500: lambda _: FAILED, 410: lambda o: self._send_after(242, o),
+            2500: lambda _: FAILED,
         }  # fmt: skip
         self._afterwards: int | None = None
+        self._calibrated: tuple[float, tuple[int, int]] | None = None
+
+    def step(self) -> None:
+        """Finish what takes time."""
+        if self._calibrated is not None and self._pilot.time_s >= self._calibrated[0]:
+            _, sender = self._calibrated
+            self._calibrated = None
+            self._pilot.emit(mavlink.MAVLink_command_ack_message(241, ACCEPTED, 0, 0, *sender))
+
+    def _calibrate(self, order: Order) -> int:
+        if self._pilot.armed:
+            return FAILED
+        self._calibrated = (self._pilot.time_s + CALIBRATION_S, order.sender)
+        return IN_PROGRESS
 
     def carry_out(self, order: Order) -> None:
         """Do it and acknowledge; a message that was asked for follows the acknowledgement."""

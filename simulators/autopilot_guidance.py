@@ -26,6 +26,7 @@ class SpeedLimits(NamedTuple):
     climb_m_s: float
     descent_m_s: float
     acceleration_m_s2: float
+    vertical_acceleration_m_s2: float
     jerk_m_s3: float
 
 
@@ -56,7 +57,7 @@ class Leg:
         "_de",
         "_dn",
         "_du",
-        "_limits",
+        "_limits", "_most",
         "done",
         "end",
         "end_speed_m_s",
@@ -91,6 +92,10 @@ class Leg:
         if abs(self._du) > 1e-6:
             cruise = min(cruise, vertical / abs(self._du))
         self._cruise = cruise if math.isfinite(cruise) else limits.horizontal_m_s
+        steep = abs(self._du) / max(flat, 1e-6)
+        self._most = min(
+            limits.acceleration_m_s2, limits.vertical_acceleration_m_s2 * math.hypot(1.0, steep) / max(steep, 1e-6)
+        )
 
     def step(self, dt_s: float, behind_m: float) -> None:
         """Move the target on; it waits for a vehicle that is more than a few metres behind."""
@@ -98,12 +103,12 @@ class Leg:
             self.v_m_s = self._acceleration = 0.0
             return
         limits, left = self._limits, self.length_m - self.s_m
-        brake = 0.8 * limits.acceleration_m_s2
+        brake = 0.8 * self._most
         v_end = self.end_speed_m_s
         allowed = min(self._cruise, math.sqrt(v_end * v_end + 2.0 * brake * left), v_end + 1.5 * left + 0.1)
         if behind_m > 3.0:
             allowed *= max(0.0, 1.0 - (behind_m - 3.0) / 3.0)
-        wanted = min(max((allowed - self.v_m_s) / dt_s, -1.5 * limits.acceleration_m_s2), limits.acceleration_m_s2)
+        wanted = min(max((allowed - self.v_m_s) / dt_s, -1.5 * self._most), self._most)
         if wanted > 0.0 and behind_m > 0.6:
             wanted *= max(0.15, 1.6 - behind_m)
         change = limits.jerk_m_s3 * dt_s

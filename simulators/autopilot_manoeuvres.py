@@ -9,7 +9,9 @@ from simulators.autopilot_guidance import Controller, Leg, Motion, Point, SpeedL
 from simulators.autopilot_parameters import Parameters
 from simulators.dynamics import Demand, Multirotor
 
-SPOOL_S = 2.0
+JERK_PER_WPNAV_JERK = 2.5
+"""Our legs limit the jerk where they speed up only; so many times WPNAV_JERK gives the recorded times of legs."""
+SPOOL_S = 3.2
 """From the order to take off to full thrust, s."""
 TOUCHED_S = 1.2
 """Time on the ground after which a landing is a landing, s."""
@@ -38,7 +40,8 @@ class FlightControls:
             p["WPNAV_SPEED_UP"] / 100.0 if self.climb_m_s is None else self.climb_m_s,
             p["WPNAV_SPEED_DN"] / 100.0 if self.descent_m_s is None else self.descent_m_s,
             p["WPNAV_ACCEL"] / 100.0,
-            5.0 * p["WPNAV_JERK"],
+            p["WPNAV_ACCEL_Z"] / 100.0,
+            JERK_PER_WPNAV_JERK * p["WPNAV_JERK"],
         )
 
     def default_speeds(self) -> None:

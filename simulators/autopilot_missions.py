@@ -196,11 +196,12 @@ class ItemList:
         self._emit(asks(*self._ground, self._next, self.kind))
 
     def _read(self, message: Any, *, as_float: bool) -> tuple[MissionItem | None, int]:
-        scale = 1e7 if as_float else 1.0
-        x, y, z = message.x * scale, message.y * scale, float(message.z)
+        x, y, z = float(message.x), float(message.y), float(message.z)
         command, frame = int(message.command), int(message.frame)
         params = (message.param1, message.param2, message.param3, message.param4)
         placed = command in PLACED
+        if as_float and (placed or self.kind != MISSION):
+            x, y = _float32(x * 1e7), _float32(y * 1e7)
         if self.kind == MISSION and not placed and command not in UNPLACED:
             return None, UNSUPPORTED
         if self.kind == FENCE and command not in FENCE_COMMANDS:
@@ -276,8 +277,15 @@ class ItemList:
 
 def _stored_height_m(z_m: float) -> float:
     """A height as ArduPilot keeps it: multiplied by 100 in float32 and cut to whole centimetres."""
-    (product,) = struct.unpack("<f", struct.pack("<f", z_m * 100.0))
-    return int(product) / 100.0
+    return int(_float32(z_m * 100.0)) / 100.0
+
+
+def _float32(value: float) -> float:
+    """The float32 nearest to a number; NaN and infinity stay."""
+    if abs(value) > 3e38:
+        return value
+    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
+    return float(rounded)
 
 
 def fence_fault(items: list[MissionItem]) -> str | None:
@@ -291,11 +299,11 @@ def fence_fault(items: list[MissionItem]) -> str | None:
         want = int(item.params[0])
         polygon = items[index : index + want]
         if want < 3:
-            return f"Unexpected vertex count want={want} got={want}"
+            return f"Invalid vertex count ({want})"
         for vertex in polygon:
             if vertex.command != item.command or int(vertex.params[0]) != want:
-                return f"Unexpected vertex count want={want} got={int(vertex.params[0])}"
+                return f"Unexpected vertex count want={want} got={int(vertex.params[0])}\n"
         if len(polygon) < want:
-            return f"Unexpected vertex count want={want} got={len(polygon)}"
+            return f"Unexpected vertex count want={want} got={len(polygon)}\n"
         index += want
     return None

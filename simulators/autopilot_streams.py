@@ -12,10 +12,9 @@ from simulators.autopilot import Autopilot
 from simulators.autopilot_failsafes import Charge
 from simulators.autopilot_flavour import Mode
 from simulators.autopilot_missions import MISSION
-from simulators.dynamics import wrap_rad
 
 STREAMS: dict[int, tuple[int, ...]] = {
-    1: (29,), 2: (1, 42, 24, 62), 3: (65,), 6: (33, 32), 10: (30,), 11: (74,), 12: (2, 147, 285, 193, 241),
+    1: (29,), 2: (1, 42, 24, 62, 162), 3: (36, 65), 6: (33, 32), 10: (30,), 11: (74,), 12: (2, 147, 285, 193, 241),
 }  # fmt: skip
 """Messages of each MAV_DATA_STREAM of REQUEST_DATA_STREAM, as ArduCopter groups them."""
 SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 1399979055, 1398930479, 1467087919
@@ -48,11 +47,11 @@ class Streams:
         self._builders: dict[int, Callable[[], Any]] = {
             1: self._sys_status, 2: self._system_time, 24: self._gps_raw_int, 29: self._scaled_pressure,
             30: self._attitude, 31: self._attitude_quaternion, 32: self._local_position,
-            33: self._global_position_int, 42: self._mission_current, 49: self._origin, 62: self._nav_controller,
-            65: self._rc_channels, 74: self._vfr_hud, 147: self._battery_status, 148: self._version,
-            193: self._ekf_status, 241: self._vibration, 242: self._home_position, 245: self._extended_sys_state,
-            259: self._camera_information, 265: self._mount_orientation, 280: self._gimbal_information,
-            281: self._gimbal_status, 285: self._gimbal_attitude,
+            33: self._global_position_int, 36: self._servo_output, 42: self._mission_current, 49: self._origin,
+            62: self._nav_controller, 65: self._rc_channels, 74: self._vfr_hud, 147: self._battery_status,
+            148: self._version, 162: self._fence_status, 193: self._ekf_status, 241: self._vibration,
+            242: self._home_position, 245: self._extended_sys_state, 259: self._camera_information,
+            280: self._gimbal_information, 281: self._gimbal_status, 285: self._gimbal_attitude,
         }  # fmt: skip
         for number in pilot.flavour.idle_link:
             self.set_interval(number, 1.0)
@@ -210,6 +209,16 @@ class Streams:
         channels = [1500, 1500, 1000, 1500, 1800, 1000, 1000, 1800] + [0] * 10
         return mavlink.MAVLink_rc_channels_message(self._boot_ms(), 8, *channels, 255)
 
+    def _servo_output(self) -> Any:
+        pilot = self._pilot
+        rotor = 1000 + min(round(pilot.body.thrust_g * 490), 1000)
+        return mavlink.MAVLink_servo_output_raw_message(
+            round(pilot.time_s * 1e6) % 2**32, 0, rotor, rotor, rotor, rotor, 0, 0, 0, 0
+        )
+
+    def _fence_status(self) -> Any:
+        return mavlink.MAVLink_fence_status_message(0, 0, 0, 0)
+
     def _vfr_hud(self) -> Any:
         pilot, motion = self._pilot, self._pilot.controls.motion
         return mavlink.MAVLink_vfr_hud_message(
@@ -264,11 +273,6 @@ class Streams:
             gimbal.pitch + sensors.gimbal_pitch.value,
             gimbal.yaw + sensors.gimbal_yaw.value,
         )
-
-    def _mount_orientation(self) -> Any:
-        roll, pitch, yaw = (math.degrees(angle) for angle in self._gimbal_angles())
-        north = math.degrees(wrap_rad(math.radians(yaw) + self._pilot.controls.motion.yaw))
-        return mavlink.MAVLink_mount_orientation_message(self._boot_ms(), roll, pitch, yaw, north)
 
     def _gimbal_information(self) -> Any:
         r = math.radians

@@ -179,6 +179,8 @@ class SimulatedVehicle:
         """One step of STEP_S simulated seconds."""
         self._steps += 1
         self.pilot.step(STEP_S)
+        self.commands.step()
+        self.pilot.say_now()
         self.streams.step()
         self._truth.append(self._true_now())
 
@@ -213,6 +215,7 @@ class SimulatedVehicle:
                 continue
             if getattr(message, "target_system", self.sysid) in (0, self.sysid):
                 handle(message, sender)
+                self.pilot.say_now()
 
     def _heartbeat(self, message: Any, sender: tuple[int, int]) -> None:
         if message.type == mavlink.MAV_TYPE_GCS or message.autopilot == mavlink.MAV_AUTOPILOT_INVALID:
@@ -251,6 +254,7 @@ class SimulatedVehicle:
     def _param_list(self, message: Any, sender: tuple[int, int]) -> None:
         for text in self.pilot.flavour.banner:
             self.pilot.say(6, text)
+        self.pilot.say_now()
         for index, name in enumerate(self.parameters.names()):
             self._param_value(name, index)
 

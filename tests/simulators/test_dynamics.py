@@ -12,7 +12,7 @@ from simulators.autopilot_sensors import SensorErrors, Sensors
 from simulators.battery import Battery, Pack
 from simulators.dynamics import GRAVITY_M_S2, Airframe, Demand, Multirotor, Wind, WindConditions
 
-LIMITS = SpeedLimits(10.0, 2.5, 1.5, 2.5, 5.0)
+LIMITS = SpeedLimits(10.0, 2.5, 1.5, 2.5, 1.0, 5.0)
 
 
 def flying(wind: WindConditions | None = None, airframe: Airframe | None = None) -> Multirotor:

@@ -303,7 +303,7 @@ def test_fence_and_rally_are_stored_and_a_bad_fence_leaves_the_old_one(ground: G
     assert ground.texts()[-1] == "Fence Indexed OK"
     fence[2].param1 = 3
     assert ground.upload(fence, 1) == 1
-    assert ground.texts()[-2:] == ["Unexpected vertex count want=4 got=3", "Fence validation failed"]
+    assert ground.texts()[-2:] == ["Unexpected vertex count want=4 got=3\n", "Fence validation failed"]
     assert [b.param1 for b in ground.download(1)] == [4, 4, 4, 4]
     rally = [ground.item(5100, ground.place(30, 20), 15, frame=3, kind=2)]
     assert ground.upload(rally, 2) == ACCEPTED
@@ -388,7 +388,7 @@ def test_goto_pause_and_return(ground: Ground) -> None:
     assert min(low) > 15.0  # a take-off item in the air does not let it fall
     ground.run(8.0)
     assert ground.command(193, 0) == ACCEPTED
-    ground.run(6.0)
+    ground.run(8.0)
     body = ground.vehicle.body
     assert math.hypot(body.vn, body.ve) < 0.4
     assert ground.command(193, 1) == ACCEPTED
