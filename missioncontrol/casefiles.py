@@ -144,20 +144,38 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_picture(incident: Incident, picture: Picture) -> Incident:
+    """With one picture more, the best first."""
     pictures = sorted((*incident.pictures, picture), key=lambda p: p.score, reverse=True)
     return msgspec.structs.replace(incident, pictures=tuple(pictures[:_PICTURES]))
 
 
 def stepped(incident: Incident, after: State, *, utc_s: float, person: str, detail: str, grow: bool) -> Incident:
+    """In another state; `grow` makes it a version that receivers should know."""
     incident = msgspec.structs.replace(incident, state=after, version=incident.version + int(grow))
     return noted(incident, utc_s=utc_s, person=person, event=after, detail=detail)
 
 
 def noted(incident: Incident, *, utc_s: float, person: str, event: str, detail: str) -> Incident:
+    """With one step more in the history, sealed."""
     entry = HistoryEntry(utc_s=utc_s, person=person, event=event, detail=detail, version=incident.version)
     previous = incident.history[-1].sha256 if incident.history else ""
-    seal = hashlib.sha256(previous.encode() + msgspec.json.encode(entry, order="deterministic")).hexdigest()
-    return msgspec.structs.replace(incident, history=(*incident.history, msgspec.structs.replace(entry, sha256=seal)))
+    entry = msgspec.structs.replace(entry, sha256=_seal(previous, entry))
+    return msgspec.structs.replace(incident, history=(*incident.history, entry))
+
+
+def chain_holds(history: tuple[HistoryEntry, ...]) -> bool:
+    """Whether every entry still carries the seal it was given."""
+    previous = ""
+    for entry in history:
+        if entry.sha256 != _seal(previous, entry):
+            return False
+        previous = entry.sha256
+    return True
+
+
+def _seal(previous: str, entry: HistoryEntry) -> str:
+    plain = msgspec.structs.replace(entry, sha256="")
+    return hashlib.sha256(previous.encode() + msgspec.json.encode(plain, order="deterministic")).hexdigest()
 
 
 def feature_of(incident: Incident) -> dict[str, Any]:

@@ -98,6 +98,7 @@ class Service:
             store = await stack.enter_async_context(Store(settings.store_url()))
             fleet = await stack.enter_async_context(_fleet(settings, self._clock))
             rooms = self._rooms(store, fleet, terrain)
+            stack.callback(rooms.layers.close)
             password = await rooms.people.ensure_administrator(settings.administrator)
             if password is not None:
                 self._on_password(settings.administrator.name, password)

@@ -131,10 +131,10 @@ class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What people read."""
     path: Path
     """A georeferenced TIFF, best a COG."""
-    minzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] = 0
-    """Lowest zoom that is drawn."""
-    maxzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] = 22
-    """Highest zoom that is drawn; the map stretches beyond it."""
+    minzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] | None = None
+    """Lowest zoom that is drawn; by the file's size where absent."""
+    maxzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] | None = None
+    """Highest zoom that is drawn, the map stretches beyond it; by the file's pixels where absent."""
 
 
 class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,6 +83,7 @@ def make_app(rooms: Rooms) -> Litestar:
             Router("/api/v1", route_handlers=[session.router]),
             Router("/api/v1", route_handlers=guarded, guards=[logged_in]),
             Router("/", route_handlers=[city.tile], guards=[logged_in]),
+            Router("/api/v1", route_handlers=[city.tile], guards=[logged_in]),
             health.health,
             health.metrics,
             pages.index,
