@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 _CONTAINERS = "mpegts,mpeg,mov,mp4,matroska,webm,avi,rtsp"
 """Demuxers that may be used: none that fetches what another file or host is named in the data (hls, dash, concat)."""
 _PROTOCOLS = {"file": "file", "udp": "udp", "srt": "srt", "rtsp": "rtsp,rtp,tcp,udp", "rtsps": "rtsps,rtsp,rtp,tls,tcp"}
-_MAX_BROKEN_PACKETS = 100
+_MAX_BROKEN_PACKETS = 600
 _MAX_EXTRAPOLATION_S = 2.0
 
 

@@ -17,6 +17,7 @@ _PAT_PID, _PMT_PID, _VIDEO_PID, _KLV_PID = 0x0000, 0x1000, 0x0100, 0x0101
 _VIDEO_STREAM_ID, _METADATA_STREAM_ID = 0xE0, 0xFC
 _PTS_MASK = (1 << 33) - 1
 _PCR_LEAD_TICKS = TICKS_PER_S // 5
+_MAX_PES_PAYLOAD = 65_000
 _KLVA_METADATA_DESCRIPTOR = bytes.fromhex("26 09 0100 ff 4b4c5641 00 0f")
 _METADATA_STD_DESCRIPTOR = bytes.fromhex("27 09 c00000 c00000 c00000")
 
@@ -41,14 +42,21 @@ class TransportStream:
         )
 
     def mux(self, video: bytes, klv: bytes | None, *, ticks: int, keyframe: bool) -> bytes:
-        """Whole transport packets of one access unit and its metadata, both at `ticks` of 1/90000 s; tables lead."""
+        """Whole transport packets of one access unit and its metadata, both at `ticks` of 1/90000 s; tables lead.
+
+        Raises ValueError for metadata above 65 kB.
+        """
         parts = [self._packets(_PAT_PID, self._pat), self._packets(_PMT_PID, self._pmt)]
         if klv is not None:
+            if len(klv) > _MAX_PES_PAYLOAD:
+                raise ValueError(f"metadata of {len(klv)} bytes do not fit in one access unit")
             unit = struct.pack(">BBBH", 0, self._metadata_units & 0xFF, 0xDF, len(klv)) + klv
             self._metadata_units += 1
             parts.append(self._packets(_KLV_PID, _pes(_METADATA_STREAM_ID, unit, ticks)))
         clock = _program_clock(ticks - _PCR_LEAD_TICKS, keyframe)
-        parts.append(self._packets(_VIDEO_PID, _pes(_VIDEO_STREAM_ID, video, ticks), clock))
+        parts.append(self._packets(_VIDEO_PID, _pes(_VIDEO_STREAM_ID, video[:_MAX_PES_PAYLOAD], ticks), clock))
+        for at in range(_MAX_PES_PAYLOAD, len(video), _MAX_PES_PAYLOAD):
+            parts.append(self._packets(_VIDEO_PID, _pes(_VIDEO_STREAM_ID, video[at : at + _MAX_PES_PAYLOAD], None)))
         return b"".join(parts)
 
     def _packets(self, pid: int, data: bytes, adaptation: bytes = b"") -> bytes:
@@ -73,18 +81,17 @@ class TransportStream:
         return bytes(out)
 
 
-def _pes(stream_id: int, payload: bytes, ticks: int) -> bytes:
-    pts = ticks & _PTS_MASK
-    stamp = struct.pack(
-        ">BHH", 0x21 | (pts >> 30) << 1, 0x0001 | ((pts >> 15) & 0x7FFF) << 1, 0x0001 | (pts & 0x7FFF) << 1
-    )
+def _pes(stream_id: int, payload: bytes, ticks: int | None) -> bytes:
+    """A PES packet of stated length, which a demuxer hands on at once; `ticks` None where an access unit goes on."""
+    stamp = b""
+    if ticks is not None:
+        pts = ticks & _PTS_MASK
+        stamp = struct.pack(
+            ">BHH", 0x21 | (pts >> 30) << 1, 0x0001 | ((pts >> 15) & 0x7FFF) << 1, 0x0001 | (pts & 0x7FFF) << 1
+        )
+    flags = (0x84, 0x80) if stamp else (0x80, 0x00)
     size = len(payload) + 3 + len(stamp)
-    return (
-        b"\x00\x00\x01"
-        + struct.pack(">BHBBB", stream_id, size if size <= 0xFFFF else 0, 0x84, 0x80, 5)
-        + stamp
-        + payload
-    )
+    return b"\x00\x00\x01" + struct.pack(">BHBBB", stream_id, size, *flags, len(stamp)) + stamp + payload
 
 
 def _program_clock(ticks: int, keyframe: bool) -> bytes:

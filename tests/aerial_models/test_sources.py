@@ -159,6 +159,37 @@ def test_a_recording_by_libav_comes_back_paired(tmp_path: Path) -> None:
         assert code_in(frame.image) == code_of(frame.utc_s)
 
 
+def test_a_recording_that_starts_between_keyframes_begins_at_the_first_of_them(tmp_path: Path) -> None:
+    encoder = VideoEncoder(width_px=320, height_px=240, fps=10)
+    chunks = [encoder.encode(image, i / 10, metadata) for i, (image, metadata) in enumerate(film(30))]
+    (tmp_path / "a.ts").write_bytes(b"".join(c.data for c in chunks[3:]))
+    frames = frames_of(tmp_path / "a.ts")
+    assert len(frames) == 20
+    for i, frame in enumerate(frames):
+        assert frame.utc_s == START_UTC_S + 1 + i / 10
+        assert code_in(frame.image) == code_of(frame.utc_s)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mkv", "libx264"), ("mov", "libx265"), ("avi", "mpeg4"), ("mpg", "mpeg2video")]
+)
+def test_other_containers_and_codecs(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w") as container:
+        options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+        video = container.add_stream(codec, rate=25, options=options)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        for i, (image, _) in enumerate(film(8)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+    frames = frames_of(path)
+    assert [code_in(f.image) for f in frames] == [code_of(START_UTC_S + i / 10) for i in range(8)]
+    assert [round(f.pts_s - frames[0].pts_s, 3) for f in frames] == [round(i / 25, 3) for i in range(8)]
+    assert all(f.metadata is None and f.utc_s is None for f in frames)
+
+
 def test_metadata_within_half_a_frame_is_paired_and_farther_is_not(tmp_path: Path) -> None:
     write_by_libav(tmp_path / "near.ts", 20, late_ticks=4_000)
     assert all(f.metadata and code_in(f.image) == code_of(f.metadata.utc_s) for f in frames_of(tmp_path / "near.ts"))

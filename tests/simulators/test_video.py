@@ -81,6 +81,27 @@ def test_a_recording_comes_back_with_exact_metadata_on_the_right_picture(tmp_pat
         assert np.abs(frame.image.astype(int) - image).mean() < 12
 
 
+def test_pictures_above_64_kb_come_back_whole(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    encoder = VideoEncoder(width_px=640, height_px=480, fps=10, crf=10)
+    images = [rng.integers(0, 255, (480, 640, 1), np.uint8).repeat(3, axis=2) for _ in range(6)]
+    chunks = [encoder.encode(im, i / 10, UasMetadata(utc_s=START_UTC_S + i / 10)) for i, im in enumerate(images)]
+    assert min(len(c.data) for c in chunks) > 3 * 65_536
+    (tmp_path / "a.ts").write_bytes(b"".join(c.data for c in chunks))
+    with open_source(tmp_path / "a.ts") as source:
+        frames = list(source)
+    assert [f.utc_s for f in frames] == [START_UTC_S + i / 10 for i in range(6)]
+    for frame, image in zip(frames, images, strict=True):
+        assert np.corrcoef(frame.image.ravel(), image.ravel())[0, 1] > 0.95
+
+
+def test_metadata_beyond_an_access_unit_are_refused() -> None:
+    encoder = VideoEncoder(width_px=320, height_px=240, fps=10)
+    image = next(film(1))[0]
+    with pytest.raises(ValueError, match="do not fit"):
+        encoder.encode(image, 0.0, UasMetadata(utc_s=0.0, other={300: bytes(70_000)}))
+
+
 @needs_ffprobe
 def test_ffprobe_sees_h264_and_klv_with_equal_times(tmp_path: Path) -> None:
     write_ts(tmp_path / "a.ts", film(12), fps=10)
