@@ -73,9 +73,10 @@ def read_area(source: Path | str | dict[str, Any], *, near: tuple[float, float] 
     _check_shape(where, polygon)
     west, south, east, north = polygon.bounds
     area = Area(shapely.orient_polygons(polygon), LocalPlane(lon=(west + east) / 2, lat=(south + north) / 2))
-    if area.area_m2 < SMALLEST_M2:
+    flat_m2 = polygon.area * (111_000.0**2) * np.cos(np.radians(south))  # straight edges in degrees: no bulge
+    if min(area.area_m2, flat_m2) < SMALLEST_M2:
         raise AreaInvalid(
-            f"{where}: the polygon at lon {west:.6f}, lat {south:.6f} holds {area.area_m2:.3g} m2: it has no area, "
+            f"{where}: the polygon at lon {west:.6f}, lat {south:.6f} holds {flat_m2:.3g} m2: it has no area, "
             "check that its corners do not lie on one line"
         )
     return area
