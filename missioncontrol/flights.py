@@ -93,6 +93,7 @@ class Flights:
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[int, str] = {}
         self._returning: set[str] = set()
+        self._flying: set[str] = set()
 
     async def launch(self, mission_id: str, *, person: str) -> dict[str, Any]:
         """Begin to fly an approved mission. Raises TransitionImpossible, HashMismatch, VehicleUnknown, Conflict."""
@@ -214,6 +215,7 @@ class Flights:
         finally:
             self._release(plan)
             self._launches.pop(mission_id, None)
+            self._flying.discard(mission_id)
 
     async def _upload_all(self, parts: list[tuple[VehiclePlan, Flight]]) -> list[str]:
         """What went wrong, vehicle by vehicle; nothing is armed here."""
@@ -276,8 +278,10 @@ class Flights:
         flight.airborne_utc_s = vehicle.state.vehicle_utc_s or self._clock()
         flight.track_utc_s = flight.airborne_utc_s
         await self._stage(flight, "flying")
-        if await self._missions.state(flight.mission_id) is MissionState.UPLOADED:
-            await self._missions.step(flight.mission_id, MissionState.FLYING)
+        if flight.mission_id not in self._flying:  # the first of its vehicles
+            self._flying.add(flight.mission_id)
+            if await self._missions.state(flight.mission_id) is MissionState.UPLOADED:
+                await self._missions.step(flight.mission_id, MissionState.FLYING)
 
     async def _watch_all(self, mission_id: str, found: list[Flight]) -> None:
         try:

@@ -52,7 +52,10 @@ class Person:
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         headers = {"authorization": f"Bearer {self.token}"}
-        answer = await self._http.request(method, f"{self.url}/api/v1{path}", headers=headers, **options)
+        try:
+            answer = await self._http.request(method, f"{self.url}/api/v1{path}", headers=headers, **options)
+        except httpx.TransportError as exc:
+            raise RoundFailed(f"{method} {path}: no answer: {exc or type(exc).__name__}") from exc
         if not answer.is_success:
             raise RoundFailed(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json() if answer.content else None
