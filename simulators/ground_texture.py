@@ -76,7 +76,7 @@ def fractal_noise(size: int, slope: float, seed: int) -> NDArray[np.float32]:
     return np.asarray((noise - noise.mean()) / noise.std(), np.float32)
 
 
-FINE_NOISE = fractal_noise(1024, 0.75, 11)
+FINE_NOISE = fractal_noise(1300, 0.75, 11)
 BROAD_NOISE = fractal_noise(512, 1.3, 12)
 
 
@@ -193,10 +193,7 @@ class Painter:
         soft = cv2.GaussianBlur(shadow, (0, 0), max(0.6, 0.12 / m_px)).astype(np.float32)
         shade *= 1.0 - soft * (0.52 / 255)
         image = np.empty((size_px, size_px, 3), np.uint8)
-        fine, broad = (
-            noise_at(FINE_NOISE, west, south, size_px, m_px / 0.09),
-            noise_at(BROAD_NOISE, west, south, size_px, m_px / 1.1),
-        )
+        fine, broad = fine_noise(west, south, size_px, m_px), broad_noise(west, south, size_px, m_px)
         _color(
             numbers, shade, fine, broad, _TABLE, int(west * 7 + south * 13) & 0xFFFF, max(1, round(0.19 / m_px)), image
         )
@@ -293,25 +290,27 @@ class ShadowMeshes:
         return mask
 
 
-def noise_at(
-    noise: NDArray[np.float32], west: float, south: float, size_px: int, texels_px: float
-) -> NDArray[np.float32]:
-    """The noise over a square of ground, continuous from tile to tile."""
-    m_px = texels_px
-    size = noise.shape[0]
-    turn = np.array([[0.995, 0.0998], [-0.0998, 0.995]]) * m_px
-    per_m = _texels_per_m(noise)
-    start = np.array([[0.995, 0.0998], [-0.0998, 0.995]]) @ (west, south) * per_m
-    matrix = np.hstack([turn, (start % size)[:, None]])
-    return np.asarray(
-        cv2.warpAffine(
-            noise, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_WRAP
-        )
+def fine_noise(west: float, south: float, size_px: int, m_px: float) -> NDArray[np.float32]:
+    """Grain of the ground, one texel for each 0.0625 m, continuous from tile to tile."""
+    step, period = m_px / LEVELS_M_PX[0], len(FINE_NOISE)
+    columns, rows = (
+        ((np.arange(size_px) + 0.5) * step + start / LEVELS_M_PX[0]).astype(int) % period for start in (west, south)
     )
+    return FINE_NOISE[rows[:, None], columns[None, :]]
 
 
-def _texels_per_m(noise: NDArray[np.float32]) -> float:
-    return 1 / 0.09 if noise is FINE_NOISE else 1 / 1.1
+def broad_noise(west: float, south: float, size_px: int, m_px: float) -> NDArray[np.float32]:
+    """Slow variation of the ground over metres to hundreds of metres, continuous from tile to tile."""
+    coarser = 8 if m_px < 0.1 else 1
+    size, step, period = size_px // coarser + 2, m_px * coarser / 1.1, len(BROAD_NOISE)
+    matrix = np.array([[step, 0.0, west / 1.1 % period - step / 2], [0.0, step, south / 1.1 % period - step / 2]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    coarse = cv2.warpAffine(BROAD_NOISE, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_WRAP)
+    if coarser == 1:
+        return np.asarray(coarse[:size_px, :size_px])
+    whole = cv2.resize(coarse, (size * coarser, size * coarser), interpolation=cv2.INTER_LINEAR)
+    inset = coarser
+    return np.ascontiguousarray(whole[inset : inset + size_px, inset : inset + size_px])
 
 
 def _fixed(ring: Ring, west: float, south: float, m_px: float) -> NDArray[np.int32]:

@@ -70,6 +70,7 @@ class Planner:
         self.scene: Scene = filler.scene
         self.events = Events([], [], [])
         self._taken: list[tuple[float, float]] = []
+        self._cleared: list[tuple[float, float, float]] = []
 
     def place_all(self) -> Events:
         """Dumps, floods, construction with and without permit, gatherings and fires."""
@@ -78,6 +79,7 @@ class Planner:
         self._fires()
         self._floods()
         self._dumps()
+        self._fell()
         return self.events
 
     def _free(self, x: float, y: float, away_m: float) -> bool:
@@ -132,10 +134,17 @@ class Planner:
         self.scene.props[-1].instance = instance
 
     def _clear(self, x: float, y: float, radius_m: float) -> None:
-        """Fell the trees and move the things that would hide it."""
-        scene = self.scene
-        scene.trees[:] = [t for t in scene.trees if np.hypot(t.x - x, t.y - y) > radius_m + 0.6 * t.radius_m]
-        scene.parked[:] = [p for p in scene.parked if np.hypot(p.x - x, p.y - y) > radius_m + 2.0]
+        """What stands about here would hide it, and goes in the end."""
+        self._cleared.append((x, y, radius_m))
+
+    def _fell(self) -> None:
+        scene, circles = self.scene, np.array(self._cleared)
+
+        def kept(x: float, y: float, margin_m: float) -> bool:
+            return bool(np.all(np.hypot(circles[:, 0] - x, circles[:, 1] - y) > circles[:, 2] + margin_m))
+
+        scene.trees[:] = [t for t in scene.trees if kept(t.x, t.y, 0.6 * t.radius_m)]
+        scene.parked[:] = [p for p in scene.parked if kept(p.x, p.y, 2.0)]
 
     # construction
 
@@ -166,8 +175,8 @@ class Planner:
         for prop in scene.props[first:]:
             prop.instance = instance
         if permitted or expired:
-            valid = ("2024-03-01", "2025-03-01") if expired else ("2025-09-01", "2027-09-01")
-            scene.permits.append({"ring": block.corners, "kind": "construction", "valid": valid})
+            valid_days = (-840, -470) if expired else (-290, 440)
+            scene.permits.append({"ring": block.corners, "kind": "construction", "valid_days": valid_days})
 
     def _site_props(self, block: Block, share: tuple[float, float]) -> None:
         rng = self.rng

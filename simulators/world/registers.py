@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ DEM_STEP_M, DEM_MARGIN_M, DEM_SIGMA_M = 2.0, 400.0, 0.3
 """Grid of the surveyed ground, how far it reaches beyond the city, and its error."""
 ORTHOPHOTO_M_PX, ORTHOPHOTO_TILE_PX = 0.4, 1000
 ORTHOPHOTO_MARGIN_M = 100.0
-ORTHOPHOTO_DATE, REGISTER_DATE = "2024-06-20", "2025-12-31"
+ORTHOPHOTO_DAY, REGISTER_DAY = -725, -166
+"""When the orthophoto was taken and the register closed, days from the world's start."""
 
 
 def write_public_files(world: World, folder: Path) -> dict[str, Path]:
@@ -101,7 +103,7 @@ def write_orthophoto(world: World, path: Path) -> None:
         compress="jpeg", photometric="ycbcr", jpeg_quality=82, interleave="pixel",
     ) as raster:  # fmt: skip
         raster.write(np.moveaxis(warped, -1, 0))
-        raster.update_tags(ACQUISITION_DATE=ORTHOPHOTO_DATE)
+        raster.update_tags(ACQUISITION_DATE=date(world, ORTHOPHOTO_DAY))
     with rasterio.Env(GDAL_TIFF_OVR_BLOCKSIZE=256), rasterio.open(path, "r+", driver="GTiff") as raster:
         raster.build_overviews([2, 4, 8, 16], Resampling.average)
 
@@ -150,7 +152,7 @@ def buildings(world: World) -> list[dict[str, Any]]:
     return [
         feature(world, f"building-{b.number}", b.ring, {
             "use": b.use, "height_m": b.height_m, "floors": max(1, round(b.height_m / 3.0)),
-            "registered": REGISTER_DATE,
+            "registered": date(world, REGISTER_DAY),
         })
         for b in world.scene.buildings if b.older
     ]  # fmt: skip
@@ -177,17 +179,18 @@ def parcel_number(index: int) -> str:
 def permits(world: World) -> list[dict[str, Any]]:
     """Building permits: id, parcel, kind, valid_from and valid_until (dates)."""
     rng = np.random.default_rng([world.seed, 6])
-    rows = [(p["ring"], p["kind"], p["valid"]) for p in world.scene.permits]
+    rows = [(p["ring"], p["kind"], p["valid_days"]) for p in world.scene.permits]
     homes = [p["ring"] for p in world.scene.parcels if p["use"] == "residential"]
     for index in rng.choice(len(homes), min(40, len(homes)), replace=False):
-        year = int(rng.integers(2021, 2026))
-        rows.append((homes[index], "extension", (f"{year}-04-01", f"{year + 1}-10-01")))
+        start = int(rng.integers(-2000, 0))
+        rows.append((homes[index], "extension", (start, start + 540)))
     parcels = {p["ring"].tobytes(): parcel_number(i) for i, p in enumerate(world.scene.parcels)}
     return [
         feature(world, f"permit-{number:04d}", ring, {
-            "kind": kind, "valid_from": valid[0], "valid_until": valid[1], "parcel": parcels.get(ring.tobytes()),
+            "kind": kind, "valid_from": date(world, days[0]), "valid_until": date(world, days[1]),
+            "parcel": parcels.get(ring.tobytes()),
         })
-        for number, (ring, kind, valid) in enumerate(rows, 1)
+        for number, (ring, kind, days) in enumerate(rows, 1)
     ]  # fmt: skip
 
 
@@ -200,6 +203,11 @@ def zones(world: World) -> list[dict[str, Any]]:
     angle = np.linspace(0, 2 * np.pi, 25)[:-1]
     ring = np.stack([x + 120 * np.cos(angle), y + 120 * np.sin(angle)], axis=1)
     return [feature(world, "zone-1", ring, {"kind": "no_fly", "reason": "school", "upper_agl_m": 120.0})]
+
+
+def date(world: World, days: int) -> str:
+    """The UTC date so many days after the world's start."""
+    return datetime.fromtimestamp(world.epoch_utc_s + 86400 * days, UTC).date().isoformat()
 
 
 def feature(world: World, number: str, ring: NDArray[np.float64], properties: dict[str, Any]) -> dict[str, Any]:

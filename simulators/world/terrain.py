@@ -7,6 +7,7 @@ from importlib.resources import files
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from geo.positions import LocalPlane
@@ -86,20 +87,18 @@ def bare_ground(plane: LocalPlane, rng: np.random.Generator) -> NDArray[np.float
     coarse = np.linspace(-EXTENT_M, EXTENT_M, 201)
     lon, lat = plane.to_lonlat(*np.meshgrid(coarse, coarse))
     at_coarse = map_coordinates(heights, [(lat_top - lat) / step, (lon - lon_left) / step], order=3, mode="nearest")
-    size = int(2 * EXTENT_M / CELL_M) + 1
-    index = np.linspace(0, 200, size)
-    fine = map_coordinates(at_coarse, np.meshgrid(index, index, indexing="ij"), order=3, mode="nearest")
-    return np.asarray(fine + procedural_detail(size, rng), np.float32)
+    fine = np.linspace(-EXTENT_M, EXTENT_M, int(2 * EXTENT_M / CELL_M) + 1)
+    heights = RectBivariateSpline(coarse, coarse, at_coarse)(fine, fine)
+    return np.asarray(heights + procedural_detail(fine, rng), np.float32)
 
 
-def procedural_detail(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Undulation that SRTM cannot show: octaves from 240 m down to 30 m, some decimetres each."""
-    detail = np.zeros((size, size))
+def procedural_detail(where_m: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Undulation that SRTM cannot show on a square grid: octaves from 240 m down to 30 m, some decimetres each."""
+    detail = np.zeros((len(where_m), len(where_m)))
     for wavelength_m, amplitude_m in ((240.0, 0.9), (110.0, 0.45), (50.0, 0.2), (30.0, 0.1)):
-        cells = int(2 * EXTENT_M / wavelength_m) + 3
-        index = np.linspace(0.5, cells - 1.5, size)
-        knots = rng.normal(0.0, amplitude_m, (cells, cells))
-        detail += map_coordinates(knots, np.meshgrid(index, index, indexing="ij"), order=3, mode="nearest")
+        knots = np.linspace(where_m[0], where_m[-1], int(2 * EXTENT_M / wavelength_m) + 3)
+        bumps = rng.normal(0.0, amplitude_m, (len(knots), len(knots)))
+        detail += RectBivariateSpline(knots, knots, bumps)(where_m, where_m)
     return detail
 
 
