@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -120,13 +120,15 @@ _GEOD = pyproj.Geod(ellps="WGS84")
 
 def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> NDArray[np.float64]:
     """Geodesic distance on WGS 84, m; arrays that broadcast together."""
-    return np.asarray(_GEOD.inv(*_together(lon1, lat1, lon2, lat2))[2])
+    return np.asarray(_inverse(lon1, lat1, lon2, lat2)[2])
 
 
 def bearing_deg(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> NDArray[np.float64]:
     """Initial bearing of the geodesic, deg clockwise from true north, 0 to 360; arrays that broadcast together."""
-    return np.asarray(_GEOD.inv(*_together(lon1, lat1, lon2, lat2))[0]) % 360.0
+    return np.asarray(_inverse(lon1, lat1, lon2, lat2)[0]) % 360.0
 
 
-def _together(*values: ArrayLike) -> list[NDArray[np.float64]]:
-    return [np.array(value, float) for value in np.broadcast_arrays(*values)]
+def _inverse(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> tuple[Any, Any, Any]:
+    a, b, c, d = (np.array(value, float) for value in np.broadcast_arrays(lon1, lat1, lon2, lat2))
+    found: tuple[Any, Any, Any] = _GEOD.inv(a, b, c, d)
+    return found
