@@ -12,6 +12,30 @@ from fleet.errors import LinkLost
 
 AUTOPILOT_COMPID = 1
 """MAV_COMP_ID_AUTOPILOT1."""
+ANSWER_S = 0.8
+"""Wait for an answer before the round trip is known, s of the wall."""
+SHORTEST_ANSWER_S, LONGEST_ANSWER_S = 0.25, 2.5
+ROUND_TRIPS = 4.0
+"""Once it is known, the wait is so many round trips."""
+
+
+class Pace:
+    """How long to wait for an answer, learned from those that came at the first asking."""
+
+    def __init__(self) -> None:
+        """Nothing learned yet."""
+        self.answer_s = ANSWER_S
+        """Wait before the first repetition, s of the wall."""
+
+    @property
+    def longest_s(self) -> float:
+        """Wait that repetitions grow to, s: a link that loses frames is not a slow one."""
+        return min(LONGEST_ANSWER_S, max(1.0, 3.0 * self.answer_s))
+
+    def answered(self, round_trip_s: float) -> None:
+        """An answer came so long after its first asking."""
+        aim_s = min(LONGEST_ANSWER_S, max(SHORTEST_ANSWER_S, ROUND_TRIPS * round_trip_s))
+        self.answer_s = aim_s if aim_s > self.answer_s else 0.7 * self.answer_s + 0.3 * aim_s
 
 
 class Inbox:
@@ -43,6 +67,7 @@ class Channel:
         """`send` takes a pymavlink message to this vehicle's present address and says whether there is one;
         `ground` is our own sysid and compid."""
         self.sysid, self.compid, self.ground = sysid, compid, ground
+        self.pace = Pace()
         self._send = send
         self._inboxes: dict[str, list[Inbox]] = {}
         self._heard_monotonic_s = time.monotonic()

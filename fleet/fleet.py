@@ -121,6 +121,7 @@ class Fleet:
         self._failed: asyncio.Future[None] | None = None
         self._subscribers: weakref.WeakSet[_Changes] = weakref.WeakSet()
         self._entered = False
+        self._beat_now = asyncio.Event()
         for record in (registered or {}).values():
             self.register(record)
 
@@ -138,6 +139,7 @@ class Fleet:
         )
         vehicle = MavlinkVehicle(record, channel, telemetry)
         self.vehicles[record.sysid] = vehicle
+        self._beat_now.set()
         if self._entered:
             self._start(self._keep_streams(vehicle), f"streams[{record.sysid}]")
         return vehicle
@@ -272,6 +274,7 @@ class Fleet:
         vehicle = self.vehicles.get(sysid)
         seen = SeenSystem(vehicle.telemetry if vehicle is not None else Telemetry(sysid), route)
         self._seen[sysid] = seen
+        self._beat_now.set()  # PX4 says nothing in words before it has heard a ground
         return seen
 
     def _on_its_way(self, route: Route, link: Link, address: Address, monotonic_s: float) -> bool:
@@ -327,7 +330,11 @@ class Fleet:
                 data = self._encoders[id(link)].encode(beat)
                 link.send(data, address)
                 self._record_sent(link, address, data)
-            await asyncio.sleep(HEARTBEAT_S / max([1.0, *(seen.clock_rate for seen in self._seen.values())]))
+            self._beat_now.clear()
+            pause_s = HEARTBEAT_S / max([1.0, *(seen.clock_rate for seen in self._seen.values())])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._beat_now.wait()
 
     def _record_sent(self, link: Link, address: Address, data: bytes) -> None:
         for seen in self._seen.values():

@@ -30,7 +30,8 @@ RETRY_ARM_S = 2.0
 LOOK_S = 0.05
 DISARMED_S = 10.0
 """Disarmed for so long (wall), a flight is over even if the vehicle does not say that it stands on the ground."""
-MISSION_STATE_WAIT_S = 3.0
+ARMED_SHOWS_S = 3.0
+"""Arming shows in the next heartbeat only, s of the wall."""
 
 
 class FlightProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,7 +204,7 @@ class FlightWatch:
         down_since_s = time.monotonic()
         while True:
             state = self._vehicle.state
-            flown = flown or (state.armed and state.landed is False) or (state.relative_altitude_m or 0.0) > 2.0
+            flown = flown or (state.armed and _in_the_air(state))
             self._look(state)
             if self.reached != last:
                 last = self.reached
@@ -218,7 +219,7 @@ class FlightWatch:
                 and (state.landed is not False or time.monotonic() - down_since_s > DISARMED_S)
             ):
                 break
-            if not flown and not state.armed and await self._stays_disarmed():
+            if not flown and time.monotonic() - down_since_s > ARMED_SHOWS_S:
                 words = tuple(text.text for text in state.texts[-3:])
                 raise VehicleRefused(
                     f"sysid {state.sysid}: disarmed without taking off: {'; '.join(words)}", texts=words
@@ -231,11 +232,6 @@ class FlightWatch:
         await asyncio.sleep(LOOK_S)
         self._look(self._vehicle.state)
         progress(FlightProgress(stage="landed", done=self.reached, total=len(self._items)))
-
-    async def _stays_disarmed(self) -> bool:
-        """Arming shows in the next heartbeat only: look again after it."""
-        await asyncio.sleep(MISSION_STATE_WAIT_S)
-        return not self._vehicle.state.armed
 
     def _look(self, state: TelemetryState) -> None:
         """Take the positions since the last look into account."""
@@ -261,6 +257,11 @@ class FlightWatch:
             corners = self._corners[max(0, towards - 3) : towards + 3]
             cross_m = off_path_m(np.column_stack([east_m, north_m]), corners)
             self.max_cross_track_m = max(self.max_cross_track_m, float(cross_m.max()))
+
+
+def _in_the_air(state: TelemetryState) -> bool:
+    """By EXTENDED_SYS_STATE where it comes; heights above home wander by metres on the ground (PX4)."""
+    return not state.landed if state.landed is not None else (state.relative_altitude_m or 0.0) > 5.0
 
 
 def off_path_m(points: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:

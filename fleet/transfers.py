@@ -14,17 +14,12 @@ from typing import Any
 import msgspec
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
-from fleet.channels import Channel, Inbox
+from fleet.channels import ANSWER_S, Channel, Inbox
 from fleet.errors import LinkLost, TransferFailed
 from fleet.missions import POSITION_COMMANDS, MissionItem
 
 MISSION_TYPE = 0
-ANSWER_S = 0.8
-"""First wait for an answer, s of the wall, before the round trip is known; grows with each repetition."""
-SHORTEST_ANSWER_S, LONGEST_ANSWER_S = 0.25, 2.5
-ROUND_TRIPS = 4.0
-"""Once it is known, the wait is so many round trips."""
-ATTEMPTS = 12
+ATTEMPTS = 16
 """Repetitions of one question."""
 QUIET_S = 9.0
 """A transfer in which the vehicle asks nothing for so long is over; longer than both autopilots' own limits."""
@@ -95,7 +90,7 @@ async def _upload_once(channel: Channel, items: list[MissionItem], progress: Pro
                                 f" asked {repetitions} times in {waited_s:.1f} s"
                             )
                         channel.send(count)
-                        wait_s = min(wait_s * 1.3, LONGEST_ANSWER_S)
+                        wait_s = min(wait_s * 1.3, channel.pace.longest_s)
                     elif waited_s > QUIET_S:
                         raise _Interrupted(
                             f"sysid {channel.sysid}: upload stopped after {len(sent)} of {len(items)} items,"
@@ -157,34 +152,22 @@ async def download(channel: Channel, *, progress: Progress = ignore_progress) ->
     """Read back the list as it is on the wire (home slot included); raises TransferFailed."""
     kinds = ("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK")
     with channel.listen(*kinds) as inbox:
-        pace = _Pace()
         request = dialect.MAVLink_mission_request_list_message(channel.sysid, channel.compid, MISSION_TYPE)
-        total = (await _ask(channel, inbox, pace, request, None)).count
+        total = (await _ask(channel, inbox, request, None)).count
         items: list[MissionItem] = []
         for seq in range(total):
             request = dialect.MAVLink_mission_request_int_message(channel.sysid, channel.compid, seq, MISSION_TYPE)
-            message = await _ask(channel, inbox, pace, request, seq)
+            message = await _ask(channel, inbox, request, seq)
             items.append(_item_of(message))
             progress(TransferProgress(stage="read-back", done=seq + 1, total=total))
         channel.send(dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, 0, MISSION_TYPE))
     return items
 
 
-class _Pace:
-    """How long to wait for an answer, learned from those that came at the first asking."""
-
-    def __init__(self) -> None:
-        self.wait_s = ANSWER_S
-
-    def answered(self, round_trip_s: float) -> None:
-        aim_s = min(LONGEST_ANSWER_S, max(SHORTEST_ANSWER_S, ROUND_TRIPS * round_trip_s))
-        self.wait_s = aim_s if aim_s > self.wait_s else 0.7 * self.wait_s + 0.3 * aim_s
-
-
-async def _ask(channel: Channel, inbox: Inbox, pace: _Pace, request: Any, seq: int | None) -> Any:
+async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None) -> Any:
     """Send a request until its answer comes: the count (`seq` None) or the item of that number."""
     what = "the number of items" if seq is None else f"item {seq}"
-    wait_s, waited_s = pace.wait_s, 0.0
+    wait_s, waited_s = channel.pace.answer_s, 0.0
     for attempt in range(ATTEMPTS):
         channel.send(request)
         asked_s = time.monotonic()
@@ -201,12 +184,12 @@ async def _ask(channel: Channel, inbox: Inbox, pace: _Pace, request: Any, seq: i
             counted = kind == "MISSION_COUNT" and seq is None
             if counted or (kind in ("MISSION_ITEM_INT", "MISSION_ITEM") and message.seq == seq):
                 if attempt == 0:
-                    pace.answered(time.monotonic() - asked_s)
+                    channel.pace.answered(time.monotonic() - asked_s)
                 return message
         waited_s += wait_s
         if channel.silent_s > QUIET_S:
             break
-        wait_s = min(wait_s * 1.5, LONGEST_ANSWER_S)
+        wait_s = min(wait_s * 1.4, channel.pace.longest_s)
     raise TransferFailed(f"sysid {channel.sysid}: read-back stopped, no answer for {what} within {waited_s:.1f} s")
 
 
