@@ -280,7 +280,7 @@ class ShadowMeshes:
         margin = np.abs(reach) * 32.0
         low = np.array([west, south]) - np.where(reach > 0, margin, 2.0)
         high = np.array([west, south]) + side + np.where(reach < 0, margin, 2.0)
-        for mesh in self._world.standing.within(*low, *high):
+        for mesh in (chunk.mesh for chunk in self._world.standing.within(*low, *high)):
             if len(mesh.vertices):
                 x, y, z = (mesh.vertices[:, k].astype(float) for k in range(3))
                 above = np.maximum(0.0, z - self._world.ground_amsl_m(x, y))

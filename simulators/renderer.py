@@ -17,7 +17,7 @@ from simulators.ground_texture import LEVELS_M_PX, TILE_PX, GroundTexture
 from simulators.moving import MovingMeshes
 from simulators.world import World
 from simulators.world.meshes import Mesh
-from simulators.world.standing import corners_by_instance
+from simulators.world.standing import Chunk
 
 DETAIL_M = 420.0
 """Things farther than this are drawn flat on the ground only."""
@@ -98,7 +98,6 @@ class Renderer:
         self._lens = _lens(camera)
         self._rays = _coarse_rays(camera)
         self._haze = np.array([196, 204, 212], np.float32)
-        self._corners: dict[int, dict[int, NDArray[np.float32]]] = {}
         self._curve = tone_curve(np.random.default_rng([world.seed, 8]))
         grain = np.random.default_rng(world.seed).normal(128, 1.0, (camera.height_px + 64, camera.width_px + 64, 3))
         self._grain = ((grain - 128) * 2.6 + 128).clip(0, 255).astype(np.uint8)
@@ -125,8 +124,8 @@ class Renderer:
         view = self._view(pose)
         canvas, meets = self._ground(view)
         chunks = self._chunks(view, meets)
-        for mesh in chunks:
-            self._draw(mesh, view, canvas)
+        for chunk in chunks:
+            self._draw(chunk.mesh, view, canvas)
         bounds = _bounds(meets, view)
         moving = self._moving.meshes(pose.utc_s, *bounds)
         done = np.zeros(canvas.owner.shape, np.uint8)
@@ -198,7 +197,7 @@ class Renderer:
 
     # things
 
-    def _chunks(self, view: View, meets: NDArray[np.float32]) -> list[Mesh]:
+    def _chunks(self, view: View, meets: NDArray[np.float32]) -> list[Chunk]:
         return self.world.standing.within(*_bounds(meets, view, margin_m=25.0))
 
     def _draw(self, mesh: Mesh, view: View, canvas: Canvas) -> None:
@@ -209,11 +208,11 @@ class Renderer:
         )  # fmt: skip
 
     def _labels(
-        self, view: View, canvas: Canvas, chunks: list[Mesh], moving: list[tuple[int, NDArray[np.float32]]]
+        self, view: View, canvas: Canvas, chunks: list[Chunk], moving: list[tuple[int, NDArray[np.float32]]]
     ) -> list[Label]:
         things: dict[int, list[NDArray[np.float32]]] = {}
-        for mesh in chunks:
-            for number, corners in self._cached_corners(mesh).items():
+        for chunk in chunks:
+            for number, corners in chunk.corners.items():
                 things.setdefault(number, []).append(corners)
         for number, corners in moving:
             things.setdefault(number, []).append(corners)
@@ -221,14 +220,6 @@ class Renderer:
         for flood in self.world.events.floods:
             labels.append(self._label(flood.instance, self._flood_points(flood.ring), view, canvas, flat=True))
         return [label for label in labels if label is not None]
-
-    def _cached_corners(self, mesh: Mesh) -> dict[int, NDArray[np.float32]]:
-        key = id(mesh)
-        if key not in self._corners:
-            if len(self._corners) > 2000:
-                self._corners.clear()
-            self._corners[key] = corners_by_instance(mesh)
-        return self._corners[key]
 
     def _flood_points(self, ring: NDArray[np.float64]) -> NDArray[np.float32]:
         half = len(ring) // 2

@@ -22,6 +22,8 @@ from simulators.world.terrain import CENTER_LAT, CENTER_LON, Ground, bare_ground
 
 LAID = frozenset({"fence", "dump", "pile", "earthpile", "woodpile", "ruin"})
 """Things that follow the slope they lie on."""
+LEVELLED = frozenset({"frame", "foundation"})
+"""Things that stand level on the highest ground under them."""
 EPOCH_UTC_S = 1_781_503_200.0
 """When the simulated day starts unless said otherwise: 2026-06-15 06:00 UTC."""
 
@@ -177,6 +179,9 @@ class World:
         solids = Solids()
         SHAPES[prop.kind](solids, prop.size, rng)
         low = float(self.ground_amsl_m(prop.x, prop.y))
+        if prop.kind in LEVELLED:
+            foot = scene.rectangle(prop.x, prop.y, prop.size[0], prop.size[1], prop.yaw_rad)
+            low = float(np.max(self.ground_amsl_m(foot[:, 0], foot[:, 1])))
         mesh = solids.mesh(self.sun, origin=(prop.x, prop.y, low), yaw_rad=prop.yaw_rad, instance=prop.instance)
         if prop.kind in LAID:
             mesh.vertices[:, 2] += (self.ground_amsl_m(mesh.vertices[:, 0], mesh.vertices[:, 1]) - low).astype(

@@ -169,11 +169,11 @@ class Planner:
         first = len(scene.props)
         self.filler.prop("frame" if started else "foundation", spot.x, spot.y, block.yaw_rad, (length, width, height))
         self._site_props(block, (length / wide, width / deep))
+        for prop in scene.props[first:]:
+            prop.instance = instance
         if rng.random() < 0.45 and started:
             at = block.at(0.5, 0.5 + width / deep * 0.5 + 0.05)
             self.filler.prop("crane", *at, rng.uniform(0, 6.3), (24, 2, height + 14))
-        for prop in scene.props[first:]:
-            prop.instance = instance
         if permitted or expired:
             valid_days = (-840, -470) if expired else (-290, 440)
             scene.permits.append({"ring": block.corners, "kind": "construction", "valid_days": valid_days})

@@ -211,7 +211,7 @@ def frame(solids: Solids, size: Size, rng: np.random.Generator) -> None:
     floors = max(1, round(height / 3.1))
     columns = [(x, y) for x in np.linspace(-0.46, 0.46, max(3, int(length / 5))) * length
                for y in np.linspace(-0.46, 0.46, max(3, int(width / 5))) * width]  # fmt: skip
-    solids.box((0, 0, -1.0), (length, width, 1.2), concrete)
+    solids.box((0, 0, -4.0), (length, width, 4.2), concrete)
     for k in range(floors):
         low = 0.2 + 3.1 * k
         for x, y in columns:
@@ -234,9 +234,9 @@ def foundation(solids: Solids, size: Size, rng: np.random.Generator) -> None:
     """Strip footings with starter bars and boards, before any floor stands."""
     length, width, _ = size
     for y in np.linspace(-0.5, 0.5, 3) * width:
-        solids.box((0, y, -0.8), (length, 0.6, 1.3), (172, 170, 164))
+        solids.box((0, y, -4.0), (length, 0.6, 4.5), (172, 170, 164))
     for x in np.linspace(-0.5, 0.5, 4) * length:
-        solids.box((x, 0, -0.8), (0.6, width, 1.3), (172, 170, 164))
+        solids.box((x, 0, -4.0), (0.6, width, 4.5), (172, 170, 164))
         for y in np.linspace(-0.48, 0.48, 9) * width:
             solids.box((x, y, 0.4), (0.06, 0.06, 1.1), (122, 76, 56))
     for _ in range(14):

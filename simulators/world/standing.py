@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,15 @@ KEPT_CHUNKS = 900
 Key = tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """What stands in one square of ground."""
+
+    mesh: Mesh
+    corners: dict[int, NDArray[np.float32]]
+    """Vertices (n, 3) of each labelled thing in it, by instance."""
+
+
 class Standing:
     """Meshes of buildings, trees, parked cars and things, by chunk; safe to share between threads."""
 
@@ -30,7 +40,7 @@ class Standing:
         """Sorts everything into chunks; meshes are made later."""
         self._world = world
         self._makers: dict[Key, list[Callable[[], Mesh]]] = {}
-        self._chunks: OrderedDict[Key, Mesh] = OrderedDict()
+        self._chunks: OrderedDict[Key, Chunk] = OrderedDict()
         self._lock = threading.Lock()
         scene = world.scene
         for building in scene.buildings:
@@ -46,17 +56,18 @@ class Standing:
     def _file(self, x: float, y: float, make: Callable[[], Mesh]) -> None:
         self._makers.setdefault((int(x // CHUNK_M), int(y // CHUNK_M)), []).append(make)
 
-    def chunk(self, key: Key) -> Mesh:
+    def chunk(self, key: Key) -> Chunk:
         """Everything whose middle lies in a chunk."""
         with self._lock:
             if key not in self._chunks:
-                self._chunks[key] = Mesh.joined([make() for make in self._makers.get(key, [])])
+                mesh = Mesh.joined([make() for make in self._makers.get(key, [])])
+                self._chunks[key] = Chunk(mesh, corners_by_instance(mesh))
                 while len(self._chunks) > KEPT_CHUNKS:
                     self._chunks.popitem(last=False)
             self._chunks.move_to_end(key)
             return self._chunks[key]
 
-    def within(self, west: float, south: float, east: float, north: float) -> list[Mesh]:
+    def within(self, west: float, south: float, east: float, north: float) -> list[Chunk]:
         """Chunks that touch a rectangle, m."""
         return [
             self.chunk((i, j))

@@ -1,6 +1,7 @@
 """Pictures agree with geo: what stands at a place is drawn and labelled where geo projects that place."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from geo.cameras import BrownCamera
 from geo.errors import DatumUnknown
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, LocalPlane, Position
+from simulators.ground_texture import GroundTexture
 from simulators.renderer import Label, Renderer
 from simulators.world import CLASSES, World
 from simulators.world.scene import Truth
@@ -190,6 +192,27 @@ def test_the_same_pose_gives_the_same_picture(world: World, renderer: Renderer) 
     pose = pose_at(world, 100.0, 50.0, 70.0)
     again = Renderer(World.build(11), CAMERA).render(pose)
     assert np.array_equal(renderer.render(pose).image, again.image)
+
+
+def test_renderers_in_threads_share_a_world(world: World, renderer: Renderer) -> None:
+    poses = [pose_at(world, x, y, 70.0) for x in (-200.0, 200.0) for y in (-150.0, 150.0)]
+    expected = [renderer.render(pose).image for pose in poses]
+    texture = GroundTexture(world)
+
+    def film(start: int) -> list[NDArray[np.uint8]]:
+        own = Renderer(world, CAMERA, texture=texture)
+        return [own.render(poses[(start + k) % 4]).image for k in range(4)]
+
+    with ThreadPoolExecutor(2) as pool:
+        for start, images in enumerate(pool.map(film, range(2))):
+            assert all(np.array_equal(image, expected[(start + k) % 4]) for k, image in enumerate(images))
+
+
+def test_a_camera_on_the_ground_draws_the_ground(world: World, renderer: Renderer) -> None:
+    site = world.launch_sites(1)[0]
+    picture = renderer.render(pose_at(world, site.x, site.y, 0.3))
+    assert picture.image.std() > 1
+    assert not [label for label in picture.labels if label.name == "dump"]
 
 
 @pytest.mark.parametrize("pitch_deg", [-90.0, -30.0, -5.0, 20.0])
