@@ -35,6 +35,7 @@ from missioncontrol.geometry import hits
 from missioncontrol.handoffs import DEAD, DELIVERED, PENDING, enqueue
 from missioncontrol.observations import ModelStamp as ModelStamp
 from missioncontrol.observations import Observation as Observation
+from missioncontrol.observations import public
 from missioncontrol.settings import KindRule, Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import incidents, observations, outbox
@@ -109,6 +110,15 @@ class Incidents:
         async with self._store.reading() as connection:
             incident = _incident(await _row(connection, incident_id))
             return (await features_of(connection, [incident]))[0]
+
+    async def observations(self, incident_id: str) -> list[dict[str, Any]]:
+        """What an incident was made from, oldest first: each with its own place and ellipse. Raises NotFound."""
+        columns = observations.c.observation, observations.c.picture_sha256
+        query = select(*columns).where(observations.c.incident_id == incident_id).order_by(observations.c.utc_s)
+        async with self._store.reading() as connection:
+            await _row(connection, incident_id)
+            found = list(await connection.execute(query))
+        return [public(msgspec.convert(tree, Observation), sha256) for tree, sha256 in found]
 
     async def features(
         self,

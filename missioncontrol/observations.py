@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from geo.poses import Pose, PoseSigmas
+from geo.positions import Ellipse
+from missioncontrol.clocks import iso_utc
 
 
 class ModelStamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,3 +64,22 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Cadastre parcel it lies on."""
     permit: str | None = None
     """Building permit that was looked up there."""
+
+
+def public(observation: Observation, picture_sha256: str | None) -> dict[str, Any]:
+    """An observation as the API gives it, with its 90 % ellipse."""
+    ellipse = Ellipse.from_covariance(np.asarray(observation.covariance_m2), 0.9)
+    return {
+        "utc": iso_utc(observation.utc_s),
+        "kind": observation.kind,
+        "lon": observation.lon,
+        "lat": observation.lat,
+        "altitude_amsl_m": observation.altitude_amsl_m,
+        "ellipse": msgspec.to_builtins(ellipse),
+        "score": observation.score,
+        "vehicle": observation.sysid,
+        "flight": observation.flight_id,
+        "mission": observation.mission_id,
+        "area_m2": observation.area_m2,
+        "picture_sha256": picture_sha256,
+    }

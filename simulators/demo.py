@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -327,7 +328,7 @@ class Demo:
             }
             for f in incidents
         ]
-        flights = [f for f in await inspector.get("/flights") if f["mission_id"] == mission["id"]]
+        flights = [f for f in await inspector.get("/flights") if f["mission"] == mission["id"]]
         counts = counters((await http.get(f"{inspector.url}/metrics")).text)
         arrivals = {
             name: (await http.get(f"http://127.0.0.1:{ports.city}/{name}/arrivals")).json() for name in RECEIVERS
@@ -338,7 +339,7 @@ class Demo:
             "vehicles": self.options.vehicles,
             "planned_m": round(mission["plan"]["path_m"], 1),
             "flown_m": round(sum(f["path_m"] for f in flights), 1),
-            "flight_s": round(max(f["ended_utc_s"] - f["airborne_utc_s"] for f in flights), 1),
+            "flight_s": round(max(seconds(f["airborne_utc"], f["ended_utc"]) for f in flights), 1),
             "wall_s": round(wall_s, 1),
             "frames": counts["missioncontrol_frames_total"],
             "detections": counts["missioncontrol_detections_total"],
@@ -369,6 +370,11 @@ def receipts(handoffs: list[dict[str, Any]], arrivals: dict[str, list[dict[str, 
         "duplicates": sum(len(taken) for taken in arrivals.values()) - len(came),
         "lost": sum((row["sink"], row["id"]) not in came for row in handoffs),
     }
+
+
+def seconds(start: str, end: str) -> float:
+    """Between two RFC 3339 times, s."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 def counters(metrics: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import File
 
 from missioncontrol.api.access import requires
@@ -64,6 +64,12 @@ async def one(incident_id: FromPath[str], incidents: NamedDependency[Incidents])
     return await incidents.feature(incident_id)
 
 
+@get("/{incident_id:str}/observations")
+async def observations(incident_id: FromPath[str], incidents: NamedDependency[Incidents]) -> list[dict[str, Any]]:
+    """What an incident was made from, oldest first, each with its own place and ellipse."""
+    return await incidents.observations(incident_id)
+
+
 @get("/{incident_id:str}/picture.jpg")
 async def picture(
     incident_id: FromPath[str], incidents: NamedDependency[Incidents], evidence: NamedDependency[Evidence]
@@ -81,7 +87,7 @@ async def confirm(
     incident_id: FromPath[str],
     request: Request[Person, Any, Any],
     incidents: NamedDependency[Incidents],
-    data: Confirmation | None = None,
+    data: JSONBody[Confirmation | None] = None,
 ) -> dict[str, Any]:
     """It is so; the receivers are told."""
     note = "" if data is None else data.note
@@ -91,7 +97,7 @@ async def confirm(
 @post("/{incident_id:str}/reject", guards=[requires(Role.INSPECTOR)], status_code=200)
 async def reject(
     incident_id: FromPath[str],
-    data: Rejection,
+    data: JSONBody[Rejection],
     request: Request[Person, Any, Any],
     incidents: NamedDependency[Incidents],
 ) -> dict[str, Any]:
@@ -112,4 +118,6 @@ async def handoffs(outbox: NamedDependency[Outbox]) -> Response[list[dict[str, A
     return Response(rows)
 
 
-router = Router("/incidents", route_handlers=[everything, one, picture, confirm, reject], tags=["incidents"])
+router = Router(
+    "/incidents", route_handlers=[everything, one, observations, picture, confirm, reject], tags=["incidents"]
+)
