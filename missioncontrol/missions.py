@@ -11,6 +11,7 @@ import uuid_utils
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fleet.missions import mission_hash
 from missioncontrol import audit
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import HashMismatch, NotFound, TransitionImpossible
@@ -158,6 +159,9 @@ class Missions:
                 raise TransitionImpossible(f"mission {mission_id} is {row.state}; only an approved one can be launched")
             plan = await _plan(connection, row)
         assert plan is not None
+        for part in plan.vehicles:
+            if mission_hash(list(part.items)) != part.hash:
+                raise HashMismatch(f"mission {mission_id}: the items of vehicle {part.sysid} are not those planned")
         if plan_hash(plan.vehicles) != row.approved_hash or plan.hash != row.approved_hash:
             raise HashMismatch(
                 f"mission {mission_id}: its plan hashes to {plan.hash[:12]}, approved was {row.approved_hash[:12]}"

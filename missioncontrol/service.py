@@ -78,6 +78,8 @@ class Service:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
+        self.rooms: Rooms | None = None
+        """The parts, once they are built."""
 
     def stop(self) -> None:
         """Have `run` end soon."""
@@ -97,7 +99,7 @@ class Service:
             stack.callback(listener.close)
             store = await stack.enter_async_context(Store(settings.store_url()))
             fleet = await stack.enter_async_context(_fleet(settings, self._clock))
-            rooms = self._rooms(store, fleet, terrain)
+            rooms = self.rooms = self._rooms(store, fleet, terrain)
             stack.callback(rooms.layers.close)
             password = await rooms.people.ensure_administrator(settings.administrator)
             if password is not None:

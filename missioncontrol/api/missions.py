@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from missioncontrol.api.access import requires
 from missioncontrol.flights import Flights
@@ -26,7 +26,7 @@ class Replan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 @post("/plans", guards=_PLAN_GUARDS, status_code=200, tags=["missions"])
-async def preview(data: SurveyRequest, missions: NamedDependency[Missions]) -> dict[str, Any]:
+async def preview(data: JSONBody[SurveyRequest], missions: NamedDependency[Missions]) -> dict[str, Any]:
     """What a survey would come to; nothing is kept."""
     return await missions.preview(data)
 
@@ -39,7 +39,7 @@ async def everything(missions: NamedDependency[Missions]) -> list[dict[str, Any]
 
 @post("/", guards=_PLAN_GUARDS)
 async def create(
-    data: NewMission, request: Request[Person, Any, Any], missions: NamedDependency[Missions]
+    data: JSONBody[NewMission], request: Request[Person, Any, Any], missions: NamedDependency[Missions]
 ) -> dict[str, Any]:
     """A new draft."""
     return await missions.create(data, person=request.user.name)
@@ -56,7 +56,7 @@ async def plan(
     mission_id: FromPath[str],
     request: Request[Person, Any, Any],
     missions: NamedDependency[Missions],
-    data: Replan | None = None,
+    data: JSONBody[Replan | None] = None,
 ) -> dict[str, Any]:
     """Plan it, or plan it again; an approval is lost by that."""
     return await missions.plan(mission_id, person=request.user.name, request=data.request if data else None)

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from missioncontrol.api.access import requires
 from missioncontrol.people import NewPerson, People, Person, Role
@@ -18,7 +19,7 @@ async def everyone(people: NamedDependency[People]) -> list[Person]:
 
 
 @post("/")
-async def add(data: NewPerson, request: Request[Person, Any, Any], people: NamedDependency[People]) -> Person:
+async def add(data: JSONBody[NewPerson], request: Request[Person, Any, Any], people: NamedDependency[People]) -> Person:
     """Add a person."""
     return await people.add(data, by=request.user.name)
 

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from missioncontrol.api.access import COOKIE, logged_in, token_of
 from missioncontrol.people import LogIn, People, Person
@@ -19,7 +20,10 @@ def _public(person: Person) -> dict[str, Any]:
 
 @post("/")
 async def log_in(
-    data: LogIn, request: Request[Any, Any, Any], people: NamedDependency[People], settings: NamedDependency[Settings]
+    data: JSONBody[LogIn],
+    request: Request[Any, Any, Any],
+    people: NamedDependency[People],
+    settings: NamedDependency[Settings],
 ) -> Response[dict[str, Any]]:
     """Log in; the answer's token is also set as a cookie."""
     person, token = await people.log_in(data, request.client.host if request.client else "")

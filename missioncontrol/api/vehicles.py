@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from missioncontrol.api.access import requires
 from missioncontrol.people import Person, Role
@@ -22,7 +22,10 @@ async def everything(vehicles: NamedDependency[Vehicles]) -> dict[str, Any]:
 
 @post("/{sysid:int}/commands", guards=[requires(Role.OPERATOR)], status_code=200)
 async def command(
-    sysid: FromPath[int], data: Command, request: Request[Person, Any, Any], vehicles: NamedDependency[Vehicles]
+    sysid: FromPath[int],
+    data: JSONBody[Command],
+    request: Request[Person, Any, Any],
+    vehicles: NamedDependency[Vehicles],
 ) -> dict[str, Any]:
     """Hold, resume, return, land or go to a place."""
     return await vehicles.command(sysid, data, person=request.user.name)
