@@ -95,7 +95,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
       const chosen = id === null ? undefined : store.read().incidents.get(id);
       if (id === null || chosen === undefined) return;
       store.looked(id);
-      setFocus({ places: [placeOf(chosen)], maxZoom: 19 });
+      setFocus({ places: [placeOf(chosen)], closeness: 18.5 });
     },
     [store],
   );
@@ -132,7 +132,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
     if (plan) setFocus({ places: plan.vehicles.flatMap((part) => lineOf(part.path).coordinates) });
   };
   const centre = (each: Vehicle): void => {
-    if (each.geometry !== null) setFocus({ places: [each.geometry.coordinates], maxZoom: 17 });
+    if (each.geometry !== null) setFocus({ places: [each.geometry.coordinates], closeness: 15 });
   };
 
   return (

@@ -26,7 +26,9 @@ export interface LiveState {
 }
 
 const BATCH_MS = 150;
-const LONGEST_TRACK = 1500;
+const LONGEST_TRACK = 3000;
+/** A track grows by steps of about so much. */
+const TRACK_STEP_DEG = 4e-5;
 const MOST_ALARMS = 100;
 
 export const incidentId = (incident: Incident): string => String(incident.id ?? incident.properties.id);
@@ -198,6 +200,7 @@ function withPosition(
   if (place === undefined) return tracks;
   const track = tracks.get(sysid) ?? [];
   const last = track.at(-1);
-  if (last !== undefined && last[0] === place[0] && last[1] === place[1]) return tracks;
+  const [lon = 0, lat = 0] = place;
+  if (last !== undefined && Math.hypot(lon - (last[0] ?? 0), lat - (last[1] ?? 0)) < TRACK_STEP_DEG) return tracks;
   return new Map(tracks).set(sysid, [...track, place].slice(-LONGEST_TRACK));
 }

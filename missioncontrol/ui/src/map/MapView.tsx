@@ -28,7 +28,8 @@ setWorkerUrl(workerUrl);
 /** Places to bring into view; a new object moves the map, the same one does not. */
 export interface Focus {
   places: Position[];
-  maxZoom?: number;
+  /** For one place: the zoom to come to if the map is further out. */
+  closeness?: number;
 }
 
 export interface MapViewProps {
@@ -155,7 +156,9 @@ export function MapView(props: MapViewProps) {
   useEffect(() => {
     const bounds = focus === null ? null : boundsOf(focus.places);
     if (map === null || focus === null || bounds === null) return;
-    map.fitBounds(bounds, { padding: 60, maxZoom: focus.maxZoom ?? 18, duration: 600 });
+    const [west, south] = bounds;
+    if (focus.places.length > 1) map.fitBounds(bounds, { padding: 60, maxZoom: 18, duration: 600 });
+    else map.easeTo({ center: [west, south], zoom: Math.max(map.getZoom(), focus.closeness ?? 0), duration: 600 });
   }, [map, focus]);
 
   return (
