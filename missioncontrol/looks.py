@@ -43,7 +43,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 TARGETS = {
     "dump": Target(kind="dump", height_m=0.4, height_sigma_m=0.3),
     "flood": Target(kind="flooding", height_m=0.0, height_sigma_m=0.1, box_sigma=0.25, whole=False),
-    "construction": Target(kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0),
+    "construction": Target(kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0, box_sigma=0.15),
     "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, urgent=True),
     "smoke": Target(kind="smoke", height_m=8.0, height_sigma_m=8.0, box_sigma=0.25, urgent=True, whole=False),
     "person": Target(kind=None, height_m=0.9, height_sigma_m=0.3),
