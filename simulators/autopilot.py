@@ -12,7 +12,7 @@ from fleet.missions import MissionItem
 from simulators.autopilot_arming import NEEDS_POSITION, Boot, refusals
 from simulators.autopilot_auto import MissionRun
 from simulators.autopilot_camera import CameraTrigger, camera_feedback, perform_payload
-from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch
+from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, PositionWatch
 from simulators.autopilot_flavour import Flavour, Mode
 from simulators.autopilot_gimbal import Gimbal
 from simulators.autopilot_guidance import Leg, LocalFrame, Point
@@ -68,7 +68,6 @@ class Autopilot:
         self.emit, self.utc_s = emit, utc_s
         self._texts: list[Any] = []
         self.time_s = 0.0
-        self.gps = True
         self.mode = Mode.STABILIZE
         self.armed = False
         self.flying = False
@@ -81,6 +80,7 @@ class Autopilot:
             self.lists[MISSION], self.controls, self.place_of, self.perform, self.say, self._item_reached
         )
         self.ground = GroundWatch(parameters)
+        self.position_watch = PositionWatch()
         self.battery_watch = BatteryWatch(parameters, battery)
         self._ground_rate = ground_rate
         self._manoeuvre: Manoeuvre | None = None
@@ -120,11 +120,15 @@ class Autopilot:
 
     def has_fix(self) -> bool:
         """Whether the satellite receiver has a position."""
-        return self.gps and self.time_s >= self.boot.gps_s
+        return self.satellites() and self.time_s >= self.boot.gps_s
+
+    def satellites(self) -> bool:
+        """Whether the receiver hears any: SIM_GPS_DISABLE takes them away, as in SITL."""
+        return self.parameters["SIM_GPS_DISABLE"] == 0
 
     def has_position(self) -> bool:
         """Whether it knows where it is."""
-        return self.gps and self.time_s >= self.boot.ready_s
+        return not self.position_watch.lost and self.time_s >= self.boot.ready_s
 
     def refusals(self) -> list[str]:
         """Why it would not arm now."""
@@ -132,7 +136,7 @@ class Autopilot:
             boot=self.boot,
             time_s=self.time_s,
             mode=self.mode,
-            gps=self.gps,
+            gps=self.has_position(),
             mission_items=self.lists[MISSION].total(),
             auto_options=int(self.parameters["AUTO_OPTIONS"]),
             ground_lost=self.ground.lost,
@@ -144,7 +148,7 @@ class Autopilot:
         """MAV_STATE."""
         if self.time_s < self.boot.running_s:
             return 1
-        if self.ground.lost or self.battery_watch.charge is not Charge.OK:
+        if self.ground.lost or self.position_watch.lost or self.battery_watch.charge is not Charge.OK:
             return 5
         return 4 if self.flying else 3
 
@@ -288,30 +292,6 @@ class Autopilot:
             self.run.start()
         return True
 
-    def yaw_to(self, angle_deg: float, rate_deg_s: float, direction: float, *, relative: bool) -> None:
-        """CONDITION_YAW: turn to a heading, or by an angle."""
-        controls = self.controls
-        if relative:
-            angle = controls.motion.yaw + math.radians(angle_deg) * (-1.0 if direction < 0 else 1.0)
-        else:
-            angle = math.radians(angle_deg)
-        controls.heading_rad = wrap_rad(angle)
-        controls.turn_rate_rad_s = math.radians(rate_deg_s) if rate_deg_s > 0.0 else math.inf
-
-    def change_speed(self, kind: float, speed_m_s: float) -> bool:
-        """DO_CHANGE_SPEED: 0 and 1 over ground, 2 climb, 3 descent."""
-        if speed_m_s <= 0.0:
-            return False
-        if kind in (0, 1):
-            self.controls.speed_m_s = speed_m_s
-        elif kind == 2:
-            self.controls.climb_m_s = speed_m_s
-        elif kind == 3:
-            self.controls.descent_m_s = speed_m_s
-        else:
-            return False
-        return True
-
     def place_of(self, item: MissionItem) -> Point:
         """Where a mission item is, in the local frame; 0, 0 is here and no height is the present one."""
         at = self.controls.motion
@@ -329,9 +309,9 @@ class Autopilot:
         """Do a mission command that is not flown."""
         p1, p2, _, p4 = item.params
         if item.command == 178:
-            self.change_speed(p1, p2)
+            self.controls.change_speed(p1, p2)
         elif item.command == 115:
-            self.yaw_to(p1, p2, item.params[2], relative=p4 == 1)
+            self.controls.yaw_to(p1, p2, item.params[2], relative=p4 == 1)
         else:
             place = self.place_of(item) if item.x or item.y else None
             perform_payload(item, self.camera, self.gimbal, self.controls.motion, place)
@@ -390,7 +370,7 @@ class Autopilot:
         if before_s < self.boot.running_s <= now:
             self.mode = Mode.STABILIZE
             self.heartbeat()
-        if not self.home_set and now >= self.boot.home_s and self.gps:
+        if not self.home_set and now >= self.boot.home_s and self.satellites():
             self._set_home()
         if not self.armed and before_s // 30.0 != now // 30.0:
             for reason in self.refusals():
@@ -403,6 +383,14 @@ class Autopilot:
             self.say(SEVERITY_WARNING, "GCS Failsafe Cleared")
         elif lost:
             self._ground_lost()
+        if self.time_s > self.boot.ready_s:
+            blind = self.position_watch.step(dt_s, fix=self.has_fix())
+            if blind is False:
+                self.say(SEVERITY_CRITICAL, "EKF Failsafe Cleared")
+            elif blind and self.flying:
+                self.say(SEVERITY_CRITICAL, "EKF variance")
+                self._escape(Mode.LAND)
+                self.say(SEVERITY_CRITICAL, "EKF Failsafe: changed to LAND Mode")
         worse = self.battery_watch.step(dt_s) if self.armed else None
         if worse is not None:
             word = "low" if worse is Charge.LOW else "critical"

@@ -151,13 +151,13 @@ class Commands:
         return ACCEPTED if pilot.go_to(pilot.place_of(item), speed_m_s=speed) else FAILED
 
     def _change_speed(self, order: Order) -> int:
-        return ACCEPTED if self._pilot.change_speed(order.params[0], order.params[1]) else DENIED
+        return ACCEPTED if self._pilot.controls.change_speed(order.params[0], order.params[1]) else DENIED
 
     def _yaw(self, order: Order) -> int:
         angle, rate, direction, relative = order.params
         if not 0.0 <= angle <= 360.0:
             return FAILED
-        self._pilot.yaw_to(angle, rate, direction, relative=relative == 1)
+        self._pilot.controls.yaw_to(angle, rate, direction, relative=relative == 1)
         return ACCEPTED
 
     def _set_home(self, order: Order) -> int:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from simulators.autopilot_guidance import Controller, Leg, Motion, Point, SpeedLimits
 from simulators.autopilot_parameters import Parameters
-from simulators.dynamics import Demand, Multirotor
+from simulators.dynamics import Demand, Multirotor, wrap_rad
 
 JERK_PER_WPNAV_JERK = 2.5
 """Our legs limit the jerk where they speed up only; so many times WPNAV_JERK gives the recorded times of legs."""
@@ -47,6 +47,29 @@ class FlightControls:
     def default_speeds(self) -> None:
         """Forget what DO_CHANGE_SPEED said."""
         self.speed_m_s = self.climb_m_s = self.descent_m_s = None
+
+    def yaw_to(self, angle_deg: float, rate_deg_s: float, direction: float, *, relative: bool) -> None:
+        """CONDITION_YAW: turn to a heading, or by an angle."""
+        if relative:
+            angle = self.motion.yaw + math.radians(angle_deg) * (-1.0 if direction < 0 else 1.0)
+        else:
+            angle = math.radians(angle_deg)
+        self.heading_rad = wrap_rad(angle)
+        self.turn_rate_rad_s = math.radians(rate_deg_s) if rate_deg_s > 0.0 else math.inf
+
+    def change_speed(self, kind: float, speed_m_s: float) -> bool:
+        """DO_CHANGE_SPEED: 0 and 1 over ground, 2 climb, 3 descent."""
+        if speed_m_s <= 0.0:
+            return False
+        if kind in (0, 1):
+            self.speed_m_s = speed_m_s
+        elif kind == 2:
+            self.climb_m_s = speed_m_s
+        elif kind == 3:
+            self.descent_m_s = speed_m_s
+        else:
+            return False
+        return True
 
     def follow(self, leg: Leg, dt_s: float, *, face: bool = True) -> None:
         """One step after the target of a leg."""

@@ -134,7 +134,9 @@ class Streams:
         pilot, motion = self._pilot, self._pilot.controls.motion
         usec = round(pilot.time_s * 1e6)
         if not pilot.has_fix():
-            return mavlink.MAVLink_gps_raw_int_message(usec, 0 if pilot.gps else 1, 0, 0, 0, 65535, 65535, 0, 0, 0)
+            return mavlink.MAVLink_gps_raw_int_message(
+                usec, 0 if pilot.satellites() else 1, 0, 0, 0, 65535, 65535, 0, 0, 0
+            )
         lat, lon, alt = self._place()
         speed = math.hypot(motion.vn, motion.ve)
         course = math.degrees(math.atan2(motion.ve, motion.vn)) % 360.0

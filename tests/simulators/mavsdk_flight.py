@@ -34,7 +34,7 @@ async def fly(port: int) -> dict[str, Any]:
     configuration = Configuration.create_with_component_type(ComponentType.GROUND_STATION)
     async with Mavsdk(configuration) as mavsdk:
         await mavsdk.add_any_connection(f"udpin://127.0.0.1:{port}")
-        system = await mavsdk.first_autopilot(20.0)
+        system = await mavsdk.first_autopilot(90.0)
         assert system is not None
         said["autopilot"] = (await system.autopilot_type()).name
         action, telemetry, mission = ActionAsync(system), TelemetryAsync(system), MissionRawAsync(system)

@@ -481,6 +481,26 @@ def test_a_low_battery_brings_it_home_and_a_critical_one_down() -> None:
     assert ground.texts()[-1] == "Arm: Battery failsafe"
 
 
+def test_without_satellites_it_lands_and_stays_landing_when_they_are_back(ground: Ground) -> None:
+    ground.take_off(30.0)
+    ground.heard.clear()
+    ground.send(mavlink.MAVLink_param_set_message(7, 1, b"SIM_GPS_DISABLE", 1, 9))
+    assert ground.command(512, 24) == ACCEPTED
+    assert ground.of("GPS_RAW_INT")[-1].fix_type == 1
+    ground.run(7.5)
+    assert ground.vehicle.pilot.mode.value == "GUIDED"
+    ground.run(1.5)
+    assert ground.texts() == ["EKF variance", "EKF Failsafe: changed to LAND Mode"]
+    assert ground.of("HEARTBEAT")[-1].system_status == 5
+    assert ground.command(176, 1, 6) == FAILED
+    assert ground.texts()[-1] == "Mode change to RTL failed: requires position"
+    ground.send(mavlink.MAVLink_param_set_message(7, 1, b"SIM_GPS_DISABLE", 0, 9))
+    ground.run(2.5)
+    assert ground.texts()[-1] == "EKF Failsafe Cleared"
+    assert ground.of("HEARTBEAT")[-1].custom_mode == 9
+    assert ground.command(176, 1, 6) == ACCEPTED
+
+
 def test_the_ground_is_where_the_terrain_says() -> None:
     ground = Ground(ready_after_s=5.0, terrain=lambda lon, lat: 800.0 + (lat - 43.238) * 111_000 * 0.1)
     ground.ready()

@@ -16,7 +16,7 @@ from simulators.autopilot_links import QueueLink
 from simulators.clock import SimClock
 from simulators.vehicle import SimulatedVehicle
 
-NOT_OURS = ("EKF3", "Barometer", "AHRS: ", "SIM Hit", "GPS 1: prob", "RC7", "Md1", "PreArm: Mount")
+NOT_OURS = ("EKF3", "Barometer", "AHRS: ", "SIM Hit", "GPS 1: prob", "RC7", "Md1", "PreArm: Mount", "EKF primary")
 """Beginnings of texts that tell of parts which the simulation does not have."""
 
 
@@ -85,6 +85,7 @@ def replay(recording: Path, speedup: float) -> tuple[list[str], list[str]]:
         ("ap_02b_mission_edge", 5, 0.97),
         ("ap_04a_linkloss_rtl", 1, 0.99),
         ("ap_04c_linkloss_wrong_gcs_id", 1, 0.95),
+        ("ap_05b_gps_loss", 2, 0.95),
         ("ap_06_params", 1, 0.97),
         ("ap_08_mount", 1, 0.99),
     ],
