@@ -225,10 +225,11 @@ class Fleet:
         for sysid in self._seen:
             self.stop_recording(sysid)
         await self._stack.aclose()
-        if self._failed is not None and self._failed.done() and kind is None:
-            self._failed.result()
-        elif self._failed is not None:
-            self._failed.cancel()
+        if self._failed is None or not self._failed.done():
+            if self._failed is not None:
+                self._failed.cancel()
+        elif (broke := self._failed.exception()) is not None and kind is None:
+            raise broke
 
     def _start(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work, name=name)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
@@ -20,8 +21,10 @@ from fleet.missions import mission_hash
 from fleet.recording import read_recording
 from fleet.telemetry import Condition
 from fleet.vehicle import MavlinkVehicle, VehicleRecord
-from geo.positions import Altitude, Datum
-from simulators.vehicle import SimulatedVehicle
+from geo.poses import Pose
+from geo.positions import Altitude, Datum, distance_m
+from simulators.autopilot_sensors import SensorErrors
+from simulators.vehicle import STEP_S, SimulatedVehicle
 from tests.fleet.conftest import HOME, Fly, proxy_to, survey
 
 
@@ -224,6 +227,35 @@ async def test_hold_resume_goto_gimbal_and_home_in_flight(port: int, simulated: 
             await vehicle.goto(**place, altitude=Altitude(25.0, Datum.AGL))
         assert (await vehicle.rtl()).state is CommandState.ACCEPTED
         assert await holds(lambda: vehicle.state.condition is Condition.LANDED, 40.0), vehicle.state
+
+
+@pytest.mark.slow
+async def test_poses_are_where_the_camera_truly_was(port: int, simulated: Fly) -> None:
+    exact = SensorErrors(horizontal_m=0, vertical_m=0, tilt_deg=0, yaw_deg=0, gimbal_deg=0)
+    async with Fleet([f"udpin:127.0.0.1:{port}"], registered(1)) as fleet:
+        truth = simulated(port, sysid=1, errors=exact)
+        vehicle = fleet.vehicle(1)
+        await ready(vehicle)
+        await launch(fleet, vehicle, await vehicle.upload_mission(survey(lines=2, line_m=60)))
+        assert await holds(lambda: vehicle.state.mission is not None and (vehicle.state.mission.item or 0) >= 4, 20.0)
+        compared = 0
+        while vehicle.state.mission is not None and (vehicle.state.mission.item or 0) < 7:
+            utc_s = truth.true_state().utc_s - 0.013
+            true = truth.true_state(utc_s)
+            assert await vehicle.history.wait_until(utc_s, 2.0)
+            sample = vehicle.history.pose_at(utc_s)
+            assert sample is not None
+            at = sample.pose.position
+            off_m = float(distance_m(at.lon, at.lat, true.lon, true.lat))
+            assert off_m < 0.1 + 8.5 * STEP_S, "at 8 m/s, sensed up to one step late"
+            assert at.altitude.value_m == pytest.approx(true.amsl_m, abs=0.15)
+            turned = true.attitude.ned_from_body().T @ sample.vehicle_attitude.ned_from_body()
+            assert np.degrees(np.arccos(np.clip((np.trace(turned) - 1) / 2, -1, 1))) < 4.0
+            looks = Pose(utc_s=utc_s, position=at, attitude=true.gimbal).enu_from_camera()
+            assert looks[:, 2] @ sample.pose.enu_from_camera()[:, 2] > np.cos(np.radians(1.0))
+            compared += 1
+            await asyncio.sleep(0.05)
+        assert compared > 10
 
 
 async def test_silence_is_stale_then_lost_and_then_over(port: int, simulated: Fly) -> None:
