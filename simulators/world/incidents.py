@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulators.world.layout import CITY_M, Block, Layout
 from simulators.world.lots import Filler, Spot
@@ -214,7 +215,9 @@ class Planner:
         for k, target in enumerate(((0, 0), (-560, 430), (520, 520), (540, -480), (-500, -520), (30, 700))):
             shift = self.rng.uniform(-120, 120, 2) * (1.2, 1.0)
             for index in np.argsort(np.hypot(*(middles - target - shift).T)):
-                if self._free(float(middles[index, 0]), float(middles[index, 1]), 60.0):
+                x, y = (float(c) for c in middles[index])
+                outside = k == 0 and (abs(x) > 280 or abs(y) > 230)
+                if not outside and self._free(x, y, 60.0):
                     self._fire(houses[int(index)], on_ground=k % 3 == 2)
                     break
 
@@ -244,12 +247,17 @@ class Planner:
     def _floods(self) -> None:
         targets = [(0, 0), (-520, 560), (500, 400), (-480, -480), (560, -520), (60, -760), (0, 500)]
         for target in targets:
-            lines = [s.line for s in self.layout.streets]
-            aim = np.array(target) + self.rng.uniform(-110, 110, 2)
-            nearest = min(lines, key=lambda line: float(np.min(np.hypot(*(line - aim).T))))
-            self._flood(nearest, int(np.argmin(np.hypot(*(nearest - aim).T))))
+            for _ in range(40 if target == (0, 0) else 1):
+                aim = np.array(target) + self.rng.uniform(-110, 110, 2)
+                if self._flood_near(aim):
+                    break
 
-    def _flood(self, line: Ring, middle: int) -> None:
+    def _flood_near(self, aim: NDArray[np.float64]) -> bool:
+        lines = [s.line for s in self.layout.streets]
+        nearest = min(lines, key=lambda line: float(np.min(np.hypot(*(line - aim).T))))
+        return self._flood(nearest, int(np.argmin(np.hypot(*(nearest - aim).T))))
+
+    def _flood(self, line: Ring, middle: int) -> bool:
         rng = self.rng
         along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
         length = float(rng.uniform(40, 80))
@@ -257,7 +265,7 @@ class Planner:
         where = np.clip(where, along[0], along[-1])
         center = np.stack([np.interp(where, along, line[:, k]) for k in range(2)], axis=1)
         if where[-1] - where[0] < 35 or not self._free(float(center[12, 0]), float(center[12, 1]), 70.0):
-            return
+            return False
         swell = np.sin(np.linspace(0.12, np.pi - 0.12, 24)) ** 0.5
         ring = _wavy_band(center, float(rng.uniform(8.0, 17.0)) * swell, rng)
         number = sum(t.kind == "flooding" for t in self.scene.truths) + 1
@@ -270,6 +278,7 @@ class Planner:
             x, y = center[k] + rng.normal(0, 1.2, 2)
             self.filler.car(float(x), float(y), float(np.arctan2(ahead[1], ahead[0])))
         self.events.floods.append(Flood(ring, instance))
+        return True
 
 
 def _grown(ring: Ring, share: float) -> Ring:
