@@ -2,6 +2,7 @@ import asyncio
 import json
 import shutil
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -107,6 +108,28 @@ async def test_a_camera_that_falls_silent_ends_the_stream_after_the_time_out() -
             with pytest.raises(SourceEnded, match=r"/silent: no data for 1\.5 s"):  # noqa: PT012
                 while True:
                     await reader.latest.next()
+
+
+async def test_leaving_a_silent_stream_takes_its_time_out_and_blocks_no_loop() -> None:
+    async with served() as (server, _, _), asyncio.timeout(30):
+        channel = Channel()
+        filming = asyncio.create_task(film(channel))
+        async with FrameReader(open_source(server.mount("/silent", channel), timeout_s=1.0)) as reader:
+            await reader.latest.next()
+            filming.cancel()
+            await asyncio.gather(filming, return_exceptions=True)
+            leaving = time.monotonic()
+            turns: list[float] = []
+
+            async def tick() -> None:
+                while True:
+                    turns.append(time.monotonic())
+                    await asyncio.sleep(0.01)
+
+            ticking = asyncio.create_task(tick())
+        assert time.monotonic() - leaving < 3
+        ticking.cancel()
+        assert len(turns) > 20
 
 
 async def test_a_path_without_a_camera_is_unreachable() -> None:
