@@ -61,7 +61,7 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     result: int | None = None
     """MAV_RESULT of the acknowledgement; None without one."""
     texts: tuple[str, ...] = ()
-    """What the autopilot said meanwhile, oldest first: warnings; where it refused without any, all it said."""
+    """The warnings that the autopilot gave meanwhile, oldest first (recorded reasons are all of this severity)."""
 
     @property
     def text(self) -> str:
@@ -182,8 +182,7 @@ class Commands:
 
     def _result(self, command: int, state: CommandState, result: int | None, texts_before: int) -> CommandResult:
         heard = self._telemetry.texts_since(texts_before)
-        warnings = tuple(text.text for text in heard if text.severity <= LEAST_SEVERE_WARNING)
-        texts = warnings if warnings or state is CommandState.ACCEPTED else tuple(text.text for text in heard)
+        texts = tuple(text.text for text in heard if text.severity <= LEAST_SEVERE_WARNING)
         return CommandResult(
             sysid=self._channel.sysid, command=command_name(command), state=state, result=result, texts=texts
         )
