@@ -229,6 +229,7 @@ class Flights:
         await self._stage(flight, "uploading")
         telling = asyncio.create_task(self._keep_telling(flight), name=f"upload[{part.sysid}]")
         try:
+            self._fleet.start_recording(part.sysid, self._settings.data / "recordings" / f"{flight.id}.tlog")
             aboard = await vehicle.upload_mission(list(part.items), progress=progress)
         except FleetError as exc:
             await self._fail(flight, f"upload: {exc}")
@@ -372,6 +373,8 @@ class Flights:
         await self._missions.announce(flight.mission_id)
 
     async def _save(self, flight: Flight, *, ended: bool = False) -> None:
+        if ended:
+            self._fleet.stop_recording(flight.sysid)
         values: dict[str, Any] = {
             "stage": flight.stage,
             "item": flight.item,
