@@ -262,7 +262,7 @@ class Autopilot:
 
     def take_off(self, height_m: float) -> bool:
         """In GUIDED, armed and on the ground: climb to a height above the home."""
-        if not self.armed or self.mode is not Mode.GUIDED or self.flying or height_m <= 0.0:
+        if not self.armed or self.mode is not Mode.GUIDED or self.flying or not 0.0 < height_m < 1e5:
             return False
         self._launch(TakeOff(self.controls.home.u + height_m))
         return True

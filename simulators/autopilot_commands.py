@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,8 @@ from simulators.autopilot_streams import Streams
 
 ACCEPTED, DENIED, UNSUPPORTED, FAILED, IN_PROGRESS = 0, 2, 3, 4, 5
 """MAV_RESULT."""
+MOST = 1e9
+"""A parameter beyond this is none."""
 CALIBRATION_S = 0.9
 """How long a calibration takes, s."""
 FORCE = 21196
@@ -42,6 +43,21 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """MAV_FRAME; COMMAND_LONG has none and means 3, relative."""
     sender: tuple[int, int]
     """System and component it came from."""
+
+
+def whole(value: float) -> int:
+    """An integer that came as a float; what is none is -1, which no field means."""
+    return int(value) if abs(value) < 2**31 else -1
+
+
+def finite(*values: float) -> bool:
+    """Whether all are numbers of a size that means something."""
+    return all(abs(value) < MOST for value in values)
+
+
+def on_earth(order: Order) -> bool:
+    """Whether x, y, z of an order are a place."""
+    return abs(order.x) <= 90.0 and abs(order.y) <= 180.0 and finite(order.z)
 
 
 def order_of_long(message: Any, sender: tuple[int, int]) -> Order:
@@ -112,7 +128,7 @@ class Commands:
         return ACCEPTED if self._pilot.set_mode(mode) else FAILED
 
     def _set_mode(self, order: Order) -> int:
-        return ACCEPTED if self.set_mode_number(int(order.params[1])) else FAILED
+        return ACCEPTED if self.set_mode_number(whole(order.params[1])) else FAILED
 
     def set_mode_number(self, number: int) -> bool:
         """Change to a mode by its custom_mode; False with a text if there is none or it cannot be."""
@@ -123,7 +139,7 @@ class Commands:
         return False
 
     def _arm(self, order: Order) -> int:
-        force = int(order.params[1]) == FORCE
+        force = whole(order.params[1]) == FORCE
         if order.params[0] not in (0.0, 1.0):
             return UNSUPPORTED
         done = self._pilot.arm(force=force) if order.params[0] else self._pilot.disarm(force=force)
@@ -137,9 +153,9 @@ class Commands:
 
     def _reposition(self, order: Order) -> int:
         pilot = self._pilot
-        if not int(order.params[1]) & 1 and pilot.mode is not Mode.GUIDED:
+        if not whole(order.params[1]) & 1 and pilot.mode is not Mode.GUIDED:
             return DENIED
-        if not abs(order.x) <= 90.0 or not abs(order.y) <= 180.0 or math.isnan(order.z):
+        if not on_earth(order):
             return DENIED
         if order.frame not in (0, 3, 5, 6, 10, 11):
             return DENIED
@@ -155,13 +171,15 @@ class Commands:
 
     def _yaw(self, order: Order) -> int:
         angle, rate, direction, relative = order.params
-        if not 0.0 <= angle <= 360.0:
+        if not 0.0 <= angle <= 360.0 or not finite(rate, direction):
             return FAILED
         self._pilot.controls.yaw_to(angle, rate, direction, relative=relative == 1)
         return ACCEPTED
 
     def _set_home(self, order: Order) -> int:
         pilot = self._pilot
+        if not on_earth(order):
+            return FAILED
         if order.params[0] == 1:
             pilot.controls.home = pilot.controls.motion.point()
         elif abs(order.x) > 0.0 or abs(order.y) > 0.0:
@@ -182,7 +200,7 @@ class Commands:
         return ACCEPTED if done else DENIED
 
     def _jump(self, order: Order) -> int:
-        if not self.set_current(int(order.params[0])):
+        if not self.set_current(whole(order.params[0])):
             return DENIED
         return ACCEPTED
 
@@ -195,6 +213,8 @@ class Commands:
         return True
 
     def _fence(self, order: Order) -> int:
+        if not finite(order.params[0]):
+            return FAILED
         if order.params[0] and not self._pilot.lists[FENCE].items:
             return FAILED
         self._pilot.parameters.set("FENCE_ENABLE", order.params[0])
@@ -207,7 +227,9 @@ class Commands:
         return ACCEPTED
 
     def _series(self, order: Order) -> int:
-        self._pilot.camera.series(order.params[1], int(order.params[2]))
+        if not finite(order.params[1]):
+            return FAILED
+        self._pilot.camera.series(order.params[1], whole(order.params[2]))
         return ACCEPTED
 
     def _stop_series(self, order: Order) -> int:
@@ -216,12 +238,16 @@ class Commands:
 
     def _trigger(self, order: Order) -> int:
         distance, _, at_once, _ = order.params
+        if not finite(distance):
+            return FAILED
         self._pilot.camera.every_metres(distance, self._pilot.controls.motion, at_once=at_once == 1)
         return ACCEPTED
 
     def _mount(self, order: Order) -> int:
         pitch, roll, yaw, _ = order.params
-        mode, gimbal = int(order.z), self._pilot.gimbal
+        mode, gimbal = whole(order.z), self._pilot.gimbal
+        if not finite(pitch, roll, yaw) or (mode == 4 and not on_earth(order)):
+            return FAILED
         if mode == 0:
             gimbal.retract()
         elif mode == 1:
@@ -235,9 +261,9 @@ class Commands:
         return ACCEPTED
 
     def _gimbal(self, order: Order) -> int:
-        if int(order.z) not in (0, 1):
+        if whole(order.z) not in (0, 1):
             return FAILED
-        self.gimbal_pitch_yaw(*order.params, flags=int(order.x))
+        self.gimbal_pitch_yaw(*order.params, flags=whole(order.x))
         return ACCEPTED
 
     def gimbal_pitch_yaw(
@@ -249,23 +275,25 @@ class Commands:
             gimbal.retract()
         elif flags & 2:
             gimbal.point(0.0, 0.0)
-        elif not math.isnan(pitch_deg) and not math.isnan(yaw_deg):
+        elif finite(pitch_deg, yaw_deg):
             gimbal.point(pitch_deg, yaw_deg, earth_yaw=earth)
-        elif not math.isnan(pitch_deg_s) and not math.isnan(yaw_deg_s):
+        elif finite(pitch_deg_s, yaw_deg_s):
             gimbal.turn(pitch_deg_s, yaw_deg_s, earth_yaw=earth)
 
     def _gimbal_owner(self, order: Order) -> int:
-        sysid, compid = int(order.params[0]), int(order.params[1])
+        sysid, compid = whole(order.params[0]), whole(order.params[1])
         if sysid == -2:
             sysid, compid = order.sender
         elif sysid == -3:
             sysid, compid = 0, 0
-        if sysid >= 0:
+        if 0 <= sysid <= 255 and 0 <= compid <= 255:
             self._pilot.gimbal.primary = (sysid, compid)
             self._streams.send(281)
         return ACCEPTED
 
     def _look(self, order: Order) -> int:
+        if not on_earth(order):
+            return FAILED
         self._pilot.gimbal.look_at(self._place(order) if order.x or order.y else None)
         return ACCEPTED
 
@@ -281,7 +309,9 @@ class Commands:
     # -- messages ----------------------------------------------------------------------------------------------------
 
     def _set_interval(self, order: Order) -> int:
-        number, interval_us = int(order.params[0]), order.params[1]
+        number, interval_us = whole(order.params[0]), order.params[1]
+        if not finite(interval_us):
+            return DENIED
         if number == 0:
             return ACCEPTED
         if not self._streams.knows(number):
@@ -291,13 +321,13 @@ class Commands:
         return ACCEPTED
 
     def _get_interval(self, order: Order) -> int:
-        number = int(order.params[0])
+        number = whole(order.params[0])
         interval_us = round(self._streams.interval_s(number) * 1e6)
-        self._pilot.emit(mavlink.MAVLink_message_interval_message(number, interval_us))
+        self._pilot.emit(mavlink.MAVLink_message_interval_message(number % 65536, interval_us))
         return ACCEPTED if self._streams.knows(number) else FAILED
 
     def _request(self, order: Order) -> int:
-        number = int(order.params[0])
+        number = whole(order.params[0])
         return self._send_after(number, order) if self._streams.knows(number) else FAILED
 
     def _send_after(self, number: int, order: Order) -> int:
@@ -307,7 +337,7 @@ class Commands:
     def position_target(self, message: Any) -> None:
         """SET_POSITION_TARGET_GLOBAL_INT in GUIDED: fly to its place; nothing is answered."""
         pilot = self._pilot
-        if pilot.mode is not Mode.GUIDED or message.type_mask & 7:
+        if pilot.mode is not Mode.GUIDED or message.type_mask & 7 or not finite(message.alt):
             return
         frame = {5: 0, 6: 3, 11: 10}.get(message.coordinate_frame, message.coordinate_frame)
         item = MissionItem(frame=frame, command=192, x=message.lat_int, y=message.lon_int, z=message.alt)

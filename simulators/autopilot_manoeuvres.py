@@ -59,7 +59,7 @@ class FlightControls:
 
     def change_speed(self, kind: float, speed_m_s: float) -> bool:
         """DO_CHANGE_SPEED: 0 and 1 over ground, 2 climb, 3 descent."""
-        if speed_m_s <= 0.0:
+        if not 0.0 < speed_m_s < 1000.0:
             return False
         if kind in (0, 1):
             self.speed_m_s = speed_m_s

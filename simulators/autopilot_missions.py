@@ -30,6 +30,8 @@ NAN_YAW = {16, 21, 22}
 """Commands whose param4 may be NaN."""
 FRAMES = {0: 0, 5: 0, 3: 3, 6: 3, 10: 10, 11: 10}
 """Frames that are taken, and the frame they read back as."""
+HIGHEST_M = 83_000.0
+"""Heights from here on are refused (AP_Common's LOCATION_ALT_MAX_M)."""
 FENCE_COMMANDS = {5000, 5001, 5002, 5003, 5004}
 """MAV_CMD_NAV_FENCE_..."""
 TYPES_MIS_TOTAL = {MISSION: "MIS_TOTAL", FENCE: "FENCE_TOTAL", RALLY: "RALLY_TOTAL"}
@@ -215,10 +217,13 @@ class ItemList:
         else:
             frame = 0
         for index, value in enumerate(params):
-            if math.isnan(value) and not (index == 3 and (command in NAN_YAW or self.kind != MISSION)):
+            free = math.isnan(value) and index == 3 and (command in NAN_YAW or self.kind != MISSION)
+            if not math.isfinite(value) and not free:
                 return None, BAD_PARAM1 + index
-        if math.isnan(z):
+        if not abs(z) < HIGHEST_M:
             return None, BAD_Z
+        if not math.isfinite(x) or not math.isfinite(y):
+            return None, BAD_X
         if placed or self.kind != MISSION:
             if not abs(x) <= 90e7:
                 return None, BAD_X

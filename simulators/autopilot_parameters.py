@@ -77,9 +77,8 @@ class Parameters:
         return self._types.get(name)
 
     def set(self, name: str, value: float) -> bool:
-        """Store a value, out of range too; False for an unknown name and for NaN, which get no answer."""
-        if name not in self._values or math.isnan(value):
+        """Store a value, out of range too; False for an unknown name and for no number, which get no answer."""
+        if name not in self._values or not math.isfinite(value):
             return False
-        whole = self._types[name] != REAL32
-        self._values[name] = float(int(value)) if whole and math.isfinite(value) else value
+        self._values[name] = value if self._types[name] == REAL32 else float(int(value))
         return True

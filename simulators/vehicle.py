@@ -210,9 +210,9 @@ class SimulatedVehicle:
         """Bytes from the ground."""
         for message in self._parser.parse_buffer(data) or []:
             handle = self._handlers.get(message.get_type())
-            sender = (message.get_srcSystem(), message.get_srcComponent())
-            if handle is None or sender[0] == self.sysid:
+            if handle is None or message.get_srcSystem() == self.sysid:
                 continue
+            sender = (message.get_srcSystem(), message.get_srcComponent())
             if getattr(message, "target_system", self.sysid) in (0, self.sysid):
                 handle(message, sender)
                 self.pilot.say_now()

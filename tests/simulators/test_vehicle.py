@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import pairwise
 from typing import Any
 
@@ -135,6 +136,26 @@ def test_take_off_needs_guided_and_armed(ground: Ground) -> None:
     assert ground.command(400, 0) == FAILED
     assert ground.command(22, 0, 0, 0, 0, 0, 0, 20) == FAILED
     assert ground.command(400, 0, 21196) == ACCEPTED
+
+
+def test_noise_and_orders_without_numbers_do_no_harm(ground: Ground) -> None:
+    source = random.Random(3)
+    for _ in range(300):
+        ground.vehicle.receive(source.randbytes(source.randint(1, 300)))
+    for value in (math.nan, math.inf, -math.inf, 1e38):
+        for command in sorted(ground.vehicle.commands._table):
+            assert ground.command(command, *[value] * 7) in (0, 2, 3, 4, 5)
+        ground.run(0.2)
+    ground.vehicle.pilot.disarm()
+    ground.run(2.0)
+    ground.take_off(10.0)
+    for value in (math.nan, math.inf):
+        for command in sorted(set(ground.vehicle.commands._table) - {20, 21, 176, 241, 245, 246, 400}):
+            ground.command(command, *[value] * 7)
+        ground.run(1.0)
+    state = ground.vehicle.true_state()
+    assert math.isfinite(state.lon + state.lat + state.amsl_m + state.gimbal.pitch_deg + state.gimbal.yaw_deg)
+    assert ground.vehicle.pilot.relative_m() > 5.0
 
 
 # -- streams and parameters --------------------------------------------------------------------------------------------
