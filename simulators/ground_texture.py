@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.world import World
-from simulators.world.scene import Building, Ring
-from simulators.world.terrain import CELL_M, EXTENT_M
+from simulators.world.scene import Building, Ring, rectangle
+from simulators.world.terrain import CELL_M
 
 TILE_PX = 1024
 LEVELS_M_PX = (0.0625, 0.25, 1.0)
@@ -23,7 +23,6 @@ KEPT_TILES = 96
 
 Image = NDArray[np.uint8]
 
-_A = (0.10, 0.16)  # fine and broad variation of most materials
 MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], float, float, float]] = {
     # name: (colour, other colour, share of the other 0..1, fine variation, speckle 0..1)
     "hill": ((134, 128, 84), (104, 112, 62), 0.5, 0.12, 0.0),
@@ -63,6 +62,14 @@ MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], float, fl
     "scorched": ((48, 44, 40), (88, 78, 64), 0.4, 0.14, 0.0),
     "litter": ((134, 120, 98), (116, 106, 88), 0.5, 0.14, 0.2),
 }
+SEEN_FROM_AFAR = {
+    "pool": (70, 158, 186),
+    "greenhouse": (206, 214, 212),
+    "containers": (60, 96, 80),
+    "freight": (140, 84, 64),
+    "frame": (168, 166, 160),
+}
+"""Colours of things large or bright enough to be drawn on coarse tiles and orthophotos."""
 NUMBERS = {name: number for number, name in enumerate(MATERIALS)}
 _TABLE = np.array([[*a, *b, share, fine, speckle] for a, b, share, fine, speckle in MATERIALS.values()], np.float32)
 
@@ -175,6 +182,7 @@ class Painter:
         self._rings = [f.ring for f in flats]
         self._numbers = np.array([NUMBERS[f.material] for f in flats])
         self._boxes = _boxes(self._rings)
+        self._props = [p for p in world.scene.props if p.kind in SEEN_FROM_AFAR and (p.older or not older)]
         self._buildings = [b for b in world.scene.buildings if b.older or not older]
         self._building_boxes = _boxes([b.ring for b in self._buildings])
         trees = world.scene.trees
@@ -240,6 +248,10 @@ class Painter:
         side = image.shape[0] * m_px
         for index in np.flatnonzero(_touching(self._building_boxes, west, south, side)):
             self._roof(image, self._buildings[index], west, south, m_px)
+        for prop in self._props:
+            if west - 20 < prop.x < west + side + 20 and south - 20 < prop.y < south + side + 20:
+                ring = rectangle(prop.x, prop.y, prop.size[0], prop.size[1], prop.yaw_rad)
+                cv2.fillPoly(image, [_fixed(ring, west, south, m_px)], SEEN_FROM_AFAR[prop.kind], shift=4)
         for x, y, radius, _, kind, seed in self._trees_in(west, south, side):
             green = np.array(((74, 98, 46), (66, 92, 44), (44, 70, 48), (92, 104, 58))[int(kind)]) * (
                 0.75 + seed / 2000
@@ -325,6 +337,3 @@ def _touching(boxes: NDArray[np.float64], west: float, south: float, side: float
     return np.asarray(
         (boxes[:, 0] < west + side) & (boxes[:, 2] > west) & (boxes[:, 1] < south + side) & (boxes[:, 3] > south)
     )
-
-
-__all__ = ["EXTENT_M", "GroundTexture", "Painter"]

@@ -25,11 +25,11 @@ def _march(grid: NDArray[np.float32], eye: NDArray[np.float64], dx: float, dy: f
     before, above_before = 0.0, 1.0
     if above < 0.0:
         t, above = 0.0, eye[2] - height_at(grid, eye[0], eye[1])
-    for _ in range(200):
+    for _ in range(500):
         if above < 0.004:
             break
         before, above_before = t, above
-        t += max(above / (0.9 - dz) if dz < 0.4 else above, 0.05)
+        t += max(above / (0.9 - dz) if dz < 0.4 else above, 0.05 + 0.006 * t)
         if t > FAR_M:
             return -1.0
         above = eye[2] + t * dz - height_at(grid, eye[0] + t * dx, eye[1] + t * dy)

@@ -97,7 +97,7 @@ class Renderer:
         self._frame = 0
         self._lens = _lens(camera)
         self._rays = _coarse_rays(camera)
-        self._haze = np.array([196, 204, 212], np.float32)
+        self._haze = np.array([176, 186, 196], np.float32)
         self._curve = tone_curve(np.random.default_rng([world.seed, 8]))
         grain = np.random.default_rng(world.seed).normal(128, 1.0, (camera.height_px + 64, camera.width_px + 64, 3))
         self._grain = ((grain - 128) * 2.6 + 128).clip(0, 255).astype(np.uint8)

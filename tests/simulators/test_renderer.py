@@ -225,7 +225,7 @@ def test_any_pitch_draws_a_picture(world: World, renderer: Renderer, pitch_deg: 
     assert all(label.name in CLASSES for label in picture.labels)
     sky = picture.image[:100].astype(int)
     if pitch_deg == 20.0:
-        assert sky.std() < 12, "only haze above the horizon"
+        assert sky.std(axis=(0, 1)).max() < 8, "only haze above the horizon"
     else:
         assert picture.image[400:].std() > 12
 
