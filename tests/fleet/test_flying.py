@@ -34,7 +34,7 @@ async def test_a_flight_whole(port: int, simulated: Fly) -> None:
 
 @pytest.mark.slow
 async def test_a_plan_that_ends_in_the_air_is_brought_home(port: int, simulated: Fly) -> None:
-    simulated(port, sysid=5)
+    simulated(port, sysid=5, clock=SimClock(start_utc_s=1_790_000_000.0, speedup=20.0))
     plan = survey(lines=1)[:-1]
     result = await fly(plan, f"udpin:127.0.0.1:{port}")
     assert (result.landed, result.reached) == (True, len(plan))
@@ -79,7 +79,7 @@ def test_distance_from_a_path() -> None:
 
 @pytest.mark.slow
 async def test_a_second_flight_starts_from_its_first_item_again(port: int, simulated: Fly) -> None:
-    truth = simulated(port, sysid=6)
+    truth = simulated(port, sysid=6, clock=SimClock(start_utc_s=1_790_000_000.0, speedup=20.0))
     await fly(survey(lines=1), f"udpin:127.0.0.1:{port}")
     flown: list[float] = []
     other = survey(lines=1, height_m=40)
