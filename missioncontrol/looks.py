@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import shapely
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from aerial_models.detections import Detections
 from geo.cameras import BrownCamera
 from geo.location import Location, locate_those_on_ground
 from geo.poses import Pose, PoseSigmas
-from geo.positions import LocalPlane
 from geo.terrain import Terrain
 
 CROWD = "crowd"
+"""Label of a group of persons that is looked at as one thing; see `missioncontrol.crowds`."""
 LEAST_SIGMA_PX = 2.0
 
 
@@ -88,13 +84,10 @@ class Looker:
         sigmas: PoseSigmas,
         dem_sigma_m: float = 1.0,
         max_range_m: float = 600.0,
-        crowd_persons: int = 12,
-        crowd_radius_m: float = 12.0,
     ) -> None:
-        """`sigmas` are those of the poses; a crowd is `crowd_persons` within `crowd_radius_m`."""
+        """`sigmas` are those of the poses."""
         self.camera, self.terrain, self.sigmas = camera, terrain, sigmas
         self._dem_sigma_m, self._max_range_m = dem_sigma_m, max_range_m
-        self._crowd_persons, self._crowd_radius_m = crowd_persons, crowd_radius_m
 
     def looks(
         self,
@@ -103,7 +96,7 @@ class Looker:
         *,
         velocity_enu_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> list[Look]:
-        """The detections that show ground of known height, each with its place, and the crowds among them."""
+        """The detections that show ground of known height, each with its place."""
         whole = whole_boxes(detections, self.camera.width_px, self.camera.height_px)
         found: list[Look] = []
         for class_id, label in enumerate(detections.classes):
@@ -111,7 +104,7 @@ class Looker:
             chosen = np.flatnonzero((detections.class_id == class_id) & (whole | (not target.whole)))
             if len(chosen):
                 found += self._located(detections, chosen, target, pose, velocity_enu_m_s)
-        return found + crowds(found, persons=self._crowd_persons, radius_m=self._crowd_radius_m)
+        return found
 
     def _located(
         self,
@@ -157,43 +150,3 @@ def whole_boxes(detections: Detections, width_px: int, height_px: int, *, margin
     x0, y0, x1, y1 = detections.xyxy.T
     inside = (x0 > margin_px) & (y0 > margin_px) & (x1 < width_px - margin_px) & (y1 < height_px - margin_px)
     return np.asarray(inside, np.bool_)
-
-
-def crowds(looks: Sequence[Look], *, persons: int, radius_m: float) -> list[Look]:
-    """Dense groups among the persons of one frame, each as one look: at least `persons` within `radius_m` of the
-    middle, each nearer than a third of that to another."""
-    people = [look for look in looks if look.label == "person"]
-    if len(people) < persons:
-        return []
-    first = people[0].location.position
-    plane = LocalPlane(lon=first.lon, lat=first.lat, height_m=first.altitude.value_m)
-    xy_m = np.stack(
-        plane.to_plane([p.location.position.lon for p in people], [p.location.position.lat for p in people]), axis=-1
-    )
-    near = cKDTree(xy_m).sparse_distance_matrix(cKDTree(xy_m), radius_m / 3, output_type="coo_matrix")
-    _, groups = connected_components(near, directed=False)
-    found = []
-    for group in range(groups.max() + 1):
-        members = np.flatnonzero(groups == group)
-        middle = np.median(xy_m[members], axis=0)
-        members = members[np.hypot(*(xy_m[members] - middle).T) <= radius_m]
-        if len(members) >= persons:
-            found.append(_crowd([people[i] for i in members], xy_m[members], middle))
-    return found
-
-
-def _crowd(people: list[Look], xy_m: NDArray[np.float64], middle: NDArray[np.float64]) -> Look:
-    nearest = people[int(np.argmin(np.hypot(*(xy_m - middle).T)))]
-    boxes = np.array([person.box for person in people])
-    left, top = boxes[:, :2].min(axis=0).tolist()
-    right, bottom = boxes[:, 2:].max(axis=0).tolist()
-    return Look(
-        label=CROWD,
-        utc_s=nearest.utc_s,
-        location=nearest.location,
-        score=float(np.mean([person.score for person in people])),
-        box=(left, top, right, bottom),
-        area_m2=float(shapely.MultiPoint(xy_m).convex_hull.area),
-        pose=nearest.pose,
-        index=-1,
-    )

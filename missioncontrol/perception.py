@@ -31,6 +31,7 @@ from geo.cameras import BrownCamera
 from geo.errors import GeoError
 from geo.footprint import footprint
 from geo.terrain import Terrain
+from missioncontrol.crowds import Crowds
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import VideoHub
 from missioncontrol.looks import CROWD, TARGETS, UNKNOWN_TARGET, Looker
@@ -89,8 +90,6 @@ class Perception:
             sigmas=self._settings.sigmas,
             dem_sigma_m=self._settings.terrain_sigma_m,
             max_range_m=self._settings.max_range_m,
-            crowd_persons=self._settings.crowd_persons,
-            crowd_radius_m=self._settings.crowd_radius_m,
         )
 
     async def run(self) -> None:
@@ -118,7 +117,7 @@ class Perception:
         )
 
     async def _watch(self, sysid: int, vehicle: VehicleSettings) -> None:
-        sightings = Sightings(min_looks=self._settings.min_hits)
+        sightings, crowds = Sightings(min_looks=self._settings.min_hits), Crowds(self._settings.crowd)
         source = await asyncio.to_thread(open_source, vehicle.video or "")
         reader = FrameReader(source)
         await asyncio.to_thread(reader.__enter__)
@@ -130,7 +129,7 @@ class Perception:
                 dropped = reader.latest.dropped
                 await asyncio.sleep(last_s + 1 / self._settings.frames_per_s - time.monotonic())
                 last_s = time.monotonic()
-                await self._see(sysid, vehicle, frame, sightings)
+                await self._see(sysid, vehicle, frame, sightings, crowds)
         finally:
             await asyncio.to_thread(reader.__exit__, None, None, None)
 
@@ -142,7 +141,9 @@ class Perception:
             except TimeoutError:
                 self._videos.publish(sysid, {"state": "stale", "utc_s": None, "detections": []}, b"")
 
-    async def _see(self, sysid: int, vehicle: VehicleSettings, frame: Frame, sightings: Sightings) -> None:
+    async def _see(
+        self, sysid: int, vehicle: VehicleSettings, frame: Frame, sightings: Sightings, crowds: Crowds
+    ) -> None:
         loop = asyncio.get_running_loop()
         detections = await loop.run_in_executor(self._threads, self._detector.detect, frame.image)
         FRAMES.labels(vehicle.name).inc()
@@ -153,7 +154,7 @@ class Perception:
         if sample is None:
             UNPOSED.labels(vehicle.name).inc()
         else:
-            await self._locate(sysid, vehicle, frame, detections, sample, sightings)
+            await self._locate(sysid, vehicle, frame, detections, sample, sightings, crowds)
         await self._show(sysid, frame, detections, sample, looker)
 
     async def _locate(
@@ -164,11 +165,13 @@ class Perception:
         detections: Detections,
         sample: CameraPoseSample,
         sightings: Sightings,
+        crowds: Crowds,
     ) -> None:
         velocity = (sample.east_m_s, sample.north_m_s, -sample.down_m_s)
         looker = self._vehicles[sysid][2]
         looks = looker.looks(detections, sample.pose, velocity_enu_m_s=velocity)
         LOOKS.labels(vehicle.name).inc(len(looks))
+        looks += crowds.add(looks, sample.pose.utc_s)
         flight = self._flight_of(sysid)
         if flight is None:
             return

@@ -21,6 +21,7 @@ import tomli_w
 
 from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
+from missioncontrol.crowds import CrowdRule
 from missioncontrol.errors import SettingsInvalid
 
 PREFIX = "MC__"
@@ -162,10 +163,8 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One-sigma error of the terrain heights, m."""
     video_quality: Annotated[int, msgspec.Meta(ge=10, le=95)] = 70
     """JPEG quality of the live video, 10 to 95."""
-    crowd_persons: Annotated[int, msgspec.Meta(ge=2)] = 8
-    """Persons within `crowd_radius_m` that are a dense group."""
-    crowd_radius_m: Positive = 10.0
-    """Radius of a dense group, m."""
+    crowd: CrowdRule = CrowdRule()
+    """Which groups of people are disorder."""
 
 
 class KindRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,13 @@ from geo.cameras import BrownCamera
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, LocalPlane, Position, distance_m
 from geo.terrain import FlatTerrain
-from missioncontrol.looks import CROWD, Look, Looker
+from missioncontrol.looks import Look, Looker
 from missioncontrol.sightings import Sighting, Sightings
 
 CLASSES = ("dump", "flood", "construction", "fire", "smoke", "person", "vehicle")
 CAMERA = BrownCamera.from_fov(width_px=1280, height_px=720, hfov_deg=65)
 PLANE = LocalPlane(lon=76.945, lat=43.2, height_m=800.0)
-LOOKER = Looker(CAMERA, FlatTerrain(800.0), sigmas=PoseSigmas(), dem_sigma_m=0.5, crowd_persons=10, crowd_radius_m=10.0)
+LOOKER = Looker(CAMERA, FlatTerrain(800.0), sigmas=PoseSigmas(), dem_sigma_m=0.5)
 
 
 def pose(x_m: float, y_m: float, utc_s: float) -> Pose:
@@ -100,14 +100,3 @@ def test_the_region_of_a_sighting_holds_its_place() -> None:
     x, y = PLANE.to_plane(sighting.place.centroid.x, sighting.place.centroid.y)
     assert np.hypot(float(x) - 5.0, float(y) - 3.0) < 0.3
     assert 2.0 < np.sqrt(sighting.place.area) * 1e5 < 15.0
-
-
-def test_a_dense_group_is_a_crowd_and_scattered_people_are_not() -> None:
-    rng = np.random.default_rng(5)
-    at = pose(0.0, 0.0, 0.0)
-    dense = [(float(x), float(y)) for x, y in rng.uniform(-5, 5, (20, 2))]
-    scattered = [(float(x), float(y)) for x, y in rng.uniform(-35, 35, (20, 2)) * (1, 0.55)]
-    (crowd,) = [look for look in LOOKER.looks(seen(at, dense, "person", 6.0), at) if look.label == CROWD]
-    x, y = PLANE.to_plane(crowd.location.position.lon, crowd.location.position.lat)
-    assert np.hypot(float(x), float(y)) < 3.0
-    assert not [look for look in LOOKER.looks(seen(at, scattered, "person", 6.0), at) if look.label == CROWD]
