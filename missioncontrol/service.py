@@ -130,7 +130,7 @@ class Service:
             people=People(store, settings.http, clock),
             missions=missions,
             flights=Flights(store, fleet, missions, vehicles, settings, clock, start=self._start, on_alarm=feed.alarm),
-            vehicles=vehicles,
+            roster=vehicles,
             incidents=incidents,
             outbox=outbox,
             evidence=evidence,
@@ -156,7 +156,7 @@ class Service:
             )
         )
         async with self._group:
-            self._start(rooms.vehicles.run(), "vehicles")
+            self._start(rooms.roster.run(), "vehicles")
             self._start(fleet.failed(), "fleet")
             if watching is not None:
                 self._start(watching, "perception")
@@ -265,7 +265,7 @@ def _watching(
         registry=rooms.registry,
         incidents=rooms.incidents,
         videos=rooms.videos,
-        flight_of=rooms.vehicles.flight_of,
+        flight_of=rooms.roster.flight_of,
     )
     return perception.run()
 

@@ -8,10 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar, Router
-from litestar.datastructures import State
+from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import Message, Scope
 
 from missioncontrol.api import city, flights, health, incidents, live, missions, pages, people, session, vehicles
 from missioncontrol.api.access import logged_in
@@ -45,14 +46,17 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Rooms:
-    """The parts of the service that handlers ask; each is injected by its name here."""
+    """The parts of the service that handlers ask; each is injected by its name here.
+
+    No name may also be that of a field of a request's body: Litestar would take its errors for ours.
+    """
 
     settings: Settings
     store: Store
     people: People
     missions: Missions
     flights: Flights
-    vehicles: Vehicles
+    roster: Vehicles
     incidents: Incidents
     outbox: Outbox
     evidence: Evidence
@@ -91,7 +95,7 @@ def make_app(rooms: Rooms) -> Litestar:
         ],
         dependencies={field.name: _provide(getattr(rooms, field.name)) for field in fields(rooms)},
         exception_handlers=HANDLERS,
-        response_headers=HEADERS,
+        before_send=[_send_headers],
         state=State({"people": rooms.people}),
         openapi_config=OpenAPIConfig(
             title="missioncontrol",
@@ -102,6 +106,14 @@ def make_app(rooms: Rooms) -> Litestar:
         logging_config=None,
         debug=False,
     )
+
+
+async def _send_headers(message: Message, _: Scope) -> None:
+    """Also with errors that no handler was reached for."""
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
 
 
 def _provide(value: Any) -> Provide:

@@ -17,10 +17,10 @@ from missioncontrol.vehicles import Vehicles
 
 
 @get("/health", tags=["service"])
-async def health(store: NamedDependency[Store], vehicles: NamedDependency[Vehicles]) -> dict[str, Any]:
+async def health(store: NamedDependency[Store], roster: NamedDependency[Vehicles]) -> dict[str, Any]:
     """That the service runs and its store answers; 503 where that is not so."""
     await store.check()
-    states = [state.condition.value for state in vehicles.states()]
+    states = [state.condition.value for state in roster.states()]
     heard = sum(state not in ("unknown", "lost") for state in states)
     return {
         "status": "ok",
@@ -32,12 +32,12 @@ async def health(store: NamedDependency[Store], vehicles: NamedDependency[Vehicl
 
 @get("/metrics", tags=["service"])
 async def metrics(
-    vehicles: NamedDependency[Vehicles], outbox: NamedDependency[Outbox], feed: NamedDependency[Live]
+    roster: NamedDependency[Vehicles], outbox: NamedDependency[Outbox], feed: NamedDependency[Live]
 ) -> Response[bytes]:
     """Prometheus metrics."""
     now = CollectorRegistry()
     by_state = Gauge("missioncontrol_vehicles", "Vehicles by state", ["state"], registry=now)
-    for state in vehicles.states():
+    for state in roster.states():
         by_state.labels(state.condition.value).inc()
     rows = Gauge("missioncontrol_handoffs", "Hand-offs in the outbox by state", ["state"], registry=now)
     for name, count in (await outbox.counts()).items():

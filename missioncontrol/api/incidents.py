@@ -50,7 +50,7 @@ async def everything(
     kind: FromQuery[str | None] = None,
     wanted_state: Annotated[str | None, QueryParameter(name="state")] = None,
     bbox: FromQuery[str | None] = None,
-    limit: FromQuery[Annotated[int, msgspec.Meta(ge=1, le=1000)]] = 200,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200,
 ) -> dict[str, Any]:
     """Incidents, last seen first."""
     box = None if bbox is None else parse_bbox(bbox)

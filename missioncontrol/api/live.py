@@ -28,7 +28,7 @@ Socket = WebSocket[Any, Any, Any]
 async def live(
     socket: Socket,
     feed: NamedDependency[Live],
-    vehicles: NamedDependency[Vehicles],
+    roster: NamedDependency[Vehicles],
     missions: NamedDependency[Missions],
     incidents: NamedDependency[Incidents],
 ) -> None:
@@ -39,7 +39,7 @@ async def live(
         with feed.subscription() as changes:
             snapshot = {
                 "type": "snapshot",
-                "vehicles": {"type": "FeatureCollection", "features": vehicles.features()},
+                "vehicles": {"type": "FeatureCollection", "features": roster.features()},
                 "missions": await missions.everything(),
                 "incidents": {"type": "FeatureCollection", "features": await incidents.features()},
             }

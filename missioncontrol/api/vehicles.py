@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from missioncontrol.api.access import requires
 from missioncontrol.people import Person, Role
@@ -15,9 +14,9 @@ from missioncontrol.vehicles import Command, Vehicles
 
 
 @get("/")
-async def everything(vehicles: NamedDependency[Vehicles]) -> dict[str, Any]:
+async def everything(roster: NamedDependency[Vehicles]) -> dict[str, Any]:
     """All vehicles that are ours or were heard."""
-    return {"type": "FeatureCollection", "features": vehicles.features()}
+    return {"type": "FeatureCollection", "features": roster.features()}
 
 
 @post("/{sysid:int}/commands", guards=[requires(Role.OPERATOR)], status_code=200)
@@ -25,20 +24,20 @@ async def command(
     sysid: FromPath[int],
     data: JSONBody[Command],
     request: Request[Person, Any, Any],
-    vehicles: NamedDependency[Vehicles],
+    roster: NamedDependency[Vehicles],
 ) -> dict[str, Any]:
     """Hold, resume, return, land or go to a place."""
-    return await vehicles.command(sysid, data, person=request.user.name)
+    return await roster.command(sysid, data, person=request.user.name)
 
 
 @get("/{sysid:int}/track")
 async def track(
     sysid: FromPath[int],
-    vehicles: NamedDependency[Vehicles],
-    seconds: FromQuery[Annotated[float, msgspec.Meta(gt=0, le=86_400)]] = 600.0,
+    roster: NamedDependency[Vehicles],
+    seconds: Annotated[float, QueryParameter(gt=0, le=86_400)] = 600.0,
 ) -> dict[str, Any]:
     """Where it was lately: a Feature, LineString of lon, lat, m AMSL."""
-    return vehicles.track(sysid, seconds)
+    return roster.track(sysid, seconds)
 
 
 router = Router("/vehicles", route_handlers=[everything, command, track], tags=["vehicles"])
