@@ -319,10 +319,9 @@ class Autopilot:
     # -- time ----------------------------------------------------------------------------------------------------
 
     def step(self, dt_s: float) -> None:
-        """Move on by `dt_s`: sense, decide, fly, draw from the battery."""
+        """Move on by `dt_s`: decide on what was sensed, fly, sense, draw from the battery."""
         before = self.time_s
         self.time_s += dt_s
-        self._sense(dt_s)
         self._boot(before)
         self._watch(dt_s)
         demand = self.controls.demand
@@ -331,6 +330,7 @@ class Autopilot:
         else:
             demand.motors = False
         self.body.step(dt_s, demand)
+        self._sense(dt_s)
         if self.armed and not self.body.on_ground:
             self.flying = True
         self.gimbal.step(dt_s, self.controls.motion)

@@ -24,7 +24,7 @@ from fleet.vehicle import MavlinkVehicle, VehicleRecord
 from geo.poses import Pose
 from geo.positions import Altitude, Datum, distance_m
 from simulators.autopilot_sensors import SensorErrors
-from simulators.vehicle import STEP_S, SimulatedVehicle
+from simulators.vehicle import SimulatedVehicle
 from tests.fleet.conftest import HOME, Fly, proxy_to, survey
 
 
@@ -247,7 +247,7 @@ async def test_poses_are_where_the_camera_truly_was(port: int, simulated: Fly) -
             assert sample is not None
             at = sample.pose.position
             off_m = float(distance_m(at.lon, at.lat, true.lon, true.lat))
-            assert off_m < 0.1 + 8.5 * STEP_S, "at 8 m/s, sensed up to one step late"
+            assert off_m < 0.1
             assert at.altitude.value_m == pytest.approx(true.amsl_m, abs=0.15)
             turned = true.attitude.ned_from_body().T @ sample.vehicle_attitude.ned_from_body()
             assert np.degrees(np.arccos(np.clip((np.trace(turned) - 1) / 2, -1, 1))) < 4.0
