@@ -190,7 +190,7 @@ def running(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def until_answering(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait for the service to answer."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=2):

@@ -35,9 +35,10 @@ export const stepsOf = (mission: Mission): readonly Step[] =>
 
 export const progressOf = (mission: Mission): readonly Progress[] => mission.progress ?? [];
 
+/** How much of the flight is behind it; while uploading, how much of the upload. */
 export function fractionOf(progress: Progress): number {
-  if (typeof progress.fraction === "number" && progress.fraction > 0) return progress.fraction;
-  return progress.total ? (progress.item ?? 0) / progress.total : 0;
+  if (progress.stage === "uploading" && progress.total) return (progress.item ?? 0) / progress.total;
+  return progress.fraction ?? 0;
 }
 
 /** Under way first, then newest first. */

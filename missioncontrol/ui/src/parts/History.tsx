@@ -5,7 +5,7 @@ import { useWords } from "../i18n";
 const HASH_SHOWN = 12;
 
 function valueText(value: unknown): string {
-  if (typeof value === "string") return /^[0-9a-f]{64}$/.test(value) ? value.slice(0, HASH_SHOWN) : value;
+  if (typeof value === "string") return value.replace(/[0-9a-f]{64}/g, (hash) => `${hash.slice(0, HASH_SHOWN)}…`);
   if (Array.isArray(value)) return value.map(valueText).join(", ");
   if (typeof value === "object" && value !== null) {
     return Object.entries(value)
@@ -18,7 +18,7 @@ function valueText(value: unknown): string {
 /** A note as it is; facts by name in one line. */
 function detailText(detail: HistoryEvent["detail"]): string {
   if (detail === null || detail === undefined) return "";
-  if (typeof detail === "string") return detail;
+  if (typeof detail === "string") return valueText(detail);
   return Object.entries(detail)
     .map(([name, value]) => (name === "reason" || name === "text" ? valueText(value) : `${name}: ${valueText(value)}`))
     .join(" · ");
