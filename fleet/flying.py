@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from fleet.autopilots import FlightMode
 from fleet.errors import CommandError, LinkLost, LinkUnreachable, VehicleRefused, VehicleUnknown
 from fleet.fleet import Fleet
-from fleet.missions import ENDING_COMMANDS, FLYING_COMMANDS, MissionItem, check_mission, mission_hash
+from fleet.missions import (
+    ENDING_COMMANDS,
+    FLYING_COMMANDS,
+    MAV_CMD_NAV_TAKEOFF,
+    MissionItem,
+    check_mission,
+    mission_hash,
+)
 from fleet.telemetry import Condition, TelemetryState
 from fleet.transfers import TransferProgress
 from fleet.vehicle import MavlinkVehicle, VehicleRecord
@@ -184,14 +191,19 @@ class FlightWatch:
         self.max_cross_track_m = 0.0
         """Farthest from the legs so far, m."""
         flown = [
-            (index, item) for index, item in enumerate(items) if item.command in FLYING_COMMANDS and (item.x or item.y)
+            (index, item)
+            for index, item in enumerate(items)
+            if item.command in FLYING_COMMANDS and item.command != MAV_CMD_NAV_TAKEOFF and (item.x or item.y)
         ]
-        self._indices = np.array([index for index, _ in flown], np.int64)
+        lonlat = [(item.y / 1e7, item.x / 1e7) for _, item in flown]
+        indices = [index for index, _ in flown]
+        if flown and (home := vehicle.state.home or vehicle.state.position) is not None:
+            lonlat, indices = [(home.lon, home.lat), *lonlat], [0, *indices]  # it takes off where it stands
+        self._indices = np.array(indices, np.int64)
         self._corners = np.zeros((0, 2))
-        if flown:
-            self._plane = LocalPlane(lon=flown[0][1].y / 1e7, lat=flown[0][1].x / 1e7)
-            lonlat = np.array([(item.y / 1e7, item.x / 1e7) for _, item in flown])
-            self._corners = np.column_stack(self._plane.to_plane(lonlat[:, 0], lonlat[:, 1]))
+        if lonlat:
+            self._plane = LocalPlane(lon=lonlat[0][0], lat=lonlat[0][1])
+            self._corners = np.column_stack(self._plane.to_plane(*np.array(lonlat).T))
         self._looked_s = vehicle.state.boot_s or 0.0
         self._ends_itself = any(item.command in ENDING_COMMANDS for item in items)
 

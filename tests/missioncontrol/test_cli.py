@@ -1,0 +1,174 @@
+"""The command line as people use it: one clear line for whatever is wrong, and nothing half-done."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+MISSIONCONTROL = Path(sys.executable).parent / "missioncontrol"
+SQUARE = [[76.944, 43.2375], [76.9465, 43.2375], [76.9465, 43.2392], [76.944, 43.2392], [76.944, 43.2375]]
+
+
+def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MISSIONCONTROL, *map(str, arguments)], capture_output=True, text=True, timeout=200, cwd=cwd, check=False
+    )
+
+
+def refused(*arguments: str | Path, cwd: Path, code: int) -> str:
+    """The one line of an error, once the exit code and the silence of stdout are checked."""
+    done = run(*arguments, cwd=cwd)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    (line,) = [text for text in done.stderr.splitlines() if text.startswith("error:")]
+    assert "Traceback" not in done.stderr
+    return line
+
+
+def area(folder: Path, ring: list[list[float]]) -> Path:
+    path = folder / "area.geojson"
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    return path
+
+
+def plan(folder: Path, path: Path, *more: str | Path) -> list[str | Path]:
+    given = dict(zip(more[::2], more[1::2], strict=True))
+    options = {"--area": path, "--camera": "sony-rx1r2", "--height-m": "80", "--out": folder / "plan.json", **given}
+    return ["plan", "survey", *(part for option in options.items() for part in option), "--json"]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_survey_is_planned_with_the_figures_of_the_contract(tmp_path: Path) -> None:
+    done = run(*plan(tmp_path, area(tmp_path, SQUARE), "--qgc-plan", tmp_path / "out.plan"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    wanted = {"hash", "lines", "path_m", "photos", "duration_s", "energy_wh", "sorties", "area_m2", "gsd_cm", "plan_s"}
+    assert wanted <= set(answer)
+    assert set(answer["gsd_cm"]) == {"min", "median", "max"}
+    assert answer["area_m2"] == pytest.approx(38_351, rel=0.01)
+    written = json.loads((tmp_path / "plan.json").read_text())
+    items = written["vehicles"][0]["items"]
+    assert set(items[0]) >= {"seq", "frame", "command", "params", "x", "y", "z"}
+    assert [item["seq"] for item in items] == list(range(len(items)))
+    assert items[0]["command"] == 22
+    assert json.loads((tmp_path / "out.plan").read_text())["fileType"] == "Plan"
+
+
+def test_cameras_are_listed_by_slug(tmp_path: Path) -> None:
+    slugs = {entry["slug"] for entry in json.loads(run("plan", "cameras", "--json", cwd=tmp_path).stdout)}
+    assert {"sony-rx1r2", "dji-zenmuse-p1-35mm"} <= slugs
+
+
+@pytest.mark.parametrize(
+    ("ring", "said"),
+    [
+        ([[0, 0], [0.01, 0.01], [0.01, 0], [0, 0.01], [0, 0]], "crosses itself"),
+        ([[0, 0], [0, 0], [0, 0], [0, 0]], "area"),
+        ([[179.9, 0], [-179.9, 0], [-179.9, 0.1], [179.9, 0.1], [179.9, 0]], "antimeridian"),
+        ([], ""),
+    ],
+)
+def test_a_broken_area_is_one_line_and_no_plan(tmp_path: Path, ring: list[list[float]], said: str) -> None:
+    line = refused(*plan(tmp_path, area(tmp_path, ring)), cwd=tmp_path, code=2)
+    assert said in line
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_a_million_vertices_are_refused_quickly(tmp_path: Path) -> None:
+    angle = np.linspace(0, 2 * np.pi, 1_000_001)
+    ring = np.stack([76.9 + 0.01 * np.cos(angle), 43.2 + 0.01 * np.sin(angle)], axis=1).round(9).tolist()
+    ring[-1] = ring[0]
+    path = area(tmp_path, ring)
+    assert "1000001" in refused(*plan(tmp_path, path), cwd=tmp_path, code=2).replace(" ", "").replace(",", "")
+
+
+def test_an_unknown_camera_gets_a_suggestion(tmp_path: Path) -> None:
+    line = refused(*plan(tmp_path, area(tmp_path, SQUARE), "--camera", "sony-rx1r"), cwd=tmp_path, code=2)
+    assert "sony-rx1r2" in line
+
+
+def test_a_missing_dem_is_named(tmp_path: Path) -> None:
+    line = refused(*plan(tmp_path, area(tmp_path, SQUARE), "--dem", tmp_path / "no.tif"), cwd=tmp_path, code=1)
+    assert "no.tif" in line
+
+
+def test_an_unreachable_link_is_named(tmp_path: Path, port: int) -> None:
+    assert run(*plan(tmp_path, area(tmp_path, SQUARE)), cwd=tmp_path).returncode == 0
+    line = refused("fly", "plan.json", "--link", "tcp:127.0.0.1:9", "--json", cwd=tmp_path, code=1)
+    assert "127.0.0.1:9" in line
+
+
+@pytest.mark.slow
+def test_a_plan_is_flown_on_a_simulated_vehicle(tmp_path: Path, port: int) -> None:
+    assert run(*plan(tmp_path, area(tmp_path, SQUARE)), cwd=tmp_path).returncode == 0
+    link = f"127.0.0.1:{port}"
+    vehicle = subprocess.Popen(
+        [MISSIONCONTROL, "sim", "vehicle", "--sysid", "7", "--link", f"udpout:{link}", "--speedup", "12"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        done = run("fly", "plan.json", "--link", f"udpin:{link}", "--json", cwd=tmp_path)
+    finally:
+        vehicle.terminate()
+        vehicle.wait(10)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["autopilot"] == "ardupilot"
+    assert answer["landed"] is True
+    assert answer["reached"] == answer["items"]
+    assert answer["max_cross_track_m"] < 5.0
+    assert set(answer) >= {"upload_s", "hash", "flight_s"}
+
+
+def test_a_broken_settings_key_is_named_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "mc.toml").write_text("[fleet]\nheartbeat_timout_s = 3\n")
+    line = refused("config", "--settings", "mc.toml", cwd=tmp_path, code=2)
+    assert "heartbeat_timout_s" in line
+    assert "heartbeat_timeout_s" in line
+
+
+def test_settings_in_force_mask_secrets(tmp_path: Path) -> None:
+    (tmp_path / "mc.toml").write_text('[administrator]\npassword = "very secret"\n')
+    done = run("config", "--settings", "mc.toml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "very secret" not in done.stdout
+
+
+@pytest.mark.parametrize(("name", "code"), [("nothing.mp4", 1), ("garbage.mp4", 1), ("concat:a|b", 2)])
+def test_a_source_that_is_none_leaves_no_file(tmp_path: Path, name: str, code: int) -> None:
+    (tmp_path / "garbage.mp4").write_bytes(b"no video" * 1000)
+    line = refused("detect", name, "--out", "found.geojson", "--json", cwd=tmp_path, code=code)
+    assert name.split(":")[0] in line
+    assert not (tmp_path / "found.geojson").exists()
+
+
+def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
+    line = refused("detect", "x.mp4", "--model", "no-such", "--out", "f.geojson", cwd=tmp_path, code=2)
+    assert "no-such" in line
+
+
+def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
+    commands = [
+        "demo", "serve", "config", "adapters", "fly", "locate", "detect", "sim vehicle", "sim world", "sim city",
+        "plan survey", "plan cameras", "models list", "models train", "models evaluate",
+    ]  # fmt: skip
+    for command in commands:
+        done = run(*command.split(), "--help", cwd=tmp_path)
+        assert done.returncode == 0, command
+        assert "Example: " in done.stdout, command
+
+
+def test_adapters_are_listed(tmp_path: Path) -> None:
+    assert json.loads(run("adapters", "--json", cwd=tmp_path).stdout)["sinks"].keys() >= {"mqtt", "webhook"}
