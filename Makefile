@@ -31,7 +31,7 @@ bench:
 	@.venv/bin/python benchmarks/run.py $(JOB)
 
 train:
-	@scripts/setup 1>&2
+	@scripts/setup --train 1>&2
 	@.venv/bin/missioncontrol models train $(ARGS)
 
 lock:

@@ -10,17 +10,17 @@ import asyncio
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from aerial_models.errors import ModelError, ModelUnknown, SourceRefused
 from fleet.errors import FleetError
 from geo.errors import AreaInvalid, CameraUnknown, GeoError
 from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
+from missioncontrol.model_commands import models_app
+from missioncontrol.terminal import Json, answer, bars, console
 
 app = typer.Typer(
     name="missioncontrol",
@@ -31,12 +31,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 plan_app = typer.Typer(help="Make a plan without a running service.", no_args_is_help=True)
-models_app = typer.Typer(help="The catalogue of detectors, and their training.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
 app.add_typer(models_app, name="models")
 
-console = Console(stderr=True)
-Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on stdout.")]
 USAGE_ERRORS = (AreaInvalid, CameraUnknown, InputInvalid, SettingsInvalid, ModelUnknown, SourceRefused)
 
 
@@ -63,21 +60,6 @@ def add_commands(arguments: list[str]) -> None:
                 app.add_typer(command, name=point.name)
             else:
                 app.command(point.name)(command)
-
-
-def answer(value: Any, as_json: bool, text: str) -> None:
-    """Print the value as JSON on stdout, or the text on stderr."""
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    else:
-        console.print(text, highlight=False)
-
-
-def bars() -> Progress:
-    """Progress bars on stderr."""
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-    )
 
 
 @app.command()
@@ -264,15 +246,3 @@ def detect(
             on_frame=lambda: progress.advance(task),
         )
     answer(summary, as_json, f"{out}: {summary['detections']} detections in {summary['frames']} frames")
-
-
-@models_app.command("list")
-def models_list(as_json: Json = False) -> None:
-    """List the detectors of the catalogue with what was measured of them.
-
-    Example: missioncontrol models list --json
-    """
-    from aerial_models.catalogue import catalogue
-
-    found = catalogue()
-    answer(found, as_json, "\n".join(f"{e.name:16} {e.licence:12} {', '.join(e.classes)}" for e in found))

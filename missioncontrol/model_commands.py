@@ -1,0 +1,133 @@
+"""`missioncontrol models ...`: the catalogue of detectors, their training and evaluation."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from missioncontrol.terminal import Json, answer, bars
+
+models_app = typer.Typer(help="The catalogue of detectors, and their training.", no_args_is_help=True)
+
+Pictures = Annotated[
+    Path | None, typer.Option(help="Folder of real labelled pictures, as the model card lists them; left out if none.")
+]
+TUNE_SEEDS, TEST_SEEDS = "1900-1903", "2000-2005"
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List the detectors of the catalogue with what was measured of them.
+
+    Example: missioncontrol models list --json
+    """
+    from aerial_models.catalogue import catalogue
+
+    found = catalogue()
+    lines = []
+    for entry in found:
+        lines.append(f"[bold]{entry.name}[/bold]  {entry.licence}  {entry.sha256[:12]}  {', '.join(entry.classes)}")
+        for measured in entry.measured:
+            figures = ", ".join(
+                f"{name} {of.ap50:.2f}" for name, of in measured.per_class.items() if of.ap50 is not None
+            )
+            lines.append(f"  {measured.name} ({measured.pictures} pictures), AP50: {figures}")
+    answer(found, as_json, "\n".join(lines))
+
+
+@models_app.command("train")
+def models_train(
+    out: Annotated[Path, typer.Option(help="Folder of the run: frames, crops, checkpoints, figures.")] = Path(
+        "var/city-nano"
+    ),
+    seeds: Annotated[str, typer.Option(help="Worlds to render frames of.")] = "1000-1079",
+    per_seed: Annotated[int, typer.Option(min=1, help="Frames of each world.")] = 14,
+    frames: Annotated[list[Path] | None, typer.Option(help="Folder of frames rendered before, instead.")] = None,
+    pictures: Pictures = None,
+    minutes: Annotated[float | None, typer.Option(help="Length of training; whole epochs if not given.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+    publish: Annotated[bool, typer.Option(help="Put the model into the catalogue in the place of its name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the city detector on rendered frames and real pictures, and measure it; hours on two cores.
+
+    Example: missioncontrol models train --pictures ../shared/data/pictures --out var/city-nano --minutes 60
+    """
+    from aerial_models.publishing import publish as publish_entry
+    from aerial_models.publishing import train_and_measure
+    from aerial_models.training import Progress, Recipe, training_python
+
+    training_python()
+    folders = frames or [rendered(out / "frames", seeds, per_seed)]
+    with bars() as progress:
+        task = progress.add_task("training", total=None)
+
+        def show(now: Progress) -> None:
+            progress.update(task, description=now.event, completed=now.done, total=now.total or None)
+
+        entry = train_and_measure(
+            "city-nano",
+            out,
+            folders,
+            datetime.now(UTC).date().isoformat(),
+            tune_frames=[rendered(out / "tune", TUNE_SEEDS, 24)],
+            test_frames=[rendered(out / "test", TEST_SEEDS, 24)],
+            pictures=pictures,
+            recipe=Recipe(minutes=minutes),
+            resume=resume,
+            progress=show,
+        )
+    if publish:
+        entry = publish_entry(entry)
+    answer(entry, as_json, f"{entry.path}\n{(out / 'evaluation.json')}")
+
+
+@models_app.command("evaluate")
+def models_evaluate(
+    model: Annotated[str, typer.Option(help="Name in the catalogue, see `models list`.")] = "city-nano",
+    frames: Annotated[list[Path] | None, typer.Option(help="Folder of labelled frames rendered before.")] = None,
+    seeds: Annotated[str, typer.Option(help="Otherwise: worlds to render frames of.")] = TEST_SEEDS,
+    per_seed: Annotated[int, typer.Option(min=1, help="Frames of each world.")] = 24,
+    pictures: Pictures = None,
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or onnxruntime-gpu.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder for the rendered frames and evaluation.json.")] = Path(
+        "var/evaluation"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Measure a detector per class on frames of held-out worlds and on real pictures.
+
+    Example: missioncontrol models evaluate --model city-nano --pictures ../shared/data/pictures --json
+    """
+    from aerial_models.catalogue import entry
+    from aerial_models.evaluation import evaluate, write
+
+    chosen = entry(model)
+    folders = frames or [rendered(out / "frames", seeds, per_seed)]
+    with bars() as progress:
+        task = progress.add_task("looking", total=None)
+        evaluation = evaluate(
+            chosen,
+            folders,
+            pictures,
+            runtime=runtime,
+            progress=lambda name, done, total: progress.update(task, description=name, completed=done, total=total),
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    write(evaluation, out / "evaluation.json")
+    answer(evaluation, as_json, msgspec.json.format(msgspec.json.encode(evaluation), indent=1).decode())
+
+
+def rendered(folder: Path, seeds: str, per_seed: int) -> Path:
+    """The folder with frames rendered into it by the simulators' own command, unless they are there already."""
+    from aerial_models.training import render
+
+    if (folder / "labels").is_dir():
+        return folder
+    command = [sys.executable, "-m", "simulators.training_frames", "--seeds", seeds, "--per-seed", str(per_seed)]
+    return render([*command, "--out", "{out}"], folder)

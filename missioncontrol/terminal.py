@@ -1,0 +1,29 @@
+"""What commands share: answers on stdout, everything for people on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+console = Console(stderr=True)
+Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on stdout.")]
+
+
+def answer(value: Any, as_json: bool, text: str) -> None:
+    """Print the value as JSON on stdout, or the text on stderr."""
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    else:
+        console.print(text, highlight=False)
+
+
+def bars() -> Progress:
+    """Progress bars on stderr."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
