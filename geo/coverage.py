@@ -134,7 +134,7 @@ class _Search:
     def __init__(self, polygon: Polygon, swath_m: float, margin_m: float) -> None:
         self._polygon, self._swath_m, self._margin_m = polygon, swath_m, margin_m
         self._edges = Edges.of(polygon)
-        self._detours = Detours(polygon, margin_m=max(1.1 * margin_m, 0.05 * swath_m))
+        self._detours = Detours(polygon, margin_m=max(margin_m, 0.05 * swath_m))
 
     def lines(self, direction_rad: float, *, fitted: bool = False) -> Array:
         """The pieces of lines (n, 4) in a direction."""

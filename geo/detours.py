@@ -52,9 +52,7 @@ class Detours:
 
 def _outline(polygon: Polygon, margin_m: float) -> Array:
     """Edges (n, 4) of the polygon widened by the margin, of few corners, each ring with the inside on its left."""
-    widened = max(
-        polygon_parts(polygon.buffer(margin_m, join_style="mitre", mitre_limit=1.5)), key=lambda part: part.area
-    )
+    widened = max(polygon_parts(polygon.buffer(margin_m, quad_segs=2)), key=lambda part: part.area)
     tolerance_m = 0.02 * margin_m
     rough = widened.simplify(tolerance_m)
     while shapely.get_num_coordinates(rough) > MOST_CORNERS and tolerance_m < 1e6:

@@ -196,7 +196,6 @@ class _Survey:
             durations[part.sysid] = durations.get(part.sysid, 0.0) + part.duration_s
         heights_m = np.concatenate([self._heights_m(flight) for flight in self.flights])
         gsd_cm = 100 * self.model.gsd_m(1.0) * heights_m
-        self._warn_of_return()
         return Plan(
             hash=plan_hash(parts),
             lines=self.lines,
@@ -238,18 +237,6 @@ class _Survey:
             flight.survey_path, self.area.plane, self.terrain, step_m=self.swath_m / 2, aside_m=self.swath_m / 2
         )
         return heights_m.ravel()
-
-    def _warn_of_return(self) -> None:
-        """Say where the straight way home at the last height comes near the ground."""
-        for flight in self.flights:
-            last = flight.path[-1]
-            way = np.array([last[:3], [*flight.home, last[2]]])
-            heights_m = above_ground_m(way, self.area.plane, self.terrain, step_m=20.0)
-            if heights_m.size and heights_m.min() < 0.5 * self.flying.height_m:
-                self.warnings.append(
-                    f"vehicle {flight.start.sysid}: the straight way home comes within {heights_m.min():.0f} m of the "
-                    "ground: set the return height above that"
-                )
 
 
 def terrain_of(dem: Sequence[Path], ground_amsl_m: float | None = None) -> Terrain | None:

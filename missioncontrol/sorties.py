@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 NAV_WAYPOINT, NAV_RTL, NAV_TAKEOFF = 16, 20, 22
 DO_CHANGE_SPEED, DO_MOUNT_CONTROL, DO_SET_CAM_TRIGG_DIST = 178, 205, 206
 RELATIVE_ALT_INT, MISSION_FRAME = 6, 2
+RETURN_CLEARANCE = 0.5
+"""The way home clears the ground by at least this share of the survey's height."""
 MOUNT_TARGETING = 2.0
 """MAV_MOUNT_MODE_MAVLINK_TARGETING."""
 
@@ -69,6 +71,15 @@ class Flight:
         first = int(np.flatnonzero(self.path[:, 3] == 1)[0])
         self._way_out = self.path[: first + 1].copy()
         self._way_out[:, 2] += layer_m
+        self._return_amsl_m = self._safe_return_m(terrain)
+
+    def _safe_return_m(self, terrain: Terrain) -> float:
+        """Height of the straight way home, m AMSL: that of the last line's end, or what clears the ground between."""
+        last = self.path[-1]
+        count = max(2, int(np.hypot(*(last[:2] - self.home)) / 15.0))
+        places = last[:2] + (self.home - last[:2]) * np.linspace(0, 1, count)[:, None]
+        ground_m = terrain.amsl_m(*self.plane.to_lonlat(places[:, 0], places[:, 1]))
+        return max(float(last[2]), float(ground_m.max()) + RETURN_CLEARANCE * self.flying.height_m)
 
     @property
     def survey_path(self) -> Array:
@@ -109,9 +120,13 @@ class Flight:
                     stop=bool(after[3] >= 0),
                 )
         back_m = float(np.hypot(*(survey[-1, :2] - self.home)))
-        total += leg_cost(airframe, length_m=back_m, climb_m=0, speed_m_s=speed_m_s)
-        drop_m = self.home_amsl_m - float(survey[-1, 2])
-        return total + leg_cost(airframe, length_m=0, climb_m=drop_m, speed_m_s=speed_m_s)
+        for length_m, climb_m in (
+            (0.0, self._return_amsl_m - float(survey[-1, 2])),
+            (back_m, 0.0),
+            (0.0, self.home_amsl_m - self._return_amsl_m),
+        ):
+            total += leg_cost(airframe, length_m=length_m, climb_m=climb_m, speed_m_s=speed_m_s)
+        return total
 
     def items(self) -> list[MissionItem]:
         """What is uploaded: heights are relative to the ground at the start."""
@@ -129,18 +144,26 @@ class Flight:
             before = point
         for row, point in enumerate(self.survey_path):
             if row or abs(point[2] - before[2]) > 0.5:
-                items.append(self._place(NAV_WAYPOINT, point, before))
+                items.append(self._place(NAV_WAYPOINT, point, before, yaw_deg=items[-1].params[3]))
             before = point
             mark = self._marks.get(int(point[3]))
             if mark is not None:
                 params = (flying.trigger_m, 0.0, 1.0, 0.0) if mark else (0.0, 0.0, 0.0, 0.0)
                 items.append(MissionItem(frame=MISSION_FRAME, command=DO_SET_CAM_TRIGG_DIST, params=params))
+        if self._return_amsl_m > before[2] + 0.5:
+            above = np.array([before[0], before[1], self._return_amsl_m])
+            items.append(self._place(NAV_WAYPOINT, above, before))
         items.append(MissionItem(frame=MISSION_FRAME, command=NAV_RTL))
         return items
 
+    @property
+    def _way_home(self) -> Array:
+        """(2, 3): above the end of the last line, and above home."""
+        return np.array([[*self.path[-1, :2], self._return_amsl_m], [*self.home, self._return_amsl_m]])
+
     def feature(self, name: str) -> dict[str, object]:
         """The whole flight as a GeoJSON LineString of lon, lat, m AMSL, from the start back to it."""
-        whole = np.vstack([self._way_out[:, :3], self.survey_path[:, :3], [[*self.home, self.path[-1, 2]]]])
+        whole = np.vstack([self._way_out[:, :3], self.survey_path[:, :3], self._way_home])
         lon, lat = self.plane.to_lonlat(whole[:, 0], whole[:, 1])
         return {
             "type": "Feature",
@@ -158,10 +181,9 @@ class Flight:
             "properties": {"sysid": self.start.sysid, "name": name, "height_datum": "AMSL"},
         }
 
-    def _place(self, command: int, point: Array, before: Array | None = None) -> MissionItem:
-        """An item at a point, its yaw along the way there from the point before."""
+    def _place(self, command: int, point: Array, before: Array | None = None, *, yaw_deg: float = 0.0) -> MissionItem:
+        """An item at a point, its yaw along the way there from the point before, or `yaw_deg` right above it."""
         lon, lat = self.plane.to_lonlat(point[0], point[1])
-        yaw_deg = 0.0
         if before is not None and np.hypot(*(point[:2] - before[:2])) > 0.1:
             yaw_deg = float(np.degrees(np.arctan2(point[0] - before[0], point[1] - before[1])) % 360.0)
         return MissionItem(

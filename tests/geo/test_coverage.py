@@ -112,6 +112,7 @@ def test_paths_are_shorter_than_those_of_others(kind: str, size: str) -> None:
     others = feature["properties"]["path_over_area_by_swath"]  # type: ignore[index]
     ratio = path.path_m / (area.area_m2 / 60)
     assert path.covered >= 0.999
+    assert shapely.LineString(path.points()).difference(area.metric.buffer(31)).length < 1
     assert ratio < others["fields2cover_core"]
     if (kind, size) != ("concave", "1km2"):  # there the other covers less: its strips of 60 m fit 8.05 and 6.04 times
         assert ratio < others["qgc_best_of_36"]

@@ -99,6 +99,22 @@ def test_height_above_ground_is_kept(three: Plan) -> None:
             assert np.abs(above_m - 70).max() < 3.5 + 0.5
 
 
+def test_the_way_home_clears_a_ridge() -> None:
+    """A ridge of 60 m between the area and the start: the last waypoint lies high enough to fly straight over it."""
+    heights = np.full((600, 600), 800.0)
+    heights[:, 180:190] = 860.0
+    terrain = GridTerrain(heights, rasterio.Affine(6e-5, 0, LON - 0.012, 0, -4.5e-5, LAT + 0.018), name="ridge")
+    plane = LocalPlane(lon=LON, lat=LAT, height_m=800)
+    lon, lat = plane.to_lonlat(-400.0, 100.0)
+    start = Start(sysid=1, lon=float(lon), lat=float(lat))
+    plan = survey(starts=[start], terrain=terrain, height_m=40.0)
+    last = [item for item in plan.vehicles[0].items if item.command == 16][-1]
+    assert last.z == pytest.approx(80, abs=0.1)
+    before = [item for item in plan.vehicles[0].items if item.command == 16][-2]
+    assert (before.x, before.y) == (last.x, last.y)
+    assert before.z == pytest.approx(40, abs=4)
+
+
 def test_lines_cover_the_area_and_the_vehicles_share_it(three: Plan) -> None:
     plane = LocalPlane(lon=LON, lat=LAT, height_m=800)
     swaths = []
