@@ -9,6 +9,7 @@ flight when the vehicle has landed. A restart finds flights that were in the air
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -93,7 +94,6 @@ class Flights:
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[int, str] = {}
         self._returning: set[str] = set()
-        self._flying: set[str] = set()
 
     async def launch(self, mission_id: str, *, person: str) -> dict[str, Any]:
         """Begin to fly an approved mission. Raises TransitionImpossible, HashMismatch, VehicleUnknown, Conflict."""
@@ -209,13 +209,14 @@ class Flights:
                 await self._call_off(mission_id, [flight for _, flight in parts], failures)
                 return
             hashes = {str(part.sysid): part.hash for part, _ in parts}
-            await self._missions.step(mission_id, MissionState.UPLOADED, detail={"hashes": hashes})
+            if not await self._advance(mission_id, MissionState.UPLOADED, detail={"hashes": hashes}):
+                await self._call_off(mission_id, [flight for _, flight in parts], [])
+                return
             await asyncio.gather(*(self._take_off(part, flight) for part, flight in parts))
             await self._watch_all(mission_id, [flight for _, flight in parts])
         finally:
             self._release(plan)
             self._launches.pop(mission_id, None)
-            self._flying.discard(mission_id)
 
     async def _upload_all(self, parts: list[tuple[VehiclePlan, Flight]]) -> list[str]:
         """What went wrong, vehicle by vehicle; nothing is armed here."""
@@ -236,6 +237,8 @@ class Flights:
             return f"vehicle {part.sysid}: upload: {exc}"
         finally:
             telling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await telling
         flight.item, flight.total = 0, len(part.items)
         if aboard != part.hash:
             text = f"what was read back hashes to {aboard[:12]}, approved is {part.hash[:12]}"
@@ -279,10 +282,7 @@ class Flights:
         flight.airborne_utc_s = vehicle.state.vehicle_utc_s or self._clock()
         flight.track_utc_s = flight.airborne_utc_s
         await self._stage(flight, "flying")
-        if flight.mission_id not in self._flying:  # the first of its vehicles
-            self._flying.add(flight.mission_id)
-            if await self._missions.state(flight.mission_id) is MissionState.UPLOADED:
-                await self._missions.step(flight.mission_id, MissionState.FLYING)
+        await self._advance(flight.mission_id, MissionState.FLYING)
 
     async def _watch_all(self, mission_id: str, found: list[Flight]) -> None:
         try:
@@ -338,16 +338,22 @@ class Flights:
 
     async def _finish(self, mission_id: str, found: list[Flight]) -> None:
         self._returning.discard(mission_id)
-        present = await self._missions.state(mission_id)
-        if present not in (MissionState.UPLOADED, MissionState.FLYING):
-            return
         failures = [f"vehicle {flight.sysid}: {flight.text}" for flight in found if flight.stage != "done"]
-        if failures:
-            reason = "; ".join(failures)
+        if not failures:
+            await self._advance(mission_id, MissionState.DONE)
+            return
+        reason = "; ".join(failures)
+        if await self._advance(mission_id, MissionState.FAILED, reason=reason):
             self._on_alarm(f"mission {mission_id} failed: {reason}")
-            await self._missions.step(mission_id, MissionState.FAILED, reason=reason)
-        else:
-            await self._missions.step(mission_id, MissionState.DONE)
+
+    async def _advance(self, mission_id: str, after: MissionState, **more: Any) -> bool:
+        """Move the mission on; False where another vehicle did already, or a person aborted it meanwhile."""
+        try:
+            await self._missions.step(mission_id, after, **more)
+        except TransitionImpossible as exc:
+            log.info("mission not moved on", mission=mission_id, to=after, why=str(exc))
+            return False
+        return True
 
     async def _call_off(self, mission_id: str, found: list[Flight], failures: list[str]) -> None:
         self._returning.discard(mission_id)
@@ -355,10 +361,9 @@ class Flights:
             if flight.stage != "failed":
                 flight.stage, flight.text = "aborted", "not started"
                 await self._save(flight, ended=True)
-        if await self._missions.state(mission_id) is MissionState.APPROVED:
-            reason = "; ".join(failures)
+        reason = "; ".join(failures)
+        if failures and await self._advance(mission_id, MissionState.FAILED, reason=reason):
             self._on_alarm(f"mission {mission_id} was not started: {reason}")
-            await self._missions.step(mission_id, MissionState.FAILED, reason=reason)
 
     async def _fail(self, flight: Flight, text: str) -> None:
         flight.stage, flight.text = "failed", text

@@ -371,3 +371,30 @@ def test_sigterm_ends_the_process_cleanly(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.slow
+async def test_an_abort_at_any_moment_of_a_launch_ends_with_everything_on_the_ground(
+    tmp_path: Path, simulated: Simulated
+) -> None:
+    settings = make_settings(tmp_path, sysids=(1, 2))
+    for sysid in (1, 2):
+        simulated(udp_port(settings), sysid)
+    async with running(settings) as house:
+        http = await house.client()
+        for wait_s in (0.0, 0.2, 0.6):
+            await ready(http, 1, 2)
+            mission_id = await approved(http, 1, 2)
+            await http.post(f"/missions/{mission_id}/launch", json={})
+            await asyncio.sleep(wait_s)
+            answer = await http.post(f"/missions/{mission_id}/abort", json={})
+            assert answer.json()["state"] == "aborted", answer.text
+
+            async def over(number: str = mission_id) -> bool:
+                parts = (await http.get(f"/missions/{number}")).json()["progress"]
+                return all(part["stage"] in ("aborted", "failed") for part in parts)
+
+            await until(over, timeout_s=120)
+            assert [(await vehicle(http, sysid))["armed"] for sysid in (1, 2)] == [False, False]
+            assert (await http.get(f"/missions/{mission_id}")).json()["state"] == "aborted"
+        assert not house.task.done()
