@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 
+from aerial_models.detecting import AnySizeDetector, detect
 from aerial_models.detections import Detections
 from aerial_models.detectors import OnnxDetector
 from aerial_models.frames import Frame
-from aerial_models.sources import open_source
+from aerial_models.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from geo.cameras import BrownCamera
-from geo.klv import UasMetadata, pose_of
-from geo.poses import Pose, PoseSigmas
+from geo.errors import PhotoInvalid
+from geo.klv import pose_of
+from geo.photos import read_photo
+from geo.poses import PoseSigmas
+from geo.terrain import Terrain
 from missioncontrol.clocks import iso_utc
 from missioncontrol.looks import Look, Looker
 from missioncontrol.perception import boxes
@@ -37,32 +41,36 @@ def detect_to_file(
     Nothing is written where the source cannot be opened. Raises ModelError, InputInvalid, TerrainMissing.
     """
     terrain = terrain_of(dem, ground_amsl_m)
-    detector = OnnxDetector(model, runtime)
+    detector = AnySizeDetector(OnnxDetector(model, runtime))
     features: list[dict[str, Any]] = []
     seen = located = 0
-    with open_source(source) as opened:
-        for frame in opened:
-            detections = detector.detect(frame.image)
-            pose, camera = _orientation(frame)
-            looks: list[Look] = []
-            if pose is not None and camera is not None and terrain is not None:
-                looks = Looker(camera, terrain, sigmas=PoseSigmas()).looks(detections, pose)
-            features += _features(frame, detections, looks)
-            located += sum(look.index >= 0 for look in looks)
-            seen += 1
-            on_frame()
-            if frames is not None and seen >= frames:
-                break
+    for frame, detections in detect(source, detector, track=Path(source).suffix.lower() in VIDEO_SUFFIXES):
+        looks = [] if terrain is None else _looks(frame, detections, terrain, ground_is_flat=not dem)
+        features += _features(frame, detections, looks)
+        located += len(looks)
+        seen += 1
+        on_frame()
+        if frames is not None and seen >= frames:
+            break
     out.write_bytes(msgspec.json.encode({"type": "FeatureCollection", "features": features}))
     return {"source": source, "model": model, "frames": seen, "detections": len(features), "located": located}
 
 
-def _orientation(frame: Frame) -> tuple[Pose | None, BrownCamera | None]:
-    metadata = frame.metadata
-    if not isinstance(metadata, UasMetadata) or metadata.hfov_deg is None:
-        return None, None
+def _looks(frame: Frame, detections: Detections, terrain: Terrain, *, ground_is_flat: bool) -> list[Look]:
+    """Places of the detections, from the metadata in the video or in the photograph; none where there is no pose."""
     height, width = frame.image.shape[:2]
-    return pose_of(metadata), BrownCamera.from_fov(width_px=width, height_px=height, hfov_deg=metadata.hfov_deg)
+    metadata = frame.metadata
+    if metadata is not None and metadata.hfov_deg is not None and (pose := pose_of(metadata)) is not None:
+        camera = BrownCamera.from_fov(width_px=width, height_px=height, hfov_deg=metadata.hfov_deg)
+        return Looker(camera, terrain, sigmas=PoseSigmas()).looks(detections, pose)
+    if Path(frame.name).suffix.lower() not in PICTURE_SUFFIXES:
+        return []
+    try:
+        shot = read_photo(Path(frame.name))
+        pose, _ = shot.pose_above(terrain, ground_is_flat=ground_is_flat)
+    except PhotoInvalid:
+        return []
+    return Looker(shot.camera, terrain, sigmas=shot.sigmas).looks(detections, pose)
 
 
 def _features(frame: Frame, detections: Detections, looks: list[Look]) -> list[dict[str, Any]]:
