@@ -12,7 +12,9 @@ import shapely
 from geo.positions import Ellipse, LocalPlane
 
 REACH_M = 10.0
-"""An incident this near to the outline of a true thing of its kind is that thing."""
+"""An incident this near to the outline of a true point-like thing of its kind is that thing."""
+AREA_REACH_M = 25.0
+"""The same for areas and for what drifts: only a part of them is in a picture, and a plume has no edge."""
 POINT_KINDS = frozenset({"dump", "unauthorized_construction", "fire"})
 """Kinds whose place is a point that an ellipse can be tested against; the others are areas or move."""
 
@@ -62,12 +64,13 @@ class Truth:
         return [i for i, shape in enumerate(self.shapes) if polygon.contains(shape.centroid)]
 
     def nearest(self, kind: str, lon: float, lat: float) -> int | None:
-        """Index of the thing of that kind within REACH_M of a place, if there is one."""
+        """Index of the thing of that kind within reach of a place, if there is one."""
         point = shapely.Point(*(float(value) for value in self.plane.to_plane(lon, lat)))
+        reach_m = REACH_M if kind in POINT_KINDS else AREA_REACH_M
         near = [
             (shape.distance(point), i)
             for i, (true_kind, shape) in enumerate(zip(self.kinds, self.shapes, strict=True))
-            if true_kind == kind and shape.distance(point) <= REACH_M
+            if true_kind == kind and shape.distance(point) <= reach_m
         ]
         return min(near)[1] if near else None
 
