@@ -24,6 +24,8 @@ from simulators.video import Channel
 from simulators.world import World
 
 RENDER_THREADS = 2
+CAMERA_UP_M = 0.3
+"""The camera sits so high above the vehicle's feet, m."""
 READY_AFTER_S = 5.0
 """Simulated s until a vehicle can be armed; a real one takes about 41."""
 
@@ -123,6 +125,6 @@ class Lookout:
 def _pose(state: VehicleState) -> Pose:
     return Pose(
         utc_s=state.utc_s,
-        position=Position(lon=state.lon, lat=state.lat, altitude=Altitude(state.amsl_m, Datum.AMSL)),
+        position=Position(lon=state.lon, lat=state.lat, altitude=Altitude(state.amsl_m + CAMERA_UP_M, Datum.AMSL)),
         attitude=state.gimbal,
     )

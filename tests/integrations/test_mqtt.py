@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -11,12 +12,12 @@ from integrations.mqtt import MqttSink
 from missioncontrol.errors import DeliveryFailed
 from missioncontrol.handoffs import Handoff
 from simulators.city import Receiver, receive_mqtt
-from tests.conftest import Broker
+from tests.conftest import Mosquitto
 
 
 @pytest.fixture
-async def listening(mosquitto: Broker, receiver: Receiver) -> AsyncIterator[Broker]:
-    task = asyncio.create_task(receive_mqtt(receiver, host=mosquitto.host, port=mosquitto.port))
+async def listening(mosquitto: Mosquitto, receiver: Receiver) -> AsyncIterator[Mosquitto]:
+    task = asyncio.create_task(receive_mqtt(receiver, host="127.0.0.1", port=mosquitto.port))
     await asyncio.sleep(0.3)
     yield mosquitto
     task.cancel()
@@ -24,8 +25,8 @@ async def listening(mosquitto: Broker, receiver: Receiver) -> AsyncIterator[Brok
         await task
 
 
-async def test_an_event_is_answered_with_a_receipt(listening: Broker, receiver: Receiver, handoff: Handoff) -> None:
-    async with MqttSink(name="centre", host=listening.host, port=listening.port) as sink:
+async def test_an_event_is_answered_with_a_receipt(listening: Mosquitto, receiver: Receiver, handoff: Handoff) -> None:
+    async with MqttSink(name="centre", host="127.0.0.1", port=listening.port) as sink:
         receipt = await sink.deliver(handoff)
         again = await sink.deliver(msgspec.structs.replace(handoff, attempt=2))
     assert receipt.receipt_id == "112-000001"
@@ -33,8 +34,8 @@ async def test_an_event_is_answered_with_a_receipt(listening: Broker, receiver: 
     assert receiver.arrivals[0].event["data"] == handoff.payload
 
 
-async def test_the_brokers_own_word_is_no_receipt(mosquitto: Broker, handoff: Handoff) -> None:
-    async with MqttSink(name="centre", host=mosquitto.host, port=mosquitto.port, timeout_s=0.5) as sink:
+async def test_the_brokers_own_word_is_no_receipt(mosquitto: Mosquitto, handoff: Handoff) -> None:
+    async with MqttSink(name="centre", host="127.0.0.1", port=mosquitto.port, timeout_s=0.5) as sink:
         with pytest.raises(DeliveryFailed, match=r"gave no receipt for 0192:1:112 in 0\.5 s"):
             await sink.deliver(handoff)
 
@@ -45,15 +46,15 @@ async def test_a_broker_out_of_reach_is_named(handoff: Handoff) -> None:
             await sink.deliver(handoff)
 
 
-async def test_the_sink_finds_the_broker_again(mosquitto: Broker, receiver: Receiver, handoff: Handoff) -> None:
-    async with MqttSink(
-        name="centre", host=mosquitto.host, port=mosquitto.port, timeout_s=0.5, reconnect_s=0.1
-    ) as sink:
+async def test_the_sink_finds_a_killed_broker_again(mosquitto: Mosquitto, receiver: Receiver, handoff: Handoff) -> None:
+    async with MqttSink(name="centre", host="127.0.0.1", port=mosquitto.port, timeout_s=0.5, reconnect_s=0.1) as sink:
         with pytest.raises(DeliveryFailed):
             await sink.deliver(handoff)
-        assert sink._client is not None
-        sink._client._client.disconnect()
-        task = asyncio.create_task(receive_mqtt(receiver, host=mosquitto.host, port=mosquitto.port))
+        mosquitto.stop(signal.SIGKILL)
+        with pytest.raises(DeliveryFailed):
+            await sink.deliver(handoff)
+        mosquitto.start()
+        task = asyncio.create_task(receive_mqtt(receiver, host="127.0.0.1", port=mosquitto.port))
         await asyncio.sleep(0.6)
         sink._timeout_s = 5.0
         assert (await sink.deliver(handoff)).handoff_id == handoff.id

@@ -1,0 +1,5 @@
+"""`python -m missioncontrol`."""
+
+from missioncontrol.cli import main
+
+main()
