@@ -25,7 +25,6 @@ import pytest
 import rasterio
 import tomli_w
 from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect, sync_playwright
-from rasterio.transform import from_bounds
 
 from missioncontrol.evidence import Evidence
 from missioncontrol.incidents import Incidents
@@ -105,9 +104,9 @@ class Installation:
 
 def write_rasters(folder: Path) -> None:
     """Flat ground at 900 m AMSL, and a picture of it."""
-    bounds = (LON - 0.012, LAT - 0.009, LON + 0.012, LAT + 0.009)
     size = 240
-    shape = {"width": size, "height": size, "crs": "EPSG:4326", "transform": from_bounds(*bounds, size, size)}
+    transform = rasterio.Affine(0.024 / size, 0, LON - 0.012, 0, -0.018 / size, LAT + 0.009)
+    shape = {"width": size, "height": size, "crs": "EPSG:4326", "transform": transform}
     with rasterio.open(folder / "dem.tif", "w", driver="GTiff", count=1, dtype="float32", **shape) as dem:
         dem.write(np.full((1, size, size), GROUND_AMSL_M, np.float32))
     picture = np.random.default_rng(7).integers(60, 120, (3, size, size), dtype=np.uint8)
@@ -190,7 +189,7 @@ def running(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def until_answering(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait for the service to answer."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while True:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=2):
