@@ -104,6 +104,7 @@ def world(
     """
     from simulators.simulation import SimulationOptions, simulate
     from simulators.world import World
+    from simulators.world.registers import write_public_files
 
     _log_to_stderr()
     host, _, port = rtsp.rpartition(":")
@@ -111,7 +112,7 @@ def world(
         raise typer.BadParameter(f"{rtsp!r} is not HOST:PORT", param_hint="--rtsp")
     epoch_utc_s = float(int(time.time())) if epoch is None else epoch
     if public is not None:
-        World.build(seed, epoch_utc_s=epoch_utc_s).public_files(public)
+        write_public_files(World.build(seed, epoch_utc_s=epoch_utc_s), public)
     options = SimulationOptions(
         seed=seed,
         vehicles=vehicles,

@@ -47,6 +47,7 @@ from simulators.round import (
 )
 from simulators.scoring import Truth, score_incidents, score_positions
 from simulators.world import World
+from simulators.world.registers import write_public_files
 
 console = Console(stderr=True)
 RECEIVERS = ("dispatch-112", "contact-109", "situation-centre")
@@ -174,7 +175,7 @@ class Demo:
         started_s = time.monotonic()
         say(f"building the city of seed {self.options.seed}")
         world = await asyncio.to_thread(World.build, self.options.seed, epoch_utc_s=self.epoch_utc_s)
-        await asyncio.to_thread(world.public_files, self.folder / "public")
+        await asyncio.to_thread(write_public_files, world, self.folder / "public")
         url, ports = self._start(world)
         async with httpx.AsyncClient(timeout=60.0) as http:
             administrator, operator, inspector = await self._people(url, http)

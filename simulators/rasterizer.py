@@ -6,7 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.ground_texture import LEVELS_M_PX, ORIGIN_M, TILE_PX, fractal_noise
+from simulators.ground_texture import LEVELS_M_PX, ORIGIN_M, TILE_PX
+from simulators.world.painting import fractal_noise
 from simulators.world.terrain import height_at
 
 NOISE = fractal_noise(512, 0.55, 21)
@@ -21,6 +22,8 @@ _M0, _M1, _M2 = LEVELS_M_PX
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _march(grid: NDArray[np.float32], eye: NDArray[np.float64], dx: float, dy: float, dz: float, start: float) -> float:
     """Distance along a unit ray to the ground, m, looked for from `start` on; -1 if there is none before FAR_M."""
+    t: float
+    above: float
     t, above = start, eye[2] + start * dz - height_at(grid, eye[0] + start * dx, eye[1] + start * dy)
     before, above_before = 0.0, 1.0
     if above < 0.0:
@@ -188,7 +191,8 @@ def project(
 
 @numba.njit(nogil=True, cache=True, fastmath=True, inline="always")
 def _noise(noise: NDArray[np.float32], u: float, v: float) -> float:
-    return noise[int(np.floor(v)) & (NOISE_SIZE - 1), int(np.floor(u)) & (NOISE_SIZE - 1)]
+    value: float = noise[int(np.floor(v)) & (NOISE_SIZE - 1), int(np.floor(u)) & (NOISE_SIZE - 1)]
+    return value
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)

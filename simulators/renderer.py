@@ -198,7 +198,7 @@ class Renderer:
     # things
 
     def _chunks(self, view: View, meets: NDArray[np.float32]) -> list[Chunk]:
-        return self.world.standing.within(*_bounds(meets, view, margin_m=25.0))
+        return self._texture.standing.within(*_bounds(meets, view, margin_m=25.0))
 
     def _draw(self, mesh: Mesh, view: View, canvas: Canvas) -> None:
         points = view.project(mesh.vertices)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,15 +13,8 @@ from shapely.geometry import Point
 from geo.positions import LocalPlane
 from simulators.world import layout, lots, scene, traffic
 from simulators.world.incidents import Events, Planner
-from simulators.world.meshes import Mesh, Solids
-from simulators.world.scenery import SHAPES
-from simulators.world.standing import Standing
 from simulators.world.terrain import CENTER_LAT, CENTER_LON, Ground, bare_ground, carve, densified, mean_center_height_m
 
-LAID = frozenset({"fence", "dump", "pile", "earthpile", "woodpile", "ruin"})
-"""Things that follow the slope they lie on."""
-LEVELLED = frozenset({"frame", "foundation"})
-"""Things that stand level on the highest ground under them."""
 EPOCH_UTC_S = 1_781_503_200.0
 """When the simulated day starts unless said otherwise: 2026-06-15 06:00 UTC."""
 
@@ -166,29 +157,6 @@ class World:
         lines = [*(s.line for s in self.layout.streets), self.layout.river]
         return bool(min(float(np.min(np.hypot(*(densified(line, 4.0) - here).T))) for line in lines) < 12.0)
 
-    # shapes
-
-    @cached_property
-    def standing(self) -> Standing:
-        """Meshes of all that stands still."""
-        return Standing(self)
-
-    def prop_mesh(self, prop: scene.Prop) -> Mesh:
-        """The triangles of a thing."""
-        rng = np.random.default_rng(prop.seed)
-        solids = Solids()
-        SHAPES[prop.kind](solids, prop.size, rng)
-        low = float(self.ground_amsl_m(prop.x, prop.y))
-        if prop.kind in LEVELLED:
-            foot = scene.rectangle(prop.x, prop.y, prop.size[0], prop.size[1], prop.yaw_rad)
-            low = float(np.max(self.ground_amsl_m(foot[:, 0], foot[:, 1])))
-        mesh = solids.mesh(self.sun, origin=(prop.x, prop.y, low), yaw_rad=prop.yaw_rad, instance=prop.instance)
-        if prop.kind in LAID:
-            mesh.vertices[:, 2] += (self.ground_amsl_m(mesh.vertices[:, 0], mesh.vertices[:, 1]) - low).astype(
-                np.float32
-            )
-        return mesh
-
     # what is told to others
 
     def truth_geojson(self) -> dict[str, Any]:
@@ -209,12 +177,6 @@ class World:
                 },
             })  # fmt: skip
         return {"type": "FeatureCollection", "features": features}
-
-    def public_files(self, folder: Path | str) -> dict[str, Path]:
-        """Write what a city would give the service; see `simulators.world.registers`. Returns the paths by name."""
-        from simulators.world.registers import write_public_files
-
-        return write_public_files(self, Path(folder))
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that the seed decides."""

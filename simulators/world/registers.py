@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from pyproj import Transformer
 from rasterio.enums import Resampling
-from rasterio.transform import from_bounds, from_origin
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from geo.positions import LocalPlane
+from simulators.world.city import World
 from simulators.world.layout import CITY_M
-
-if TYPE_CHECKING:
-    from simulators.world.city import World
+from simulators.world.painting import Painter
 
 DEM_STEP_M, DEM_MARGIN_M, DEM_SIGMA_M = 2.0, 400.0, 0.3
 """Grid of the surveyed ground, how far it reaches beyond the city, and its error."""
@@ -28,8 +28,9 @@ ORTHOPHOTO_DAY, REGISTER_DAY = -725, -166
 """When the orthophoto was taken and the register closed, days from the world's start."""
 
 
-def write_public_files(world: World, folder: Path) -> dict[str, Path]:
+def write_public_files(world: World, folder: Path | str) -> dict[str, Path]:
     """Write dem.tif, orthophoto.tif, buildings, cadastre, permits and zones; paths by name without ending."""
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {"dem": folder / "dem.tif", "orthophoto": folder / "orthophoto.tif"}
     write_dem(world, paths["dem"])
@@ -51,7 +52,7 @@ def write_public_files(world: World, folder: Path) -> dict[str, Path]:
 def write_dem(world: World, path: Path) -> None:
     """The ground in EPSG:32643 (UTM 43N), m AMSL (EGM96), with survey noise of 0.3 m correlated over some 15 m."""
     half = CITY_M + DEM_MARGIN_M
-    from_lonlat = _utm()
+    from_lonlat = Transformer.from_crs("EPSG:4326", "EPSG:32643", always_xy=True)
     corner_lon, corner_lat = world.plane.to_lonlat([-half, half, half, -half], [-half, -half, half, half])
     east, north = from_lonlat.transform(corner_lon, corner_lat)
     west, top = np.floor(np.max([east[0], east[3]])), np.ceil(np.min([north[2], north[3]]))
@@ -62,7 +63,7 @@ def write_dem(world: World, path: Path) -> None:
     heights = world.ground_amsl_m(x, y) + survey_noise(world.seed, size)
     with rasterio.open(
         path, "w", driver="GTiff", width=size, height=size, count=1, dtype="float32", crs="EPSG:32643",
-        transform=from_origin(west, top, DEM_STEP_M, DEM_STEP_M), nodata=-9999.0, tiled=True,
+        transform=rasterio.Affine(DEM_STEP_M, 0.0, west, 0.0, -DEM_STEP_M, top), nodata=-9999.0, tiled=True,
         compress="deflate", predictor=3,
     ) as raster:  # fmt: skip
         raster.write(heights.astype(np.float32), 1)
@@ -78,18 +79,12 @@ def survey_noise(seed: int, size: int) -> NDArray[np.float64]:
     return np.asarray(DEM_SIGMA_M * noise / noise.std())
 
 
-def _utm() -> Any:
-    from pyproj import Transformer
-
-    return Transformer.from_crs("EPSG:4326", "EPSG:32643", always_xy=True)
-
-
 def write_orthophoto(world: World, path: Path) -> None:
     """The city as it was before the incidents, 0.4 m/px, tiled JPEG GeoTIFF with overviews, EPSG:4326."""
     half = CITY_M + ORTHOPHOTO_MARGIN_M
     mosaic = _mosaic(world, half)
     lon, lat = world.plane.to_lonlat([-half, half, half, -half], [-half, -half, half, half])
-    bounds = (
+    west, south, east, north = bounds = (
         float(max(lon[0], lon[3])),
         float(max(lat[0], lat[1])),
         float(min(lon[1], lon[2])),
@@ -99,7 +94,8 @@ def write_orthophoto(world: World, path: Path) -> None:
     warped = _in_lonlat(world.plane, mosaic, half, bounds, size)
     with rasterio.open(
         path, "w", driver="GTiff", width=size, height=size, count=3, dtype="uint8", crs="EPSG:4326",
-        transform=from_bounds(*bounds, size, size), tiled=True, blockxsize=256, blockysize=256,
+        transform=rasterio.Affine((east - west) / size, 0.0, west, 0.0, (south - north) / size, north),
+        tiled=True, blockxsize=256, blockysize=256,
         compress="jpeg", photometric="ycbcr", jpeg_quality=82, interleave="pixel",
     ) as raster:  # fmt: skip
         raster.write(np.moveaxis(warped, -1, 0))
@@ -109,14 +105,12 @@ def write_orthophoto(world: World, path: Path) -> None:
 
 
 def _mosaic(world: World, half: float) -> NDArray[np.uint8]:
-    from simulators.ground_texture import Painter
-
     painter = Painter(world, older=True)
     side = ORTHOPHOTO_TILE_PX * ORTHOPHOTO_M_PX
     count = int(np.ceil(2 * half / side))
     rows = [
         np.hstack([
-            painter.paint(-half + i * side, -half + j * side, ORTHOPHOTO_TILE_PX, ORTHOPHOTO_M_PX, objects=True)
+            painter.paint(-half + i * side, -half + j * side, ORTHOPHOTO_TILE_PX, ORTHOPHOTO_M_PX)
             for i in range(count)
         ])
         for j in range(count)
@@ -128,8 +122,6 @@ def _mosaic(world: World, half: float) -> NDArray[np.uint8]:
 def _in_lonlat(
     plane: LocalPlane, mosaic: NDArray[np.uint8], half: float, bounds: tuple[float, float, float, float], size: int
 ) -> NDArray[np.uint8]:
-    import cv2
-
     coarse = np.linspace(0.5, size - 0.5, 41)
     lon, lat = np.meshgrid(
         bounds[0] + coarse / size * (bounds[2] - bounds[0]), bounds[3] - coarse / size * (bounds[3] - bounds[1])

@@ -7,20 +7,21 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.world.city import World
 from simulators.world.meshes import Material, Mesh, Solids
-from simulators.world.scene import Building, Parked, Tree
-from simulators.world.scenery import car, tree
-
-if TYPE_CHECKING:
-    from simulators.world.city import World
+from simulators.world.scene import Building, Parked, Prop, Tree, rectangle
+from simulators.world.scenery import SHAPES, car, tree
 
 CHUNK_M = 64.0
 KEPT_CHUNKS = 900
+LAID = frozenset({"fence", "dump", "pile", "earthpile", "woodpile", "ruin"})
+"""Things that follow the slope they lie on."""
+LEVELLED = frozenset({"frame", "foundation"})
+"""Things that stand level on the highest ground under them."""
 Key = tuple[int, int]
 
 
@@ -51,7 +52,7 @@ class Standing:
         for parked in scene.parked:
             self._file(parked.x, parked.y, partial(self._car, parked))
         for prop in scene.props:
-            self._file(prop.x, prop.y, partial(world.prop_mesh, prop))
+            self._file(prop.x, prop.y, partial(self._prop, prop))
 
     def _file(self, x: float, y: float, make: Callable[[], Mesh]) -> None:
         self._makers.setdefault((int(x // CHUNK_M), int(y // CHUNK_M)), []).append(make)
@@ -103,6 +104,20 @@ class Standing:
         return solids.mesh(
             self._world.sun, origin=(parked.x, parked.y, low), yaw_rad=parked.yaw_rad, instance=parked.instance
         )
+
+    def _prop(self, prop: Prop) -> Mesh:
+        ground_amsl_m = self._world.ground_amsl_m
+        rng = np.random.default_rng(prop.seed)
+        solids = Solids()
+        SHAPES[prop.kind](solids, prop.size, rng)
+        low = float(ground_amsl_m(prop.x, prop.y))
+        if prop.kind in LEVELLED:
+            foot = rectangle(prop.x, prop.y, prop.size[0], prop.size[1], prop.yaw_rad)
+            low = float(np.max(ground_amsl_m(foot[:, 0], foot[:, 1])))
+        mesh = solids.mesh(self._world.sun, origin=(prop.x, prop.y, low), yaw_rad=prop.yaw_rad, instance=prop.instance)
+        if prop.kind in LAID:
+            mesh.vertices[:, 2] += (ground_amsl_m(mesh.vertices[:, 0], mesh.vertices[:, 1]) - low).astype(np.float32)
+        return mesh
 
 
 def _roof_furniture(solids: Solids, building: Building, top: float) -> None:

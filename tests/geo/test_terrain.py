@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.warp
-from rasterio.transform import from_origin
 
 from geo.errors import TerrainMissing
 from geo.terrain import FlatTerrain, GridTerrain, TerrainTiles
@@ -18,7 +17,7 @@ def slope(name: str, west: float, *, hole: bool = False) -> GridTerrain:
     heights = np.tile(700.0 + 100.0 * (lon - 76.0), (20, 1))
     if hole:
         heights[10, 10] = np.nan
-    return GridTerrain(heights, from_origin(west, 43.2, 0.01, 0.01), name=name)
+    return GridTerrain(heights, rasterio.Affine(0.01, 0, west, 0, -0.01, 43.2), name=name)
 
 
 def test_heights_are_bilinear_between_cell_middles() -> None:
@@ -30,7 +29,7 @@ def test_heights_are_bilinear_between_cell_middles() -> None:
 def test_outside_and_in_a_hole_it_raises_and_names_file_and_place() -> None:
     with pytest.raises(TerrainMissing, match=r"a\.tif: no height at lon 77\.000000, lat 43\.100000"):
         slope("a.tif", 76.0).amsl_m(77.0, 43.1)
-    with pytest.raises(TerrainMissing, match="a.tif"):
+    with pytest.raises(TerrainMissing, match=r"a\.tif"):
         slope("a.tif", 76.0, hole=True).amsl_m(76.105, 43.095)
 
 
@@ -46,7 +45,7 @@ def test_a_geotiff_in_metres_is_read_and_a_picture_is_refused(tmp_path: Path) ->
     path = tmp_path / "dem.tif"
     with rasterio.open(
         path, "w", driver="GTiff", width=10, height=10, count=1, dtype="float32", crs="EPSG:32643",
-        transform=from_origin(650000, 4790000, 100, 100), nodata=-9999,
+        transform=rasterio.Affine(100, 0, 650000, 0, -100, 4790000), nodata=-9999,
     ) as raster:  # fmt: skip
         raster.write(np.full((10, 10), 812.5, np.float32), 1)
     lon, lat = rasterio.warp.transform("EPSG:32643", "EPSG:4326", [650500], [4789500])

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
-from rasterio.transform import from_bounds
 
 from missioncontrol.api import pages
 from missioncontrol.api.app import Rooms
@@ -36,7 +35,7 @@ CSRF = {"X-Requested-With": "missioncontrol"}
 def write_orthophoto(path: Path) -> Path:
     bands = np.full((3, 64, 64), 200, np.uint8)
     bands[0, :, :32] = 10
-    transform = from_bounds(76.94, 43.20, 76.95, 43.21, 64, 64)
+    transform = rasterio.Affine(0.01 / 64, 0, 76.94, 0, -0.01 / 64, 43.21)
     profile = {"driver": "GTiff", "width": 64, "height": 64, "count": 3, "dtype": "uint8", "crs": "EPSG:4326"}
     with rasterio.open(path, "w", transform=transform, **profile) as raster:
         raster.write(bands)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from simulators.demo import Ports, Secrets, settings_of
 from simulators.world import World
+from simulators.world.registers import write_public_files
 
 SERVE = """
 import sys
@@ -27,7 +28,7 @@ def test_the_service_loads_no_simulator() -> None:
 
 def test_what_the_demo_gives_the_service_holds_no_truth(tmp_path: Path) -> None:
     world = World.build(99)
-    public = world.public_files(tmp_path / "public")
+    public = write_public_files(world, tmp_path / "public")
     truth = world.truth_geojson()["features"]
     assert len(truth) > 20
     ports = Ports(http=1, mavlink=2, rtsp=3, city=4, broker=5)

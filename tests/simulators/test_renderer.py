@@ -15,6 +15,7 @@ from simulators.ground_texture import GroundTexture
 from simulators.renderer import Label, Renderer
 from simulators.world import CLASSES, World
 from simulators.world.scene import Truth
+from simulators.world.standing import Standing
 
 CAMERA = BrownCamera(width_px=1280, height_px=720, focal_px=1004.6, k1=-0.04, k2=0.01, p1=0.0008, p2=-0.0005)
 
@@ -94,7 +95,7 @@ def test_roof_corners_are_drawn_where_geo_projects_them(
     middle = building.ring.mean(axis=0)
     pose = pose_at(world, *middle, height_m + building.height_m, pitch_deg=pitch_deg)
     canvas, _ = renderer._ground(renderer._view(pose))
-    mesh = world.standing._building(building)
+    mesh = Standing(world)._building(building)
     renderer._draw(mesh, renderer._view(pose), canvas)
     top = building.base_amsl_m + building.height_m
     inside = projected(pose, roof_points(building.ring, 0.97, top), world)
@@ -182,7 +183,7 @@ def test_a_car_under_a_roof_is_not_called_visible(world: World, renderer: Render
     canvas, _ = renderer._ground(view)
     canvas.nearness[:] = 1 / 20.0
     canvas.owner[:] = 1
-    hidden = renderer._label(parked.instance, world.standing._car(parked).vertices, view, canvas, flat=False)
+    hidden = renderer._label(parked.instance, Standing(world)._car(parked).vertices, view, canvas, flat=False)
     assert clear.visible > 0.5
     assert hidden is not None
     assert hidden.visible == 0.0

@@ -12,6 +12,7 @@ from shapely.geometry import Point, box, shape
 from geo.terrain import GridTerrain
 from simulators.world import World
 from simulators.world.layout import RIVER_WIDTH_M
+from simulators.world.registers import write_public_files
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def shape_of(ring: np.ndarray) -> object:
 
 @pytest.fixture(scope="module")
 def public(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return world.public_files(tmp_path_factory.mktemp("public"))
+    return write_public_files(world, tmp_path_factory.mktemp("public"))
 
 
 @pytest.mark.slow
