@@ -26,8 +26,9 @@ def pose(east_m: float, north_m: float, height_m: float, tilt: tuple[float, floa
     )
 
 
-def looks(rng: np.random.Generator) -> tuple[list[Location], list[float]]:
-    """Five looks at the plane's origin in one pass: pose errors are one draw, box errors are new each time."""
+def looks(rng: np.random.Generator, up_m: float = 0.0) -> tuple[list[Location], list[float]]:
+    """Five looks at a thing `up_m` above the plane's origin in one pass: pose errors are one draw, box errors are new
+    each time."""
     east, north, up = rng.normal(0, [SIGMAS.horizontal_m, SIGMAS.horizontal_m, SIGMAS.vertical_m])
     tilt = rng.normal(0, [SIGMAS.tilt_deg, SIGMAS.tilt_deg, SIGMAS.yaw_deg])
     found, times = [], [float(t) for t in range(5)]
@@ -35,7 +36,7 @@ def looks(rng: np.random.Generator) -> tuple[list[Location], list[float]]:
         at_m = (-30.0 + 8.0 * t, 5.0)
         true = pose(*at_m, 80.0, (0.0, 0.0, 90.0), t)
         believed = pose(at_m[0] + east, at_m[1] + north, 80.0 + up, (tilt[0], tilt[1], 90.0 + tilt[2]), t)
-        ray = true.enu_from_camera().T @ np.array([-at_m[0], -at_m[1], -80.0])
+        ray = true.enu_from_camera().T @ np.array([-at_m[0], -at_m[1], up_m - 80.0])
         pixel = CAMERA.pixels_from_rays(ray) + rng.normal(0, PIXEL_SIGMA_PX, 2)
         found += locate(CAMERA, believed, [pixel], GROUND, sigmas=SIGMAS, pixel_sigma_px=PIXEL_SIGMA_PX, dem_sigma_m=0)
     return found, times
@@ -58,6 +59,15 @@ def test_looks_of_one_pass_are_not_independent() -> None:
     one = np.linalg.det(np.array(fuse(found[:1], times[:1]).covariance_m2))
     hours_apart = np.linalg.det(np.array(fuse(found, [3600.0 * t for t in times]).covariance_m2))
     assert hours_apart < together < one
+
+
+def test_looks_at_the_ground_agree_and_looks_at_a_roof_do_not() -> None:
+    rng = np.random.default_rng(11)
+    ground = np.array([fuse(*looks(rng)).agreement for _ in range(200)])
+    roof = np.array([fuse(*looks(rng, up_m=18.0)).agreement for _ in range(200)])
+    assert np.mean(ground < 0.01) < 0.04
+    assert np.mean(roof < 0.01) > 0.9
+    assert fuse(*(part[:1] for part in looks(rng))).agreement == 1.0
 
 
 def test_moves_make_up_the_covariance() -> None:
