@@ -44,6 +44,8 @@ class Recipe(msgspec.Struct, frozen=True):
     """Channel multiple; the architecture's own nano has 0.25. Narrower costs half the time on a CPU."""
     epochs: int = 10
     """Passes over the crops."""
+    minutes: float | None = None
+    """If set, the length of training: the number of epochs and the fall of the learning rate then follow from it."""
     batch: int = 8
     """Crops in one step."""
     crop_px: int = 640
@@ -228,6 +230,7 @@ def _job(run: Path, recipe: Recipe, weights: Path | None, resume: bool) -> Path:
     job = run / "job.json"
     settings = {
         "epochs": recipe.epochs,
+        "time": recipe.minutes / 60 if recipe.minutes else None,
         "batch": recipe.batch,
         "nbs": recipe.batch,
         "imgsz": recipe.crop_px,

@@ -11,8 +11,10 @@ and puts ultralytics' own in its place. Installing torchvision with --no-deps is
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,12 @@ def train(job: dict[str, Any]) -> Path:
             losses=losses, metrics=metrics)  # fmt: skip
 
     def batch_done(trainer: Any) -> None:
+        if minutes := job["settings"]["time"] and 60 * job["settings"]["time"]:
+            # ultralytics lets the learning rate fall once an epoch, which is coarse when time allows few epochs
+            spent = min(1.0, (time.time() - trainer.train_time_start) / (60 * minutes))
+            factor = 0.01 + 0.99 * (1 + math.cos(math.pi * spent)) / 2
+            for group in trainer.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
         trainer.batches_done = getattr(trainer, "batches_done", 0) + 1
         if trainer.batches_done % 10 == 0:
             say("batch", done=trainer.batches_done, total=len(trainer.train_loader) * trainer.epochs)
