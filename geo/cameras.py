@@ -51,6 +51,26 @@ class BrownCamera:
         focal_px = width_px / 2 / np.tan(np.radians(hfov_deg) / 2)
         return cls(width_px=width_px, height_px=height_px, focal_px=float(focal_px))
 
+    def resized(self, width_px: int, height_px: int) -> BrownCamera:
+        """The same lens and sensor read out in another size. Raises ValueError where the proportions differ by more
+        than 1 %: the picture was cropped, and how is not known."""
+        scale = width_px / self.width_px
+        if abs(height_px / (self.height_px * scale) - 1) > 0.01:
+            raise ValueError(
+                f"a picture of {width_px} x {height_px} px is not the whole of {self.width_px} x {self.height_px} px"
+            )
+        return BrownCamera(
+            width_px=width_px,
+            height_px=height_px,
+            focal_px=self.focal_px * scale,
+            center_px=((self.center_px[0] + 0.5) * scale - 0.5, (self.center_px[1] + 0.5) * scale - 0.5),
+            k1=self.k1,
+            k2=self.k2,
+            p1=self.p1,
+            p2=self.p2,
+            k3=self.k3,
+        )
+
     @property
     def hfov_deg(self) -> float:
         """Horizontal field of view without distortion, deg."""

@@ -7,6 +7,7 @@ march, and does not count.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -31,8 +32,10 @@ class CrowdRule(msgspec.Struct, frozen=True, kw_only=True):
     """They stand within this of the group's middle, m; each is nearer than a third of it to another."""
     turmoil_m_s: float = 0.45
     """Median speed of the members against each other from which on it is disorder, m/s."""
+    shortest_gap_s: float = 0.7
+    """Frames nearer in time are not compared: the jitter of boxes would pass for motion, s."""
     longest_gap_s: float = 2.5
-    """Two frames farther apart than this are not compared, s."""
+    """Frames farther apart in time are not compared, s."""
 
 
 class Crowds:
@@ -42,14 +45,15 @@ class Crowds:
         """Nobody was seen yet."""
         self._rule = rule
         self._plane: LocalPlane | None = None
-        self._before: tuple[Array, float] | None = None
+        self._before: deque[tuple[Array, float]] = deque()
 
     def add(self, looks: Sequence[Look], utc_s: float) -> list[Look]:
         """Take the looks of one frame; the groups in turmoil, each as one look."""
         people = [look for look in looks if look.label == "person"]
         xy_m = self._places(people)
-        before, self._before = self._before, (xy_m, utc_s)
-        if before is None or not 0 < utc_s - before[1] <= self._rule.longest_gap_s:
+        before = self._frame_before(utc_s)
+        self._before.append((xy_m, utc_s))
+        if before is None:
             return []
         found = []
         for members in groups(xy_m, self._rule):
@@ -57,6 +61,12 @@ class Crowds:
             if speed_m_s >= self._rule.turmoil_m_s:
                 found.append(_look([people[i] for i in members], xy_m[members]))
         return found
+
+    def _frame_before(self, utc_s: float) -> tuple[Array, float] | None:
+        """The latest frame that is old enough to compare with."""
+        while self._before and utc_s - self._before[0][1] > self._rule.longest_gap_s:
+            self._before.popleft()
+        return next((frame for frame in reversed(self._before) if utc_s - frame[1] >= self._rule.shortest_gap_s), None)
 
     def _places(self, people: Sequence[Look]) -> Array:
         if not people:

@@ -76,128 +76,62 @@ class Perception:
         flight_of: FlightOf,
     ) -> None:
         """`vehicles` by sysid: each with its camera and the history of its poses."""
-        self._settings, self._detector, self._model = settings, detector, detector.model
-        self._thresholds = dict(zip(detector.classes, detector.thresholds.tolist(), strict=True))
-        self._registry, self._incidents, self._videos, self._flight_of = registry, incidents, videos, flight_of
-        self._vehicles = {
-            sysid: (vehicle, history, self._looker(camera, terrain))
-            for sysid, (vehicle, camera, history) in vehicles.items()
-        }
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="detector")
-
-    def _looker(self, camera: BrownCamera, terrain: Terrain) -> Looker:
-        return Looker(
-            camera,
-            terrain,
-            sigmas=self._settings.sigmas,
-            dem_sigma_m=self._settings.terrain_sigma_m,
-            max_range_m=self._settings.max_range_m,
-        )
+        self._reporter = Reporter(settings, detector, registry, incidents)
+        self._watches = [
+            VideoWatch(
+                vehicle=vehicle,
+                camera=camera,
+                history=history,
+                terrain=terrain,
+                settings=settings,
+                detector=detector,
+                threads=self._threads,
+                videos=videos,
+                flight_of=flight_of,
+                reporter=self._reporter,
+            )
+            for vehicle, camera, history in vehicles.values()
+            if vehicle.video
+        ]
 
     async def run(self) -> None:
         """Watch until cancelled; a video that fails is opened again."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                for sysid, (vehicle, _, _) in self._vehicles.items():
-                    if vehicle.video:
-                        tasks.create_task(self._keep_watching(sysid, vehicle), name=f"video[{vehicle.name}]")
+                for watch in self._watches:
+                    tasks.create_task(watch.run(), name=watch.name)
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _keep_watching(self, sysid: int, vehicle: VehicleSettings) -> None:
-        async def watch() -> None:
-            try:
-                await self._watch(sysid, vehicle)
-            finally:
-                self._videos.publish(sysid, {"state": "no_video", "utc_s": None, "detections": []}, b"")
 
-        await keep_running(
-            f"video[{vehicle.name}]",
-            watch,
-            restart_on=(SourceEnded, SourceUnreachable, SourceGarbage),
-            backoff=Backoff(first_s=0.5, longest_s=5.0),
-        )
+class Reporter:
+    """Makes observations of sightings, unless they are lawful or not what they seem."""
 
-    async def _watch(self, sysid: int, vehicle: VehicleSettings) -> None:
-        sightings, crowds = Sightings(min_looks=self._settings.min_hits), Crowds(self._settings.crowd)
-        source = await asyncio.to_thread(open_source, vehicle.video or "")
-        reader = FrameReader(source)
-        await asyncio.to_thread(reader.__enter__)
-        try:
-            dropped, last_s = 0, 0.0
-            while True:
-                frame = await self._next_frame(sysid, reader)
-                DROPPED.labels(vehicle.name).inc(reader.latest.dropped - dropped)
-                dropped = reader.latest.dropped
-                await asyncio.sleep(last_s + 1 / self._settings.frames_per_s - time.monotonic())
-                last_s = time.monotonic()
-                await self._see(sysid, vehicle, frame, sightings, crowds)
-        finally:
-            await asyncio.to_thread(reader.__exit__, None, None, None)
-
-    async def _next_frame(self, sysid: int, reader: FrameReader) -> Frame:
-        while True:
-            try:
-                async with asyncio.timeout(SILENCE_S):
-                    return await reader.latest.next()
-            except TimeoutError:
-                self._videos.publish(sysid, {"state": "stale", "utc_s": None, "detections": []}, b"")
-
-    async def _see(
-        self, sysid: int, vehicle: VehicleSettings, frame: Frame, sightings: Sightings, crowds: Crowds
+    def __init__(
+        self, settings: PerceptionSettings, detector: OnnxDetector, registry: Registry, incidents: Incidents
     ) -> None:
-        loop = asyncio.get_running_loop()
-        detections = await loop.run_in_executor(self._threads, self._detector.detect, frame.image)
-        FRAMES.labels(vehicle.name).inc()
-        for name in detections.names:
-            DETECTIONS.labels(vehicle.name, name).inc()
-        _, history, looker = self._vehicles[sysid]
-        sample = await _pose_of(frame, history)
-        if sample is None:
-            UNPOSED.labels(vehicle.name).inc()
-        else:
-            await self._locate(sysid, vehicle, frame, detections, sample, sightings, crowds)
-        await self._show(sysid, frame, detections, sample, looker)
+        """`registry` says what is lawful."""
+        self._sigmas, self._registry, self._incidents = settings.sigmas, registry, incidents
+        self._thresholds = dict(zip(detector.classes, detector.thresholds.tolist(), strict=True))
+        self._model = ModelStamp(name=detector.model.name, version=detector.model.created, sha256=detector.model.sha256)
 
-    async def _locate(
-        self,
-        sysid: int,
-        vehicle: VehicleSettings,
-        frame: Frame,
-        detections: Detections,
-        sample: CameraPoseSample,
-        sightings: Sightings,
-        crowds: Crowds,
-    ) -> None:
-        velocity = (sample.east_m_s, sample.north_m_s, -sample.down_m_s)
-        looker = self._vehicles[sysid][2]
-        looks = looker.looks(detections, sample.pose, velocity_enu_m_s=velocity)
-        LOOKS.labels(vehicle.name).inc(len(looks))
-        looks += crowds.add(looks, sample.pose.utc_s)
-        flight = self._flight_of(sysid)
-        if flight is None:
+    async def report(self, sysid: int, sighting: Sighting, flight: tuple[str, str]) -> None:
+        """Tell incidents of a sighting from a flight and its mission."""
+        target = TARGETS.get(sighting.label, UNKNOWN_TARGET)
+        if target.kind is None:
             return
-        kept = [
-            replace(look, picture=cut_out(frame.image, look.box)) if kind_of(look.label) else look for look in looks
-        ]
-        for sighting in sightings.add(kept, sample.pose.utc_s):
-            await self._report(sysid, sighting, flight)
-
-    async def _report(self, sysid: int, sighting: Sighting, flight: tuple[str, str]) -> None:
-        kind = kind_of(sighting.label)
-        if kind is None:
-            return
-        record = self._record(kind, sighting)
+        record = self._record(target.kind, sighting)
         if record is not None:
-            log.info("sighting is on record", kind=kind, record=record)
+            log.info("sighting is on record", kind=target.kind, record=record)
             return
-        fused, best = sighting.fused(), sighting.best
-        if TARGETS[sighting.label].on_ground and fused.agreement < LEAST_AGREEMENT:
-            log.info("sighting is not on the ground", kind=kind, agreement=fused.agreement, looks=len(sighting.looks))
+        fused, best = sighting.fused, sighting.best
+        if target.on_ground and fused.agreement < LEAST_AGREEMENT:
+            log.info("sighting is not on the ground", kind=target.kind, agreement=fused.agreement)
             return
         await self._incidents.observe(
             Observation(
-                kind=kind,
+                kind=target.kind,
                 lon=fused.position.lon,
                 lat=fused.position.lat,
                 altitude_amsl_m=fused.position.altitude.value_m,
@@ -208,8 +142,8 @@ class Perception:
                 flight_id=flight[0],
                 mission_id=flight[1],
                 pose=best.pose,
-                sigmas=self._settings.sigmas,
-                model=ModelStamp(name=self._model.name, version=self._model.created, sha256=self._model.sha256),
+                sigmas=self._sigmas,
+                model=self._model,
                 threshold=self._thresholds.get("person" if sighting.label == CROWD else sighting.label),
                 picture=None if best.picture is None else await asyncio.to_thread(encode_jpeg, best.picture, 85),
                 area_m2=float(np.median([look.area_m2 for look in sighting.looks])),
@@ -224,8 +158,130 @@ class Perception:
         permit = self._registry.valid_permit(sighting.place, sighting.last_utc_s)
         return permit or self._registry.registered_building(sighting.place.centroid)
 
+
+class VideoWatch:
+    """Watches the video of one vehicle."""
+
+    def __init__(
+        self,
+        *,
+        vehicle: VehicleSettings,
+        camera: BrownCamera,
+        history: PoseHistory,
+        terrain: Terrain,
+        settings: PerceptionSettings,
+        detector: OnnxDetector,
+        threads: ThreadPoolExecutor,
+        videos: VideoHub,
+        flight_of: FlightOf,
+        reporter: Reporter,
+    ) -> None:
+        """`threads` is the detector's own thread, shared by all videos."""
+        self.name = f"video[{vehicle.name}]"
+        self._vehicle, self._camera, self._history, self._terrain = vehicle, camera, history, terrain
+        self._settings, self._detector, self._threads = settings, detector, threads
+        self._videos, self._flight_of, self._reporter = videos, flight_of, reporter
+        self._sightings, self._crowds = Sightings(min_looks=settings.min_hits), Crowds(settings.crowd)
+        self._looker: Looker | None = None
+        self._flight: tuple[str, str] | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled; a video that fails is opened again."""
+        await keep_running(
+            self.name,
+            self._watch,
+            restart_on=(SourceEnded, SourceUnreachable, SourceGarbage),
+            backoff=Backoff(first_s=0.5, longest_s=5.0),
+        )
+
+    async def _watch(self) -> None:
+        source = await asyncio.to_thread(open_source, self._vehicle.video or "")
+        reader = FrameReader(source)
+        await asyncio.to_thread(reader.__enter__)
+        try:
+            dropped, last_s = 0, 0.0
+            while True:
+                frame = await self._next_frame(reader)
+                DROPPED.labels(self._vehicle.name).inc(reader.latest.dropped - dropped)
+                dropped = reader.latest.dropped
+                await asyncio.sleep(last_s + 1 / self._settings.frames_per_s - time.monotonic())
+                last_s = time.monotonic()
+                await self._see(frame)
+        except (SourceEnded, SourceUnreachable, SourceGarbage):
+            await self._finish_flight()
+            raise
+        finally:
+            self._videos.publish(self._vehicle.sysid, {"state": "no_video", "utc_s": None, "detections": []}, b"")
+            await asyncio.to_thread(reader.__exit__, None, None, None)
+
+    async def _next_frame(self, reader: FrameReader) -> Frame:
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    return await reader.latest.next()
+            except TimeoutError:
+                self._videos.publish(self._vehicle.sysid, {"state": "stale", "utc_s": None, "detections": []}, b"")
+
+    async def _see(self, frame: Frame) -> None:
+        loop = asyncio.get_running_loop()
+        detections = await loop.run_in_executor(self._threads, self._detector.detect, frame.image)
+        FRAMES.labels(self._vehicle.name).inc()
+        for name in detections.names:
+            DETECTIONS.labels(self._vehicle.name, name).inc()
+        sample = await _pose_of(frame, self._history)
+        looker = self._looker_of(frame)
+        if sample is None or looker is None:
+            UNPOSED.labels(self._vehicle.name).inc()
+        else:
+            await self._locate(frame, detections, sample, looker)
+        await self._show(frame, detections, sample, looker)
+
+    def _looker_of(self, frame: Frame) -> Looker | None:
+        """Locates in frames of this size; None where they cannot be of the vehicle's camera."""
+        height, width = frame.image.shape[:2]
+        known = self._looker
+        if known is not None and (known.camera.width_px, known.camera.height_px) == (width, height):
+            return known
+        try:
+            camera = self._camera.resized(width, height)
+        except ValueError as exc:
+            log.warning("video is not of the vehicle's camera: nothing in it is located", video=self.name, why=str(exc))
+            return None
+        settings = self._settings
+        self._looker = Looker(
+            camera,
+            self._terrain,
+            sigmas=settings.sigmas,
+            dem_sigma_m=settings.terrain_sigma_m,
+            max_range_m=settings.max_range_m,
+        )
+        return self._looker
+
+    async def _locate(self, frame: Frame, detections: Detections, sample: CameraPoseSample, looker: Looker) -> None:
+        velocity = (sample.east_m_s, sample.north_m_s, -sample.down_m_s)
+        looks = looker.looks(detections, sample.pose, velocity_enu_m_s=velocity)
+        LOOKS.labels(self._vehicle.name).inc(len(looks))
+        looks += self._crowds.add(looks, sample.pose.utc_s)
+        flight = self._flight_of(self._vehicle.sysid)
+        if flight != self._flight:
+            await self._finish_flight()
+            self._flight = flight
+        if flight is None:
+            return
+        kept = [
+            replace(look, picture=cut_out(frame.image, look.box)) if kind_of(look.label) else look for look in looks
+        ]
+        for sighting in self._sightings.add(kept, sample.pose.utc_s):
+            await self._reporter.report(self._vehicle.sysid, sighting, flight)
+
+    async def _finish_flight(self) -> None:
+        """Report what is still open from the flight that ends."""
+        for sighting in self._sightings.flush():
+            if self._flight is not None:
+                await self._reporter.report(self._vehicle.sysid, sighting, self._flight)
+
     async def _show(
-        self, sysid: int, frame: Frame, detections: Detections, sample: CameraPoseSample | None, looker: Looker
+        self, frame: Frame, detections: Detections, sample: CameraPoseSample | None, looker: Looker | None
     ) -> None:
         height, width = frame.image.shape[:2]
         header = {
@@ -234,12 +290,12 @@ class Perception:
             "width": width,
             "height": height,
             "detections": boxes(detections),
-            "footprint": None if sample is None else _footprint(looker, sample),
+            "footprint": None if sample is None or looker is None else _footprint(looker, sample),
         }
         jpeg = b""
-        if self._videos.watched(sysid):
+        if self._videos.watched(self._vehicle.sysid):
             jpeg = await asyncio.to_thread(encode_jpeg, frame.image, self._settings.video_quality)
-        self._videos.publish(sysid, header, jpeg)
+        self._videos.publish(self._vehicle.sysid, header, jpeg)
 
 
 def kind_of(label: str) -> str | None:

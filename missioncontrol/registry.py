@@ -30,8 +30,12 @@ class Records:
             return cls([])
         try:
             collection = json.loads(path.read_text(encoding="utf-8"))
-            return cls(list(collection["features"]))
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+            features = list(collection["features"])
+            for number, feature in enumerate(features):
+                if not feature.get("geometry") or "id" not in (feature.get("properties") or {}):
+                    raise SettingsInvalid(f"{path}: feature {number} has no geometry, or no `id` among its properties")
+            return cls(features)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise SettingsInvalid(f"{path}: not a GeoJSON FeatureCollection that can be read: {exc}") from exc
 
     def touching(self, place: BaseGeometry) -> list[dict[str, Any]]:
@@ -54,7 +58,7 @@ class Registry:
         """Number of a building permit that covers part of the place and is valid on that day, if there is one."""
         day = datetime.fromtimestamp(utc_s, UTC).date().isoformat()
         for permit in self.permits.touching(place):
-            if permit.get("valid_from", "") <= day <= permit.get("valid_until", "9999"):
+            if (permit.get("valid_from") or "") <= day <= (permit.get("valid_until") or "9999"):
                 return str(permit["id"])
         return None
 

@@ -6,7 +6,8 @@ A sighting with enough looks is due to be reported; what becomes of it is for pe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import shapely
@@ -16,19 +17,29 @@ from geo.fusion import Fused, fuse
 from geo.positions import LocalPlane
 from missioncontrol.looks import TARGETS, UNKNOWN_TARGET, Look
 
+MOST_LOOKS = 40
+"""A sighting with more looks is reported and starts anew."""
+
 
 @dataclass
 class Sighting:
-    """Looks at one thing in one pass."""
+    """Looks at one thing in one pass, since it was last reported."""
 
     label: str
     number: int
     looks: list[Look] = field(default_factory=list)
-    reported_looks: int = 0
-    """How many looks the last report told of; 0 before the first."""
 
+    def add(self, look: Look) -> None:
+        """Take a look; only the best one keeps its picture."""
+        if self.looks and (best := self.best).score >= look.score:
+            look = replace(look, picture=None)
+        elif self.looks:
+            self.looks[self.looks.index(best)] = replace(best, picture=None)
+        self.looks.append(look)
+
+    @cached_property
     def fused(self) -> Fused:
-        """The one place of all looks."""
+        """The one place of all looks; ask when no more are added."""
         return fuse([look.location for look in self.looks], [look.utc_s for look in self.looks])
 
     @property
@@ -50,7 +61,7 @@ class Sighting:
     @property
     def place(self) -> shapely.Polygon:
         """The 99 % region of its place, lon and lat, deg."""
-        fused = self.fused()
+        fused = self.fused
         plane = LocalPlane(lon=fused.position.lon, lat=fused.position.lat)
         values, vectors = np.linalg.eigh(np.array(fused.covariance_m2))
         angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -63,35 +74,50 @@ class Sightings:
 
     def __init__(self, *, min_looks: int, close_after_s: float = 3.0, repeat_after_s: float = 60.0) -> None:
         """A sighting of at least `min_looks` looks is due when it was not seen for `close_after_s` of video, and every
-        `repeat_after_s` while it stays in view; an urgent one also as soon as it has its looks."""
+        `repeat_after_s` while it stays in view; an urgent one also as soon as it has its looks. What was reported is
+        not reported again: the next report has the looks since then."""
         self._min_looks, self._close_after_s, self._repeat_after_s = min_looks, close_after_s, repeat_after_s
         self._tracker = GroundTracker(patience_s=close_after_s, patience_standing_s=close_after_s)
         self._plane: LocalPlane | None = None
         self._open: dict[int, Sighting] = {}
+        self._last_utc_s: dict[int, float] = {}
         self._reported_utc_s: dict[int, float] = {}
 
     def add(self, looks: Sequence[Look], utc_s: float) -> list[Sighting]:
         """Take the looks of one frame; the sightings that are due to be reported."""
         for look, number in zip(looks, self._follow(looks, utc_s), strict=True):
-            self._open.setdefault(number, Sighting(look.label, number)).looks.append(look)
+            self._last_utc_s[number] = utc_s
+            self._reported_utc_s.setdefault(
+                number, -np.inf if TARGETS.get(look.label, UNKNOWN_TARGET).urgent else utc_s
+            )
+            self._open.setdefault(number, Sighting(look.label, number)).add(look)
         due = []
-        for number, sighting in list(self._open.items()):
-            closed = utc_s - sighting.last_utc_s > self._close_after_s
-            if self._is_due(sighting, closed, utc_s):
-                sighting.reported_looks = len(sighting.looks)
+        for number, last_utc_s in list(self._last_utc_s.items()):
+            closed = utc_s - last_utc_s > self._close_after_s
+            sighting = self._open.get(number)
+            if sighting is not None and self._is_due(sighting, closed, utc_s):
+                due.append(self._open.pop(number))
                 self._reported_utc_s[number] = utc_s
-                due.append(sighting)
             if closed:
-                del self._open[number]
-                self._reported_utc_s.pop(number, None)
+                self._forget(number)
         return due
 
+    def flush(self) -> list[Sighting]:
+        """The sightings that have enough looks, since no more frames come."""
+        due = [sighting for sighting in self._open.values() if len(sighting.looks) >= self._min_looks]
+        for number in list(self._last_utc_s):
+            self._forget(number)
+        return due
+
+    def _forget(self, number: int) -> None:
+        for of in (self._open, self._last_utc_s, self._reported_utc_s):
+            of.pop(number, None)
+
     def _is_due(self, sighting: Sighting, closed: bool, utc_s: float) -> bool:
-        if len(sighting.looks) < self._min_looks or len(sighting.looks) == sighting.reported_looks:
+        if len(sighting.looks) < self._min_looks:
             return False
-        urgent = TARGETS.get(sighting.label, UNKNOWN_TARGET).urgent
-        since_s = self._reported_utc_s.get(sighting.number, sighting.looks[0].utc_s)
-        return closed or utc_s - since_s > self._repeat_after_s or (urgent and not sighting.reported_looks)
+        waited_s = utc_s - self._reported_utc_s[sighting.number]
+        return closed or waited_s > self._repeat_after_s or len(sighting.looks) >= MOST_LOOKS
 
     def _follow(self, looks: Sequence[Look], utc_s: float) -> list[int]:
         if self._plane is None:

@@ -150,3 +150,13 @@ def test_the_middle_of_a_frame() -> None:
     assert (middle.east_m[0], middle.north_m[0]) == pytest.approx((0, 100), abs=2e-3)
     with pytest.raises(NoGround, match="middle"):
         frame_center(lens, pose(5), FlatTerrain(800))
+
+
+def test_a_resized_camera_sees_the_same_rays() -> None:
+    camera = BrownCamera(width_px=3840, height_px=2160, focal_px=2800, center_px=(1900.0, 1085.0), k1=-0.05, p1=0.001)
+    small = camera.resized(1280, 720)
+    pixels = np.random.default_rng(1).uniform([0, 0], [1279, 719], (100, 2))
+    whole = (pixels + 0.5) * 3 - 0.5
+    np.testing.assert_allclose(small.rays_from_pixels(pixels), camera.rays_from_pixels(whole), atol=1e-9)
+    with pytest.raises(ValueError, match="1280 x 960"):
+        camera.resized(1280, 960)

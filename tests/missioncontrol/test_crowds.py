@@ -51,3 +51,10 @@ def test_frames_too_far_apart_are_not_compared() -> None:
     crowds = Crowds(RULE)
     crowds.add(look_at(crowd_of(40, 8.0, 1), 0.0), 0.0)
     assert crowds.add(look_at(crowd_of(40, 8.0, 2), 9.0), 9.0) == []
+
+
+def test_jitter_of_boxes_between_quick_frames_is_no_motion() -> None:
+    rng = np.random.default_rng(4)
+    people, crowds = crowd_of(40, 8.0, 4), Crowds(RULE)
+    for t in np.arange(0.0, 4.0, 0.25):
+        assert crowds.add(look_at(people + rng.normal(0, 0.09, people.shape), float(t)), float(t)) == []

@@ -47,3 +47,11 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     broken.write_text("{")
     with pytest.raises(SettingsInvalid, match=r"permits\.geojson"):
         Registry(buildings=None, cadastre=None, permits=broken)
+
+
+def test_a_permit_without_an_end_goes_on_and_a_feature_without_an_id_is_refused(tmp_path: Path) -> None:
+    endless = file_of(tmp_path, "p.geojson", {"id": "P-8", "valid_from": "2026-01-01", "valid_until": None})  # type: ignore[dict-item]
+    registry = Registry(buildings=None, cadastre=None, permits=endless)
+    assert registry.valid_permit(shapely.Point(0.5, 0.5), utc("2031-01-01")) == "P-8"
+    with pytest.raises(SettingsInvalid, match="feature 0"):
+        Registry(buildings=None, cadastre=None, permits=file_of(tmp_path, "q.geojson", {"permit": "P-9"}))

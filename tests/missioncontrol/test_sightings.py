@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,7 +74,7 @@ def test_looks_of_one_pass_are_one_sighting_told_when_it_is_over() -> None:
 
 def test_an_urgent_thing_is_told_at_once_and_again_when_it_is_over() -> None:
     due = passes(Sightings(min_looks=2), "fire", [10.0, 11.0, 12.0, 13.0])
-    assert [t for t, _ in due] == [11.0, 17.0]
+    assert [(t, len(s.looks)) for t, s in due] == [(11.0, 2), (17.0, 2)]
 
 
 def test_a_single_look_is_not_told() -> None:
@@ -93,6 +95,26 @@ def test_a_thing_that_stays_in_view_is_told_every_minute() -> None:
     sightings = Sightings(min_looks=2)
     due = [t for t in np.arange(0.0, 150.0, 2.0) if sightings.add(looks_at(0.0, 0.0, "dump", float(t), 1.0), float(t))]
     assert due == [62.0, 124.0]
+
+
+def test_only_the_best_look_keeps_its_picture_and_looks_are_bounded() -> None:
+    sightings = Sightings(min_looks=2)
+    picture = np.zeros((4, 4, 3), np.uint8)
+    due = []
+    for t in np.arange(0.0, 30.0, 0.5):
+        seen_now = [replace(look, picture=picture) for look in looks_at(0.0, 0.0, "dump", float(t), 1.0)]
+        due += sightings.add(seen_now, float(t))
+    assert [len(s.looks) for s in due] == [40]
+    assert [look.picture is not None for look in due[0].looks].count(True) == 1
+    assert due[0].best.picture is not None
+
+
+def test_what_is_open_is_told_when_the_flight_ends() -> None:
+    sightings = Sightings(min_looks=2)
+    for t in (0.0, 1.0, 2.0):
+        sightings.add(looks_at(0.0, 0.0, "dump", t, t), t)
+    assert [len(s.looks) for s in sightings.flush()] == [3]
+    assert sightings.flush() == []
 
 
 def test_the_region_of_a_sighting_holds_its_place() -> None:
