@@ -14,6 +14,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from aerial_models.errors import ModelError, ModelUnknown, SourceRefused
 from fleet.errors import FleetError
@@ -43,7 +44,7 @@ def main() -> None:
     try:
         app()
     except (GeoError, FleetError, ModelError, MissionControlError) as exc:
-        console.print(f"[red]error:[/red] {exc}", highlight=False, soft_wrap=True)
+        console.print(f"[red]error:[/red] {escape(str(exc))}", highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(exc, USAGE_ERRORS) else 1)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from aerial_models.detecting import AnySizeDetector, detect
 from aerial_models.detections import Detections
 from aerial_models.detectors import OnnxDetector
+from aerial_models.errors import SourceEnded
 from aerial_models.frames import Frame
 from aerial_models.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from geo.cameras import BrownCamera
@@ -20,6 +21,7 @@ from geo.photos import read_photo
 from geo.poses import PoseSigmas
 from geo.terrain import Terrain
 from missioncontrol.clocks import iso_utc
+from missioncontrol.errors import InputInvalid
 from missioncontrol.looks import Look, Looker
 from missioncontrol.perception import boxes
 from missioncontrol.planning import terrain_of
@@ -38,20 +40,27 @@ def detect_to_file(
 ) -> dict[str, Any]:
     """Detect in a source and write a GeoJSON FeatureCollection; what was counted.
 
-    Nothing is written where the source cannot be opened. Raises ModelError, InputInvalid, TerrainMissing.
+    A stream that ends after its first frame is done. Nothing is written where the source cannot be opened. Raises
+    ModelError, InputInvalid, TerrainMissing.
     """
+    if not out.parent.is_dir():
+        raise InputInvalid(f"--out {out}: there is no folder {out.parent}")
     terrain = terrain_of(dem, ground_amsl_m)
     detector = AnySizeDetector(OnnxDetector(model, runtime))
     features: list[dict[str, Any]] = []
     seen = located = 0
-    for frame, detections in detect(source, detector, track=Path(source).suffix.lower() in VIDEO_SUFFIXES):
-        looks = [] if terrain is None else _looks(frame, detections, terrain, ground_is_flat=not dem)
-        features += _features(frame, detections, looks)
-        located += len(looks)
-        seen += 1
-        on_frame()
-        if frames is not None and seen >= frames:
-            break
+    try:
+        for frame, detections in detect(source, detector, track=Path(source).suffix.lower() in VIDEO_SUFFIXES):
+            looks = [] if terrain is None else _looks(frame, detections, terrain, ground_is_flat=not dem)
+            features += _features(frame, detections, looks)
+            located += len(looks)
+            seen += 1
+            on_frame()
+            if frames is not None and seen >= frames:
+                break
+    except SourceEnded:
+        if not seen:
+            raise
     out.write_bytes(msgspec.json.encode({"type": "FeatureCollection", "features": features}))
     return {"source": source, "model": model, "frames": seen, "detections": len(features), "located": located}
 

@@ -31,7 +31,7 @@ def models_list(as_json: Json = False) -> None:
     found = catalogue()
     lines = []
     for entry in found:
-        lines.append(f"[bold]{entry.name}[/bold]  {entry.licence}  {entry.sha256[:12]}  {', '.join(entry.classes)}")
+        lines.append(f"{entry.name}  {entry.licence}  {entry.sha256[:12]}  {', '.join(entry.classes)}")
         for measured in entry.measured:
             figures = ", ".join(
                 f"{name} {of.ap50:.2f}" for name, of in measured.per_class.items() if of.ap50 is not None
@@ -56,7 +56,7 @@ def models_train(
 ) -> None:
     """Train the city detector on rendered frames and real pictures, and measure it; hours on two cores.
 
-    Example: missioncontrol models train --pictures ../shared/data/pictures --out var/city-nano --minutes 60
+    Example: missioncontrol models train --pictures pictures --out var/city-nano --minutes 60
     """
     from aerial_models.publishing import publish as publish_entry
     from aerial_models.publishing import train_and_measure
@@ -102,7 +102,7 @@ def models_evaluate(
 ) -> None:
     """Measure a detector per class on frames of held-out worlds and on real pictures.
 
-    Example: missioncontrol models evaluate --model city-nano --pictures ../shared/data/pictures --json
+    Example: missioncontrol models evaluate --model city-nano --pictures pictures --json
     """
     from aerial_models.catalogue import entry
     from aerial_models.evaluation import evaluate, write

@@ -19,7 +19,7 @@ def answer(value: Any, as_json: bool, text: str) -> None:
     if as_json:
         sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
     else:
-        console.print(text, highlight=False)
+        console.print(text, highlight=False, markup=False)
 
 
 def bars() -> Progress:

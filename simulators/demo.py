@@ -31,6 +31,7 @@ import shapely
 import tomli_w
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from simulators.processes import Children, free_port
@@ -58,7 +59,7 @@ ROUTES = {
     "flooding": ["dispatch-112", "contact-109"],
     "default": ["contact-109"],
 }
-SURVEY_M = (640.0, 480.0)
+SURVEY_M = (1000.0, 700.0)
 """Width and depth of the surveyed area about the middle of the city, m."""
 
 
@@ -124,7 +125,7 @@ def settings_of(
             "frames_per_s": 25.0,
             "min_hits": 2,
             "terrain_sigma_m": 0.5,
-            "sigmas": {"horizontal_m": 1.0, "vertical_m": 1.5, "tilt_deg": 0.4, "yaw_deg": 1.2, "time_s": 0.03},
+            "sigmas": {"horizontal_m": 1.0, "vertical_m": 1.5, "tilt_deg": 0.37, "yaw_deg": 1.2, "time_s": 0.01},
         },
         "sinks": receivers,
         "routes": ROUTES,
@@ -248,7 +249,7 @@ class Demo:
 
     async def _ready(self, operator: Person) -> None:
         say(f"waiting for {self.options.vehicles} vehicles and their video")
-        await ready_vehicles(operator, self.options.vehicles, timeout_s=170.0)
+        await ready_vehicles(operator, self.options.vehicles, timeout_s=170.0, check=self.children.check)
         async for header in operator.video_headers(1):
             self.children.check()
             if header.get("state") == "live":
@@ -430,18 +431,24 @@ def demo(
         leave=leave,
     )
     folder = (keep or Path(tempfile.mkdtemp(prefix="missioncontrol-demo-"))).resolve()
+    if folder.exists() and any(folder.iterdir()):
+        raise typer.BadParameter(f"{folder} is not empty", param_hint="--keep")
     folder.mkdir(parents=True, exist_ok=True)
     playing = Demo(options, folder)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
         figures = asyncio.run(playing.play())
     except RoundFailed as exc:
-        console.print(f"[red]error:[/red] {exc}", highlight=False, soft_wrap=True)
+        console.print(f"[red]error:[/red] {escape(str(exc))}", highlight=False, soft_wrap=True)
         console.print(f"logs are in {folder}", highlight=False)
         keep = folder
         raise typer.Exit(1) from exc
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return
+        raise typer.Exit(130 if leave else 0) from None
+    except BaseException:
+        console.print(f"logs are in {folder}", highlight=False)
+        keep = folder
+        raise
     finally:
         playing.children.stop()
         if keep is None:

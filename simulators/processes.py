@@ -55,7 +55,7 @@ class Children:
                 raise RoundFailed(f"{name} ended with {process.returncode}:\n{words}")
 
     def stop(self) -> None:
-        """End them all, mission control first."""
+        """End them all, the last started first."""
         for process in reversed(self._processes.values()):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)

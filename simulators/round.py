@@ -71,8 +71,13 @@ class Person:
                     yield msgspec.json.decode(message[4 : 4 + length])
 
 
-async def ready_vehicles(operator: Person, count: int, *, timeout_s: float) -> list[dict[str, Any]]:
-    """The registered vehicles once `count` of them are ready on the ground. Raises RoundFailed."""
+async def ready_vehicles(
+    operator: Person, count: int, *, timeout_s: float, check: Callable[[], None] = lambda: None
+) -> list[dict[str, Any]]:
+    """The registered vehicles once `count` of them are ready on the ground; `check` is called meanwhile.
+
+    Raises RoundFailed.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         features = (await operator.get("/vehicles"))["features"]
@@ -81,6 +86,7 @@ async def ready_vehicles(operator: Person, count: int, *, timeout_s: float) -> l
         ]
         if len(ready) >= count:
             return ready
+        check()
         if time.monotonic() > deadline:
             seen = [(f["id"], f["properties"]["state"], f["properties"].get("texts")) for f in features]
             raise RoundFailed(f"{len(ready)} of {count} vehicles were ready within {timeout_s:g} s: {seen}")
@@ -114,13 +120,17 @@ async def fly_mission(operator: Person, mission_id: str, *, progress: Progress, 
 
 
 async def review(inspector: Person, *, delay_s: float = 0.0) -> None:
-    """Confirm incidents as they appear, `delay_s` after each was first seen, until cancelled."""
+    """Confirm incidents as they appear, `delay_s` after each was first seen, until cancelled.
+
+    Whatever cannot be confirmed is left to the next look.
+    """
     first_seen: dict[str, float] = {}
     while True:
         for feature in (await inspector.get("/incidents", limit=500))["features"]:
             seen = first_seen.setdefault(feature["id"], time.monotonic())
             if feature["properties"]["state"] in {"detected", "triaged"} and time.monotonic() - seen >= delay_s:
-                await inspector.post(f"/incidents/{feature['id']}/confirm", {"note": "seen on the picture"})
+                with contextlib.suppress(RoundFailed):  # a person at the console was faster
+                    await inspector.post(f"/incidents/{feature['id']}/confirm", {"note": "seen on the picture"})
         await asyncio.sleep(1.0)
 
 

@@ -15,6 +15,8 @@ REACH_M = 10.0
 """An incident this near to the outline of a true point-like thing of its kind is that thing."""
 AREA_REACH_M = 25.0
 """The same for areas and for what drifts: only a part of them is in a picture, and a plume has no edge."""
+PAIR_M = 50.0
+"""A reported position is judged by the nearest true thing of its kind within this."""
 POINT_KINDS = frozenset({"dump", "unauthorized_construction", "fire"})
 """Kinds whose place is a point that an ellipse can be tested against; the others are areas or move."""
 
@@ -63,10 +65,11 @@ class Truth:
         polygon = self._flat(shapely.geometry.shape(area))
         return [i for i, shape in enumerate(self.shapes) if polygon.contains(shape.centroid)]
 
-    def nearest(self, kind: str, lon: float, lat: float) -> int | None:
+    def nearest(self, kind: str, lon: float, lat: float, reach_m: float | None = None) -> int | None:
         """Index of the thing of that kind within reach of a place, if there is one."""
         point = shapely.Point(*(float(value) for value in self.plane.to_plane(lon, lat)))
-        reach_m = REACH_M if kind in POINT_KINDS else AREA_REACH_M
+        if reach_m is None:
+            reach_m = REACH_M if kind in POINT_KINDS else AREA_REACH_M
         near = [
             (shape.distance(point), i)
             for i, (true_kind, shape) in enumerate(zip(self.kinds, self.shapes, strict=True))
@@ -103,10 +106,13 @@ def score_incidents(incidents: Sequence[dict[str, Any]], truth: Truth, area: dic
 
 
 def score_positions(reports: Sequence[dict[str, Any]], truth: Truth) -> PositionScore:
-    """Errors of reported positions, each {kind, lon, lat, ellipse}; those of no true thing are left out."""
+    """Errors of reported positions, each {kind, lon, lat, ellipse}; those with no true thing within PAIR_M are left
+    out: they are false findings, not places of something."""
     errors, inside = [], []
     for report in reports:
-        index = truth.nearest(report["kind"], report["lon"], report["lat"]) if report["kind"] in POINT_KINDS else None
+        if report["kind"] not in POINT_KINDS:
+            continue
+        index = truth.nearest(report["kind"], report["lon"], report["lat"], PAIR_M)
         if index is None:
             continue
         error = truth.error_m(index, report["lon"], report["lat"])
