@@ -64,6 +64,9 @@ class Vehicle(Protocol):
     async def arm(self, expected_hash: str) -> None:
         """Arm, if the mission aboard has this hash."""
 
+    async def disarm(self) -> CommandResult:
+        """Stop the motors; an autopilot refuses that in the air."""
+
     async def start_mission(self) -> None:
         """Fly the mission from its first item."""
 
@@ -206,6 +209,10 @@ class MavlinkVehicle:
         await self.verify_mission(expected_hash)
         result = await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 1.0, settled=lambda: self.state.armed)
         result.accepted()
+
+    async def disarm(self) -> CommandResult:
+        """Stop the motors; an autopilot refuses that in the air."""
+        return await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 0.0)
 
     async def start_mission(self) -> None:
         """Fly the mission aboard from its first item; the vehicle must be armed."""

@@ -3,7 +3,9 @@
 All vehicles are uploaded to, and what each reads back is checked, before the first is armed:
 either a mission can be flown whole or nothing has moved. From take-off on the
 vehicle flies by itself; the service watches, writes the track down, and ends the
-flight when the vehicle has landed. A restart finds flights that were in the air and goes on watching.
+flight when the vehicle has landed. Where a launch goes wrong or is aborted after
+a vehicle was told to arm, that vehicle is disarmed or sent home, and watched until
+it stands disarmed. A restart finds the flights that were under way.
 """
 
 from __future__ import annotations
@@ -13,24 +15,22 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
 import structlog
-import uuid_utils
-from sqlalchemy import Row, func, insert, select, update
 
-from fleet.errors import FleetError
+from fleet.commands import CommandState
+from fleet.errors import CommandUnknown, FleetError
 from fleet.fleet import Fleet
 from fleet.telemetry import Condition, TelemetryState
 from fleet.transfers import TransferProgress
-from geo.positions import distance_m
-from missioncontrol.clocks import Clock, iso_utc
-from missioncontrol.errors import Conflict, LaunchFailed, NotFound, TransitionImpossible
-from missioncontrol.missions import Missions, MissionState, fraction
+from fleet.vehicle import Vehicle
+from missioncontrol.clocks import Clock
+from missioncontrol.errors import Conflict, LaunchFailed, TransitionImpossible
+from missioncontrol.logbook import Flight, Logbook, flight_of, public
+from missioncontrol.missions import Missions, MissionState
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.surveys import Plan, VehiclePlan
-from missioncontrol.tables import flights, track_points
-from missioncontrol.vehicles import TrackPoint, Vehicles, track_feature
+from missioncontrol.vehicles import Vehicles
 
 log = structlog.get_logger(__name__)
 
@@ -40,37 +40,12 @@ TRACK_WRITE_S = 2.0
 """How often its track is written down, s."""
 PROGRESS_S = 1.0
 """How often its progress is told, s."""
+BRING_DOWN_S = 5.0
+"""Pause before a vehicle whose launch went wrong is told again to come down, s."""
 _UNDER_WAY = ("waiting", "uploading", "uploaded", "arming", "flying", "returning")
 _AIRBORNE = ("flying", "returning")
 Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 """Starts a named task of the service."""
-
-
-class Flight(msgspec.Struct, kw_only=True):
-    """One vehicle's part of a launch, as it goes."""
-
-    id: str
-    """UUIDv7."""
-    mission_id: str
-    """Mission flown."""
-    sysid: int
-    """Who flies."""
-    stage: str = "waiting"
-    """waiting, uploading, uploaded, arming, flying, returning, done, failed or aborted."""
-    item: int = 0
-    """Mission item it is at, or items transferred while uploading."""
-    total: int = 0
-    """Items in all."""
-    text: str = ""
-    """What a person should know."""
-    airborne_utc_s: float | None = None
-    """When it was first seen in the air, by the vehicle's clock, s since 1970 UTC."""
-    path_m: float = 0.0
-    """Flown so far, m over ground."""
-    track_utc_s: float = float("-inf")
-    """Up to when the track is written down, s since 1970 UTC."""
-    last: tuple[float, float] | None = None
-    """Last place written down, lon and lat, deg."""
 
 
 class Flights:
@@ -89,7 +64,7 @@ class Flights:
         on_alarm: Callable[[str], None],
     ) -> None:
         """`start` starts a task of the service; `on_alarm` hears of flights that fail."""
-        self._store, self._fleet, self._missions, self._vehicles = store, fleet, missions, vehicles
+        self._logbook, self._fleet, self._missions, self._vehicles = Logbook(store), fleet, missions, vehicles
         self._settings, self._clock, self._start, self._on_alarm = settings, clock, start, on_alarm
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[int, str] = {}
@@ -118,58 +93,80 @@ class Flights:
     async def abort(self, mission_id: str, *, person: str) -> dict[str, Any]:
         """Every vehicle of a mission that is in the air returns and lands. Raises TransitionImpossible."""
         before = await self._missions.state(mission_id)
-        flying = await self._rows(mission_id=mission_id, stages=_UNDER_WAY)
+        flying = await self._logbook.rows(mission_id=mission_id, stages=_UNDER_WAY)
         if before not in (MissionState.APPROVED, MissionState.UPLOADED, MissionState.FLYING):
             raise TransitionImpossible(f"mission {mission_id} is {before}; there is nothing to abort")
         self._returning.add(mission_id)
-        texts = []
-        for row in flying:
-            vehicle = self._fleet.vehicle(row.sysid)
-            if vehicle.state.armed:
-                try:
-                    (await vehicle.rtl()).accepted()
-                except FleetError as exc:
-                    texts.append(f"vehicle {row.sysid}: {exc}")
-                    self._on_alarm(f"vehicle {row.sysid} did not take the return command: {exc}")
-        reason = "; ".join(texts) or f"aborted by {person}"
+        answers = await asyncio.gather(*(self._send_home(row.sysid, row.stage) for row in flying))
+        reason = "; ".join(text for text in answers if text) or f"aborted by {person}"
         return await self._missions.step(mission_id, MissionState.ABORTED, person=person, reason=reason)
 
+    async def _send_home(self, sysid: int, stage: str) -> str | None:
+        """RTL for what may be in the air; what went wrong. A vehicle that is being launched its launch brings down."""
+        try:
+            vehicle = self._fleet.vehicle(sysid)
+            if vehicle.state.armed or stage in _AIRBORNE:
+                (await vehicle.rtl()).accepted()
+        except FleetError as exc:
+            self._on_alarm(f"vehicle {sysid} did not take the return command: {exc}")
+            return f"vehicle {sysid}: {exc}"
+        return None
+
     async def resume_watching(self) -> None:
-        """After a start: go on watching flights that were in the air, close those that never got there."""
-        adopted: dict[str, list[Flight]] = {}
-        for row in await self._rows(stages=_UNDER_WAY):
-            flight = _flight(row)
-            if row.stage in _AIRBORNE and row.sysid in self._fleet.vehicles:
-                adopted.setdefault(row.mission_id, []).append(flight)
-            else:
-                flight.stage, flight.text = "failed", "the service was stopped before take-off"
-                await self._save(flight, ended=True)
-                if await self._missions.state(row.mission_id) in (MissionState.UPLOADED, MissionState.APPROVED):
-                    await self._missions.step(row.mission_id, MissionState.FAILED, reason=flight.text)
-        for mission_id, found in adopted.items():
-            for flight in found:
+        """After a start: go on with flights that were under way, close those that never came to arming."""
+        found: dict[str, list[Flight]] = {}
+        for row in await self._logbook.rows(stages=_UNDER_WAY):
+            found.setdefault(row.mission_id, []).append(flight_of(row))
+        for mission_id, parts in found.items():
+            if await self._missions.state(mission_id) is MissionState.ABORTED:
+                self._returning.add(mission_id)
+            adopted = [flight for flight in parts if not await self._closed_at_start(flight)]
+            if not adopted:
+                await self._finish(mission_id, parts)
+                continue
+            for flight in adopted:
                 self._busy[flight.sysid] = mission_id
-                self._vehicles.on_flight(flight.sysid, (flight.id, mission_id))
-            log.info("flights adopted", mission=mission_id, vehicles=[flight.sysid for flight in found])
-            watching = self._watch_all(mission_id, found)
+            log.info("flights adopted", mission=mission_id, vehicles=[flight.sysid for flight in adopted])
+            watching = self._until_down(mission_id, parts, [self._rejoin(flight) for flight in adopted])
             self._launches[mission_id] = self._start(watching, f"mission[{mission_id}]")
+
+    async def _closed_at_start(self, flight: Flight) -> bool:
+        """Close a flight that a restart found and that cannot be gone on with."""
+        if flight.sysid not in self._fleet.vehicles:
+            await self._fail(
+                flight, f"vehicle {flight.sysid} is no longer registered; it was {flight.stage} at the stop"
+            )
+        elif flight.stage not in (*_AIRBORNE, "arming"):
+            await self._fail(flight, "the service was stopped before take-off")
+        return flight.stage in ("failed", "aborted")
+
+    async def _rejoin(self, flight: Flight) -> None:
+        """Go on with a flight that a restart found: in the air, or about to be."""
+        vehicle = self._fleet.vehicle(flight.sysid)
+        self._vehicles.on_flight(flight.sysid, (flight.id, flight.mission_id))
+        if flight.stage == "arming":
+            flight.track_utc_s = self._now(vehicle.state)
+            await _until(lambda: _stands_known(vehicle.state))
+            if _in_air(vehicle.state):
+                await self._note_airborne(flight)
+            elif vehicle.state.armed:
+                await self._bring_down(flight, "the service was stopped during the launch")
+            else:
+                await self._fail(flight, "the service was stopped before take-off")
+        if flight.stage in _AIRBORNE:
+            await self._watch(flight)
 
     async def everything(self, limit: int = 200) -> list[dict[str, Any]]:
         """Flights, newest first."""
-        return [_public(row) for row in await self._rows(limit=limit)]
+        return [public(row) for row in await self._logbook.rows(limit=limit)]
 
     async def get(self, flight_id: str) -> dict[str, Any]:
         """One flight. Raises NotFound."""
-        return _public(await self._row(flight_id))
+        return public(await self._logbook.row(flight_id))
 
     async def track(self, flight_id: str) -> dict[str, Any]:
         """Where it went, as a GeoJSON Feature. Raises NotFound."""
-        await self._row(flight_id)
-        columns = [track_points.c[name] for name in ("utc_s", "lon", "lat", "altitude_amsl_m", "ground_speed_m_s")]
-        query = select(*columns).where(track_points.c.flight_id == flight_id).order_by(track_points.c.number)
-        async with self._store.reading() as connection:
-            points = [TrackPoint(*row) for row in await connection.execute(query)]
-        return track_feature(flight_id, points)
+        return await self._logbook.track(flight_id)
 
     def _check_free(self, sysid: int) -> None:
         state = self._fleet.vehicle(sysid).state
@@ -183,24 +180,14 @@ class Flights:
             self._busy.pop(part.sysid, None)
 
     async def _open(self, mission_id: str, part: VehiclePlan) -> Flight:
-        flight = Flight(id=str(uuid_utils.uuid7()), mission_id=mission_id, sysid=part.sysid, total=len(part.items))
         ours = self._settings.vehicle(part.sysid)
-        async with self._store.writing() as connection:
-            await connection.execute(
-                insert(flights).values(
-                    id=flight.id,
-                    mission_id=mission_id,
-                    sysid=part.sysid,
-                    registration=ours.registration if ours else "",
-                    stage=flight.stage,
-                    item=0,
-                    total=flight.total,
-                    text="",
-                    started_utc_s=self._clock(),
-                    path_m=0.0,
-                )
-            )
-        return flight
+        return await self._logbook.open(
+            mission_id=mission_id,
+            sysid=part.sysid,
+            registration=ours.registration if ours else "",
+            total=len(part.items),
+            started_utc_s=self._clock(),
+        )
 
     async def _fly_all(self, mission_id: str, plan: Plan, parts: list[tuple[VehiclePlan, Flight]]) -> None:
         try:
@@ -212,8 +199,8 @@ class Flights:
             if not await self._advance(mission_id, MissionState.UPLOADED, detail={"hashes": hashes}):
                 await self._call_off(mission_id, [flight for _, flight in parts], [])
                 return
-            await asyncio.gather(*(self._take_off(part, flight) for part, flight in parts))
-            await self._watch_all(mission_id, [flight for _, flight in parts])
+            flying = [self._fly(part, flight) for part, flight in parts]
+            await self._until_down(mission_id, [flight for _, flight in parts], flying)
         finally:
             self._release(plan)
             self._launches.pop(mission_id, None)
@@ -253,18 +240,27 @@ class Flights:
             await self._save(flight)
             await self._missions.announce(flight.mission_id)
 
-    async def _take_off(self, part: VehiclePlan, flight: Flight) -> None:
+    async def _fly(self, part: VehiclePlan, flight: Flight) -> None:
+        """From arming until it stands disarmed, whatever goes wrong on the way."""
+        commanded = False
         vehicle = self._fleet.vehicle(part.sysid)
         try:
             await self._stage(flight, "arming")
             self._check_not_aborted(flight)
             await vehicle.arm(part.hash)
+            commanded = True
             self._check_not_aborted(flight)
             self._vehicles.on_flight(part.sysid, (flight.id, flight.mission_id))
+            flight.track_utc_s = self._now(vehicle.state)
             await vehicle.start_mission()
             await self._until_airborne(flight)
         except (FleetError, LaunchFailed) as exc:
-            await self._fail(flight, str(exc))
+            if commanded or vehicle.state.armed or isinstance(exc, CommandUnknown):
+                await self._bring_down(flight, str(exc))
+            else:
+                await self._fail(flight, str(exc))
+        if flight.stage in _AIRBORNE:
+            await self._watch(flight)
 
     def _check_not_aborted(self, flight: Flight) -> None:
         if flight.mission_id in self._returning:
@@ -274,19 +270,43 @@ class Flights:
         vehicle = self._fleet.vehicle(flight.sysid)
         try:
             async with asyncio.timeout(self._settings.fleet.launch_timeout_s):
-                await _until(lambda: _in_air(vehicle.state))
+                await _until(lambda: _in_air(vehicle.state) or flight.mission_id in self._returning)
         except TimeoutError:
             raise LaunchFailed(
                 f"vehicle {flight.sysid} was not in the air {self._settings.fleet.launch_timeout_s:g} s after the start"
             ) from None
-        flight.airborne_utc_s = vehicle.state.vehicle_utc_s or self._clock()
-        flight.track_utc_s = flight.airborne_utc_s
+        self._check_not_aborted(flight)
+        await self._note_airborne(flight)
+
+    async def _note_airborne(self, flight: Flight) -> None:
+        flight.airborne_utc_s = flight.track_utc_s = self._now(self._fleet.vehicle(flight.sysid).state)
         await self._stage(flight, "flying")
         await self._advance(flight.mission_id, MissionState.FLYING)
 
-    async def _watch_all(self, mission_id: str, found: list[Flight]) -> None:
+    async def _bring_down(self, flight: Flight, why: str) -> None:
+        """Have a vehicle disarm or return, until it takes that or is heard to be disarmed; it is watched after."""
+        vehicle = self._fleet.vehicle(flight.sysid)
+        flight.why = why
+        await self._stage(flight, "returning", why)
+        told = False
+        while True:
+            heard_utc_s = vehicle.state.last_heard_utc_s
+            try:
+                await _disarm_or_return(vehicle)
+                return
+            except FleetError as exc:
+                log.warning("vehicle not brought down", flight=flight.id, sysid=flight.sysid, error=str(exc))
+                if not told:
+                    self._on_alarm(f"vehicle {flight.sysid} may be armed and does not take the return command: {exc}")
+                told = True
+            await asyncio.sleep(BRING_DOWN_S)
+            if vehicle.state.last_heard_utc_s != heard_utc_s and _has_landed(vehicle.state):
+                return
+
+    async def _until_down(self, mission_id: str, found: list[Flight], works: list[Coroutine[Any, Any, None]]) -> None:
+        """Until the flights of a mission are over; then the mission is."""
         try:
-            await asyncio.gather(*(self._watch(flight) for flight in found if flight.stage in _AIRBORNE))
+            await asyncio.gather(*works)
         finally:
             self._launches.pop(mission_id, None)
             for flight in found:
@@ -320,7 +340,7 @@ class Flights:
             flight.item = max(flight.item, state.mission.item)
         if state.mission is not None and state.mission.reached is not None:
             flight.item = max(flight.item, state.mission.reached + 1)
-        if flight.mission_id in self._returning:
+        if flight.why or flight.mission_id in self._returning:
             flight.stage = "returning"
         return (flight.stage, flight.item) != before
 
@@ -328,7 +348,10 @@ class Flights:
         """Landed: whole, or cut short."""
         self._note_progress(flight, state)
         if flight.mission_id in self._returning:
-            flight.stage, flight.text = "aborted", "returned and landed"
+            down = "aborted before take-off" if flight.airborne_utc_s is None else "returned and landed"
+            flight.stage, flight.text = "aborted", down
+        elif flight.why:
+            flight.stage, flight.text = "failed", f"{flight.why}; it stands disarmed"
         elif flight.item >= flight.total - 1:
             flight.stage, flight.text, flight.item = "done", "", flight.total
         else:
@@ -358,7 +381,7 @@ class Flights:
     async def _call_off(self, mission_id: str, found: list[Flight], failures: list[str]) -> None:
         self._returning.discard(mission_id)
         for flight in found:
-            if flight.stage != "failed":
+            if flight.stage not in ("failed", "aborted"):
                 flight.stage, flight.text = "aborted", "not started"
                 await self._save(flight, ended=True)
         reason = "; ".join(failures)
@@ -366,13 +389,14 @@ class Flights:
             self._on_alarm(f"mission {mission_id} was not started: {reason}")
 
     async def _fail(self, flight: Flight, text: str) -> None:
-        flight.stage, flight.text = "failed", text
+        """End a flight that never began; of an aborted mission it is aborted."""
+        flight.stage, flight.text = "aborted" if flight.mission_id in self._returning else "failed", text
         log.warning("flight failed", flight=flight.id, sysid=flight.sysid, error=text)
         await self._save(flight, ended=True)
         await self._missions.announce(flight.mission_id)
 
-    async def _stage(self, flight: Flight, stage: str) -> None:
-        flight.stage, flight.text = stage, ""
+    async def _stage(self, flight: Flight, stage: str, text: str = "") -> None:
+        flight.stage, flight.text = stage, text
         log.info("flight", flight=flight.id, sysid=flight.sysid, stage=stage)
         await self._save(flight)
         await self._missions.announce(flight.mission_id)
@@ -380,64 +404,20 @@ class Flights:
     async def _save(self, flight: Flight, *, ended: bool = False) -> None:
         if ended:
             self._fleet.stop_recording(flight.sysid)
-        values: dict[str, Any] = {
-            "stage": flight.stage,
-            "item": flight.item,
-            "total": flight.total,
-            "text": flight.text,
-            "airborne_utc_s": flight.airborne_utc_s,
-            "path_m": flight.path_m,
-        }
-        if ended:
-            state = self._fleet.vehicles[flight.sysid].state if flight.sysid in self._fleet.vehicles else None
-            utc_s = state.vehicle_utc_s if state is not None and flight.airborne_utc_s is not None else None
-            values["ended_utc_s"] = utc_s or self._clock()
-        async with self._store.writing() as connection:
-            await connection.execute(update(flights).where(flights.c.id == flight.id).values(**values))
+        await self._logbook.save(flight, ended_utc_s=self._ended_utc_s(flight) if ended else None)
+
+    def _ended_utc_s(self, flight: Flight) -> float:
+        vehicle = self._fleet.vehicles.get(flight.sysid)
+        return self._clock() if vehicle is None or flight.airborne_utc_s is None else self._now(vehicle.state)
+
+    def _now(self, state: TelemetryState) -> float:
+        """By the vehicle's clock where it is known, s since 1970 UTC."""
+        return state.vehicle_utc_s or self._clock()
 
     async def _write_track(self, flight: Flight) -> None:
         points = self._vehicles.points_since(flight.sysid, flight.track_utc_s)
-        if not points:
-            return
-        for point in points:
-            if flight.last is not None:
-                flight.path_m += float(distance_m(*flight.last, point.lon, point.lat))
-            flight.last = (point.lon, point.lat)
-        flight.track_utc_s = points[-1].utc_s
-        rows = [
-            {
-                "flight_id": flight.id,
-                "utc_s": point.utc_s,
-                "lon": point.lon,
-                "lat": point.lat,
-                "altitude_amsl_m": point.amsl_m,
-                "ground_speed_m_s": point.ground_speed_m_s,
-            }
-            for point in points
-        ]
-        async with self._store.writing() as connection:
-            await connection.execute(insert(track_points), rows)
-            await connection.execute(update(flights).where(flights.c.id == flight.id).values(path_m=flight.path_m))
-
-    async def _row(self, flight_id: str) -> Row[Any]:
-        async with self._store.reading() as connection:
-            row = (await connection.execute(select(flights).where(flights.c.id == flight_id))).first()
-        if row is None:
-            raise NotFound(f"no flight {flight_id}")
-        return row
-
-    async def _rows(
-        self, *, mission_id: str | None = None, stages: tuple[str, ...] | None = None, limit: int = 1000
-    ) -> list[Row[Any]]:
-        last = select(func.max(track_points.c.utc_s)).where(track_points.c.flight_id == flights.c.id)
-        query = select(flights, last.scalar_subquery().label("track_utc_s"))
-        query = query.order_by(flights.c.started_utc_s.desc()).limit(limit)
-        if mission_id is not None:
-            query = query.where(flights.c.mission_id == mission_id)
-        if stages is not None:
-            query = query.where(flights.c.stage.in_(stages))
-        async with self._store.reading() as connection:
-            return list(await connection.execute(query))
+        if points:
+            await self._logbook.write_track(flight, points)
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -454,46 +434,19 @@ def _in_air(state: TelemetryState) -> bool:
     return state.armed and (state.relative_altitude_m or 0.0) > 2.0
 
 
+def _stands_known(state: TelemetryState) -> bool:
+    """Heard from, and whether it is in the air is known."""
+    heard = state.condition in (Condition.READY, Condition.LANDED, Condition.FLYING)
+    return heard and (not state.armed or state.landed is not None or state.relative_altitude_m is not None)
+
+
+async def _disarm_or_return(vehicle: Vehicle) -> None:
+    """Disarm what stands on the ground; what flies, by our word or the autopilot's, returns. Raises FleetError."""
+    if not _in_air(vehicle.state) and (await vehicle.disarm()).state is CommandState.ACCEPTED:
+        return
+    (await vehicle.rtl()).accepted()
+
+
 def _has_landed(state: TelemetryState) -> bool:
     """Disarmed, and heard so; a silent vehicle has not landed."""
     return state.condition in (Condition.LANDED, Condition.READY) and not state.armed
-
-
-def _flight(row: Row[Any]) -> Flight:
-    """A flight as it stood when it was last written down."""
-    return Flight(
-        id=row.id,
-        mission_id=row.mission_id,
-        sysid=row.sysid,
-        stage=row.stage,
-        item=row.item,
-        total=row.total,
-        text=row.text,
-        airborne_utc_s=row.airborne_utc_s,
-        path_m=row.path_m,
-        track_utc_s=row.track_utc_s if row.track_utc_s is not None else float("-inf"),
-    )
-
-
-def _public(row: Row[Any]) -> dict[str, Any]:
-    moments = {
-        name: None if value is None else iso_utc(value)
-        for name, value in (
-            ("started_utc", row.started_utc_s),
-            ("airborne_utc", row.airborne_utc_s),
-            ("ended_utc", row.ended_utc_s),
-        )
-    }
-    return {
-        "id": row.id,
-        "mission": row.mission_id,
-        "sysid": row.sysid,
-        "registration": row.registration,
-        "stage": row.stage,
-        "item": row.item,
-        "total": row.total,
-        "fraction": fraction(row.stage, row.item, row.total),
-        "text": row.text,
-        "path_m": round(row.path_m, 2),
-        **moments,
-    }

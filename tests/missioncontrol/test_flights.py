@@ -1,0 +1,310 @@
+"""Flights: however a launch goes wrong or is cut short, the vehicle ends disarmed and is watched until then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import update
+
+from fleet.commands import CommandResult, CommandState
+from fleet.errors import CommandUnknown, VehicleUnknown
+from fleet.missions import MissionItem, mission_hash
+from fleet.telemetry import Condition, TelemetryState
+from missioncontrol import flights as flights_module
+from missioncontrol.flights import Flights
+from missioncontrol.live import Live
+from missioncontrol.missions import Missions
+from missioncontrol.settings import FleetSettings, Settings
+from missioncontrol.store import Store
+from missioncontrol.tables import flights as flights_table
+from missioncontrol.vehicles import Vehicles
+from tests.missioncontrol.conftest import StillClock, until
+from tests.missioncontrol.test_missions import draft, planner
+
+
+class ScriptedVehicle:
+    """A vehicle that a test moves: it does at once what it is told, unless the test says otherwise."""
+
+    def __init__(self, sysid: int) -> None:
+        self.sysid = sysid
+        self.state = TelemetryState(sysid=sysid, condition=Condition.READY, landed=True, last_heard_utc_s=1.0)
+        self.told: list[str] = []
+        self.at: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+        self.takes_off = True
+        self.unanswered: set[str] = set()
+
+    def now(self, **fields: Any) -> None:
+        """Its next telemetry."""
+        heard = (self.state.last_heard_utc_s or 0.0) + 1.0
+        self.state = msgspec.structs.replace(self.state, last_heard_utc_s=heard, **fields)
+
+    def land(self) -> None:
+        self.now(armed=False, landed=True, condition=Condition.LANDED)
+
+    async def _do(self, name: str) -> CommandResult:
+        self.told.append(name)
+        if name in self.at:
+            await self.at[name]()
+        state = CommandState.UNKNOWN if name in self.unanswered else CommandState.ACCEPTED
+        return CommandResult(sysid=self.sysid, command=name, state=state)
+
+    async def upload_mission(self, items: list[MissionItem], *, progress: Any) -> str:
+        return mission_hash(items)
+
+    async def arm(self, expected_hash: str) -> None:
+        (await self._do("arm")).accepted()
+        self.now(armed=True, condition=Condition.FLYING)
+
+    async def start_mission(self) -> None:
+        answer = await self._do("start")
+        if self.takes_off:
+            self.now(landed=False)
+        answer.accepted()
+
+    async def disarm(self) -> CommandResult:
+        answer = await self._do("disarm")
+        if self.state.landed is False:
+            return msgspec.structs.replace(answer, state=CommandState.DENIED)
+        if answer.state is CommandState.ACCEPTED:
+            self.land()
+        return answer
+
+    async def rtl(self) -> CommandResult:
+        return await self._do("rtl")
+
+
+class ScriptedFleet:
+    """Its vehicles by sysid."""
+
+    def __init__(self, *sysids: int) -> None:
+        self.vehicles = {sysid: ScriptedVehicle(sysid) for sysid in sysids}
+        self.strangers: dict[int, TelemetryState] = {}
+
+    def vehicle(self, sysid: int) -> ScriptedVehicle:
+        if sysid not in self.vehicles:
+            raise VehicleUnknown(f"sysid {sysid} is not registered")
+        return self.vehicles[sysid]
+
+    def start_recording(self, sysid: int, path: Path) -> None:
+        pass
+
+    def stop_recording(self, sysid: int) -> None:
+        pass
+
+
+class House:
+    """Flights with their surroundings; `restarted` has the same store and fleet."""
+
+    def __init__(self, store: Store, clock: StillClock, fleet: ScriptedFleet) -> None:
+        self.store, self.clock, self.fleet = store, clock, fleet
+        self.alarms: list[str] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        settings = Settings(fleet=FleetSettings(launch_timeout_s=0.6))
+        self.missions = Missions(store, planner, clock, on_change=lambda _: None)
+        vehicles = Vehicles(fleet, settings, None, store, Live(clock), clock)  # type: ignore[arg-type]
+        self.flights = Flights(
+            store,
+            fleet,  # type: ignore[arg-type]
+            self.missions,
+            vehicles,
+            settings,
+            clock,
+            start=self._start,
+            on_alarm=self.alarms.append,
+        )
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        self.tasks.append(asyncio.create_task(work, name=name))
+        return self.tasks[-1]
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*self.tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+    async def launched(self) -> str:
+        """Id of a mission of vehicles 1 and 2 that is being launched."""
+        mission_id = await draft(self.missions)
+        await self.missions.plan(mission_id, person="a")
+        await self.missions.approve(mission_id, person="b")
+        await self.flights.launch(mission_id, person="a")
+        return mission_id
+
+    async def stage(self, sysid: int, *stages: str) -> dict[str, Any]:
+        """The flight of a vehicle once it is in one of the stages."""
+
+        async def there() -> dict[str, Any] | None:
+            found = next(flight for flight in await self.flights.everything() if flight["sysid"] == sysid)
+            return found if found["stage"] in stages else None
+
+        return dict(await until(there, timeout_s=10))
+
+    async def state(self, mission_id: str) -> str:
+        return str(await self.missions.state(mission_id))
+
+
+@pytest.fixture
+def fleet() -> ScriptedFleet:
+    return ScriptedFleet(1, 2)
+
+
+@pytest.fixture
+async def house(
+    store: Store, clock: StillClock, fleet: ScriptedFleet, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    monkeypatch.setattr(flights_module, "WATCH_S", 0.02)
+    monkeypatch.setattr(flights_module, "BRING_DOWN_S", 0.1)
+    opened = House(store, clock, fleet)
+    yield opened
+    await opened.stop()
+
+
+@pytest.mark.parametrize("moment", ["arm", "start"])
+async def test_an_abort_in_the_middle_of_a_launch_reaches_a_vehicle_that_does_not_yet_show_as_armed(
+    house: House, fleet: ScriptedFleet, moment: str
+) -> None:
+    one = fleet.vehicles[1]
+    mission_ids: list[str] = []
+
+    async def abort() -> None:
+        one.now(armed=False)  # its heartbeat lags
+        await house.flights.abort(mission_ids[0], person="a")
+
+    one.at[moment] = abort
+    mission_ids.append(await house.launched())
+    if moment == "arm":
+        await house.stage(1, "aborted")
+        assert one.told == ["arm", "disarm"]
+    else:
+        one.at["rtl"] = lambda: asyncio.sleep(0, one.now(armed=True))
+        await house.stage(1, "returning")
+        await until(lambda: asyncio.sleep(0, "rtl" in one.told), timeout_s=5)
+        one.land()
+    flight = await house.stage(1, "aborted")
+    assert flight["text"] == "aborted before take-off"
+    assert not one.state.armed
+    fleet.vehicles[2].land()
+    await house.stage(2, "aborted", "failed")
+    assert await house.state(mission_ids[0]) == "aborted"
+
+
+async def test_an_abort_tells_all_vehicles_at_once(house: House, fleet: ScriptedFleet) -> None:
+    mission_id = await house.launched()
+    for sysid in (1, 2):
+        await house.stage(sysid, "flying")
+    both = asyncio.Barrier(2)
+
+    async def meet() -> None:
+        async with asyncio.timeout(2), both:
+            pass
+
+    for vehicle in fleet.vehicles.values():
+        vehicle.at["rtl"] = meet
+    await house.flights.abort(mission_id, person="a")
+    for sysid, vehicle in fleet.vehicles.items():
+        vehicle.land()
+        assert (await house.stage(sysid, "aborted"))["text"] == "returned and landed"
+
+
+async def test_a_vehicle_that_does_not_take_off_in_time_is_disarmed(house: House, fleet: ScriptedFleet) -> None:
+    fleet.vehicles[1].takes_off = False
+    mission_id = await house.launched()
+    flight = await house.stage(1, "failed")
+    assert fleet.vehicles[1].told == ["arm", "start", "disarm"]
+    assert flight["text"] == "vehicle 1 was not in the air 0.6 s after the start; it stands disarmed"
+    fleet.vehicles[2].now(mission=None)
+    fleet.vehicles[2].land()
+    await house.stage(2, "failed")
+    await asyncio.gather(*house.tasks)
+    assert await house.state(mission_id) == "failed"
+
+
+async def test_an_unknown_start_sends_the_vehicle_home_and_watches_it_until_it_is_down(
+    house: House, fleet: ScriptedFleet
+) -> None:
+    one = fleet.vehicles[1]
+    one.unanswered = {"start", "rtl"}
+    mission_id = await house.launched()
+    await until(lambda: asyncio.sleep(0, one.told.count("rtl") >= 2), timeout_s=5)
+    assert any("vehicle 1 may be armed and does not take the return command" in text for text in house.alarms)
+    one.unanswered = set()
+    flight = await house.stage(1, "returning")
+    assert "did not answer start" in flight["text"]
+    fleet.vehicles[2].land()
+    await house.stage(2, "failed")
+    assert await house.state(mission_id) == "flying"
+    one.land()
+    assert "it stands disarmed" in (await house.stage(1, "failed"))["text"]
+
+
+async def test_arming_that_nobody_answered_is_undone(house: House, fleet: ScriptedFleet) -> None:
+    one = fleet.vehicles[1]
+    one.unanswered = {"arm"}
+    await house.launched()
+    await house.stage(1, "failed")
+    assert one.told == ["arm", "disarm"]
+    with pytest.raises(CommandUnknown):
+        await one.arm("")
+
+
+async def test_a_restart_adopts_a_vehicle_that_took_off_meanwhile(
+    house: House, store: Store, clock: StillClock, fleet: ScriptedFleet
+) -> None:
+    one, two = fleet.vehicles.values()
+    never = asyncio.Event()
+    one.at["start"] = two.at["start"] = lambda: asyncio.wait_for(never.wait(), None)  # type: ignore[assignment,return-value]
+    mission_id = await house.launched()
+    await until(lambda: asyncio.sleep(0, one.told[-1:] == two.told[-1:] == ["start"]), timeout_s=5)
+    await house.stop()
+    one.now(condition=Condition.UNKNOWN, armed=False, landed=None)
+    two.now(condition=Condition.UNKNOWN, armed=False, landed=None)
+    again = House(store, clock, fleet)
+    await again.flights.resume_watching()
+    await asyncio.sleep(0.1)
+    one.now(condition=Condition.FLYING, armed=True, landed=False)
+    two.now(condition=Condition.READY, armed=False, landed=True)
+    assert (await again.stage(1, "flying"))["airborne_utc"] is not None
+    assert (await again.stage(2, "failed"))["text"] == "the service was stopped before take-off"
+    assert await again.state(mission_id) == "flying"
+    one.land()
+    await asyncio.gather(*again.tasks)
+    assert await again.state(mission_id) == "failed"
+
+
+async def test_a_restart_without_the_vehicle_in_the_settings_ends_the_mission_truthfully(
+    house: House, store: Store, clock: StillClock, fleet: ScriptedFleet
+) -> None:
+    mission_id = await house.launched()
+    for sysid in (1, 2):
+        await house.stage(sysid, "flying")
+    await house.stop()
+    again = House(store, clock, ScriptedFleet())
+    await again.flights.resume_watching()
+    mission = await again.missions.get(mission_id)
+    assert mission["state"] == "failed"
+    assert "vehicle 1 is no longer registered; it was flying at the stop" in mission["reason"]
+
+
+async def test_a_restart_goes_on_bringing_home_what_was_aborted(
+    house: House, store: Store, clock: StillClock, fleet: ScriptedFleet
+) -> None:
+    mission_id = await house.launched()
+    for sysid in (1, 2):
+        await house.stage(sysid, "flying")
+    await house.flights.abort(mission_id, person="a")
+    await house.stop()
+    async with store.writing() as connection:
+        await connection.execute(update(flights_table).values(stage="flying"))
+    again = House(store, clock, fleet)
+    await again.flights.resume_watching()
+    for sysid, vehicle in fleet.vehicles.items():
+        vehicle.land()
+        await again.stage(sysid, "aborted")
+    assert again.alarms == []
