@@ -177,13 +177,16 @@ async def test_an_abort_in_the_middle_of_a_launch_reaches_a_vehicle_that_does_no
         one.now(armed=False)  # its heartbeat lags
         await house.flights.abort(mission_ids[0], person="a")
 
+    async def show_armed() -> None:
+        one.now(armed=True)
+
     one.at[moment] = abort
     mission_ids.append(await house.launched())
     if moment == "arm":
         await house.stage(1, "aborted")
         assert one.told == ["arm", "disarm"]
     else:
-        one.at["rtl"] = lambda: asyncio.sleep(0, one.now(armed=True))
+        one.at["rtl"] = show_armed
         await house.stage(1, "returning")
         await until(lambda: asyncio.sleep(0, "rtl" in one.told), timeout_s=5)
         one.land()
@@ -259,7 +262,11 @@ async def test_a_restart_adopts_a_vehicle_that_took_off_meanwhile(
 ) -> None:
     one, two = fleet.vehicles.values()
     never = asyncio.Event()
-    one.at["start"] = two.at["start"] = lambda: asyncio.wait_for(never.wait(), None)  # type: ignore[assignment,return-value]
+
+    async def hang() -> None:
+        await never.wait()
+
+    one.at["start"] = two.at["start"] = hang
     mission_id = await house.launched()
     await until(lambda: asyncio.sleep(0, one.told[-1:] == two.told[-1:] == ["start"]), timeout_s=5)
     await house.stop()
