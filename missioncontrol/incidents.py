@@ -154,8 +154,8 @@ class Incidents:
         """Follow the outbox, within the transaction that closed one of its rows."""
         row = await _row(connection, incident_id)
         incident = _incident(row)
-        states = set((await connection.execute(_outbox_states(incident_id))).scalars())
-        after = State.DELIVERY_FAILED if DEAD in states else State.DISPATCHED if states == {DELIVERED} else None
+        states = {row.sink: row.state for row in await connection.execute(_outbox_states(incident_id))}.values()
+        after = State.DELIVERY_FAILED if DEAD in states else State.DISPATCHED if set(states) == {DELIVERED} else None
         if after is None or after not in TRANSITIONS[incident.state]:
             return
         incident = stepped(incident, after, utc_s=self._clock(), person=audit.SERVICE, detail="", grow=False)
@@ -203,7 +203,10 @@ class Incidents:
             self._on_handoff()
 
     async def _same_thing(self, connection: AsyncConnection, look: Observation, rule: KindRule) -> Row[Any] | None:
-        """The nearest incident, in sigmas, that this is another look at."""
+        """The nearest incident, in sigmas, that this is another look at.
+
+        A rejected one takes only looks at its very place: a chimney that is no fire must not hide a fire beside it.
+        """
         sigma_m = float(np.sqrt(np.linalg.eigvalsh(look.covariance_m2)[-1]))
         margin_m = rule.radius_m + _SEARCH_MARGIN_M + 3.1 * sigma_m
         north_deg = margin_m / 110_500
@@ -221,7 +224,8 @@ class Incidents:
             d2, apart_m = fusion.d2(
                 known.lon, known.lat, known.ellipse.covariance_m2(), look.lon, look.lat, look.covariance_m2
             )
-            if (d2 < GATE_D2 or apart_m < rule.radius_m) and (best is None or d2 < best[0]):
+            near = apart_m < rule.radius_m and known.state is not State.REJECTED
+            if (d2 < GATE_D2 or near) and (best is None or d2 < best[0]):
                 best = d2, row
         return None if best is None else best[1]
 
@@ -288,9 +292,10 @@ class Incidents:
 
 
 def _outbox_states(incident_id: str) -> Any:
-    """States of all rows of an incident, updates that wait left out."""
+    """Sink and state of the rows of an incident, the newest of a sink last, updates that wait left out."""
     waiting = (outbox.c.state == PENDING) & outbox.c.is_update
-    return select(outbox.c.state).where(outbox.c.incident_id == incident_id, ~waiting)
+    query = select(outbox.c.sink, outbox.c.state).where(outbox.c.incident_id == incident_id, ~waiting)
+    return query.order_by(outbox.c.number)
 
 
 def _incident(row: Row[Any]) -> Incident:

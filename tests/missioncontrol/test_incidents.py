@@ -189,6 +189,16 @@ async def test_a_rejected_one_stays_rejected_however_often_it_is_seen_again(hous
     assert await house.rows() == []
 
 
+async def test_a_rejected_one_does_not_hide_another_beside_it(house: House) -> None:
+    chimney = await house.see(kind="fire")
+    await house.incidents.reject(chimney, person="a", reason="a chimney")
+    fire = await house.see(25.0, kind="fire")
+    assert fire != chimney
+    assert (await house.incidents.get(fire)).state is State.DETECTED
+    assert await house.see(1.0, kind="fire") == chimney
+    assert await house.see(22.0, kind="fire") == fire
+
+
 async def test_impossible_steps_are_refused_with_both_states(house: House) -> None:
     incident_id = await house.see()
     await house.incidents.confirm(incident_id, person="a")
