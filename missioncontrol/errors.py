@@ -89,7 +89,9 @@ class RestartLimit(MissionControlError):
 class DeliveryFailed(MissionControlError):
     """A receiver did not give its receipt for a hand-off."""
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
-        """`retryable` is whether the same delivery may succeed later (a refusal for good is not)."""
+    def __init__(self, message: str, *, retryable: bool = True, unreachable: bool = False) -> None:
+        """`retryable` is whether the same delivery may succeed later (a refusal for good is not); `unreachable` that
+        the receiver did not answer at all, so that another hand-off would fare no better now."""
         super().__init__(message)
         self.retryable = retryable
+        self.unreachable = unreachable

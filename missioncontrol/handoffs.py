@@ -1,13 +1,13 @@
 """Hand-offs: the port to outside systems, and the outbox that loses nothing.
 
 A hand-off is written in the transaction that confirms the incident. One worker
-per receiver delivers, in order per incident, until the receiver gives its receipt.
+per receiver delivers, in order per incident, until the receiver gives its receipt
+or the hand-off is too old; a dead letter is tried again when a person asks for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -19,8 +19,9 @@ import structlog
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from missioncontrol import audit
 from missioncontrol.clocks import Clock
-from missioncontrol.errors import AdapterUnknown, DeliveryFailed, SettingsInvalid
+from missioncontrol.errors import AdapterUnknown, Conflict, DeliveryFailed, NotFound, SettingsInvalid
 from missioncontrol.live import Severity
 from missioncontrol.settings import HandoffSettings, SinkSettings
 from missioncontrol.store import Store
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 SINKS = "missioncontrol.sinks"
 """Entry-point group of the adapters."""
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
+SWEEP = 500
+"""Hand-offs that one round of a worker looks at."""
 
 
 class Handoff(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,7 @@ class Sink(Protocol):
 
     An adapter is an async context manager whose class takes plain keyword
     arguments, `name` (of the receiver) among them; it is named by an entry point of the group `missioncontrol.sinks`.
+    Its constructor opens nothing, and raises ValueError, naming the argument, for one that cannot be right.
     """
 
     async def deliver(self, handoff: Handoff) -> Receipt:
@@ -90,8 +94,8 @@ SinkContext = AbstractAsyncContextManager[Sink]
 def check_sink(settings: SinkSettings) -> None:
     """See that a receiver has an adapter that takes its options. Raises AdapterUnknown, SettingsInvalid."""
     try:
-        inspect.signature(_adapter(settings)).bind(**_options(settings))
-    except TypeError as exc:
+        open_sink(settings)
+    except (TypeError, ValueError, OSError) as exc:
         raise SettingsInvalid(f"sinks: {settings.name}: options of {settings.kind}: {exc}") from exc
 
 
@@ -136,6 +140,8 @@ class HandoffRow(msgspec.Struct, frozen=True, kw_only=True):
     """When it is tried next, s since 1970 UTC."""
     closed_utc_s: float | None
     """When it was delivered or given up, s since 1970 UTC."""
+    retried_utc_s: float | None
+    """When a person last had it tried again as a dead letter, s since 1970 UTC."""
     error: str | None
     """What the last attempt met."""
     receipt: Receipt | None
@@ -214,6 +220,7 @@ class Outbox:
         self._store, self._settings, self._clock = store, settings, clock
         self._on_closed, self._on_alarm, self._on_change = on_closed, on_alarm, on_change
         self._wake: dict[str, asyncio.Event] = {}
+        self._silences: dict[str, int] = {}
         self._random = random.Random()
         self.delivered = 0
         """Receipts taken since the start."""
@@ -240,6 +247,25 @@ class Outbox:
             found = {row[0]: int(row[1]) for row in await connection.execute(query)}
         return {state: found.get(state, 0) for state in (PENDING, DELIVERED, DEAD)}
 
+    async def retry(self, handoff_id: str, *, person: str) -> HandoffRow:
+        """Try a dead letter again, for as long as a new one. Raises NotFound, Conflict if it is none."""
+        now_utc_s = self._clock()
+        async with self._store.writing(alone="incidents") as connection:
+            row = (await connection.execute(select(*_ROW_COLUMNS).where(outbox.c.id == handoff_id))).first()
+            if row is None:
+                raise NotFound(f"no hand-off {handoff_id}")
+            if row.state != DEAD:
+                raise Conflict(f"hand-off {handoff_id} is {row.state}; only a dead letter can be tried again")
+            anew = {"state": PENDING, "due_utc_s": now_utc_s, "retried_utc_s": now_utc_s, "closed_utc_s": None}
+            await connection.execute(update(outbox).where(outbox.c.id == handoff_id).values(**anew))
+            detail = {"handoff": handoff_id}
+            entry = audit.AuditEntry(utc_s=now_utc_s, person=person, event="handoff retried", detail=detail)
+            await audit.record(connection, "incident", row.incident_id, entry)
+            row = (await connection.execute(select(*_ROW_COLUMNS).where(outbox.c.id == handoff_id))).one()
+        self.wake()
+        await self._on_change(row.incident_id)
+        return handoff_row(row)
+
     async def run(self, name: str, sink: Sink) -> None:
         """Deliver what is due to one receiver, for ever."""
         wake = self._wake.setdefault(name, asyncio.Event())
@@ -252,17 +278,26 @@ class Outbox:
                 continue
 
     async def deliver_due(self, name: str, sink: Sink) -> float | None:
-        """Try every hand-off of a receiver that is due; returns the wait until the next one, s, if there is one."""
-        held: set[str] = set()
+        """Try the hand-offs of a receiver that are due; returns the wait until the next round, s, if there is one.
+
+        A receiver that does not answer at all is left alone after the first try, and for longer each time.
+        """
+        pending = await self._pending(name)
         next_utc_s: float | None = None
-        for row in await self._pending(name):
-            if row.incident_id in held:
-                continue
-            if row.due_utc_s > self._clock() or not await self._deliver(row, sink):
-                held.add(row.incident_id)
+        for versions in _by_incident(pending):
+            for row in versions:
+                due = row.due_utc_s <= self._clock()
+                closed = due and await self._deliver(row, sink)
+                if due and self._silences.get(name):
+                    return self._wait_s(self._silences[name])
+                if closed:
+                    continue
                 due_utc_s = await self._due(row.id)
                 if due_utc_s is not None:
                     next_utc_s = due_utc_s if next_utc_s is None else min(next_utc_s, due_utc_s)
+                break
+        if len(pending) == SWEEP:
+            return 0.05
         return None if next_utc_s is None else max(0.05, next_utc_s - self._clock())
 
     async def _pending(self, name: str) -> list[Row[Any]]:
@@ -270,7 +305,7 @@ class Outbox:
             select(*_ROW_COLUMNS, outbox.c.payload)
             .where(outbox.c.sink == name, outbox.c.state == PENDING)
             .order_by(outbox.c.number)
-            .limit(500)
+            .limit(SWEEP)
         )
         async with self._store.reading() as connection:
             return list(await connection.execute(query))
@@ -283,6 +318,7 @@ class Outbox:
     async def _deliver(self, row: Row[Any], sink: Sink) -> bool:
         """Try once; True when the row is closed, with a receipt or as a dead letter."""
         attempt = row.attempts + 1
+        since_utc_s = row.created_utc_s if row.retried_utc_s is None else row.retried_utc_s
         if not await self._count_attempt(row.id, attempt):
             return True
         handoff = Handoff(
@@ -296,19 +332,32 @@ class Outbox:
             payload=row.payload,
         )
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                receipt = await sink.deliver(handoff)
-        except TimeoutError:
-            text = f"no receipt within {self._settings.timeout_s:g} s"
-            return await self._put_off(handoff, DeliveryFailed(text))
+            receipt = await self._ask(sink, handoff)
         except DeliveryFailed as exc:
-            return await self._put_off(handoff, exc)
+            self._silences[row.sink] = self._silences.get(row.sink, 0) + 1 if exc.unreachable else 0
+            return await self._put_off(handoff, exc, since_utc_s)
+        self._silences[row.sink] = 0
         if receipt.handoff_id != handoff.id:
-            return await self._put_off(handoff, DeliveryFailed(f"the receipt is for {receipt.handoff_id!r}"))
+            return await self._put_off(
+                handoff, DeliveryFailed(f"the receipt is for {receipt.handoff_id!r}"), since_utc_s
+            )
         await self._close(handoff, DELIVERED, receipt=msgspec.to_builtins(receipt), error=None)
         self.delivered += 1
         log.info("handoff delivered", handoff=handoff.id, attempt=attempt, receipt=receipt.receipt_id)
         return True
+
+    async def _ask(self, sink: Sink, handoff: Handoff) -> Receipt:
+        """Deliver once; whatever a sink raises is a failed delivery, so that one adapter cannot end the service."""
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await sink.deliver(handoff)
+        except TimeoutError as exc:
+            raise DeliveryFailed(f"no receipt within {self._settings.timeout_s:g} s", unreachable=True) from exc
+        except DeliveryFailed:
+            raise
+        except Exception as exc:
+            log.exception("sink broke", handoff=handoff.id, sink=handoff.sink)
+            raise DeliveryFailed(f"the adapter broke: {type(exc).__name__}: {exc}") from exc
 
     async def _count_attempt(self, handoff_id: str, attempt: int) -> bool:
         """Write the attempt down before it is made; False if the row was replaced by a newer version."""
@@ -318,21 +367,25 @@ class Outbox:
             )
             return changed.rowcount == 1
 
-    async def _put_off(self, handoff: Handoff, error: DeliveryFailed) -> bool:
+    async def _put_off(self, handoff: Handoff, error: DeliveryFailed, since_utc_s: float) -> bool:
         self.failed += 1
         text = str(error)
         log.warning("handoff failed", handoff=handoff.id, attempt=handoff.attempt, error=text)
-        if not error.retryable or handoff.attempt >= self._settings.attempts:
+        if not error.retryable or self._clock() - since_utc_s >= self._settings.give_up_after_s:
             await self._close(handoff, DEAD, receipt=None, error=text)
             self._on_alarm(f"hand-off {handoff.id} is a dead letter after {handoff.attempt} attempts: {text}", "severe")
             return True
-        longest_s = min(self._settings.longest_retry_s, self._settings.first_retry_s * 2.0 ** (handoff.attempt - 1))
-        due_utc_s = self._clock() + self._random.uniform(0.5, 1.0) * longest_s
+        due_utc_s = self._clock() + self._wait_s(handoff.attempt)
         async with self._store.writing(alone="incidents") as connection:
             await connection.execute(
                 update(outbox).where(outbox.c.id == handoff.id).values(due_utc_s=due_utc_s, error=text)
             )
         return False
+
+    def _wait_s(self, failures: int) -> float:
+        """Half to all of the step after so many failures, s."""
+        step_s = self._settings.first_retry_s * 2.0 ** min(30, failures - 1)
+        return self._random.uniform(0.5, 1.0) * min(self._settings.longest_retry_s, step_s)
 
     async def _close(self, handoff: Handoff, state: str, *, receipt: Any, error: str | None) -> None:
         async with self._store.writing(alone="incidents") as connection:
@@ -343,6 +396,14 @@ class Outbox:
             )
             await self._on_closed(connection, handoff.incident_id)
         await self._on_change(handoff.incident_id)
+
+
+def _by_incident(rows: list[Row[Any]]) -> list[list[Row[Any]]]:
+    """Rows of each incident in their order; incidents that were tried least come first."""
+    found: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault(row.incident_id, []).append(row)
+    return sorted(found.values(), key=lambda versions: int(versions[0].attempts))
 
 
 def handoff_row(row: Row[Any]) -> HandoffRow:

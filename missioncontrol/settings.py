@@ -219,10 +219,11 @@ class SinkSettings(msgspec.Struct, frozen=True, kw_only=True):
 class HandoffSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How hand-offs are tried again."""
 
-    attempts: Annotated[int, msgspec.Meta(ge=1)] = 20
-    """Deliveries tried before a hand-off is a dead letter."""
+    give_up_after_s: Positive = 72 * 3600.0
+    """Age at which a hand-off that is not delivered becomes a dead letter, s."""
     first_retry_s: Positive = 0.5
-    """Longest wait before the second attempt, s; it doubles from then on."""
+    """Longest wait before the second attempt, s; it doubles from then on, and so does the pause of a receiver that
+    does not answer at all."""
     longest_retry_s: Positive = 60.0
     """Longest wait between two attempts, s."""
     timeout_s: Positive = 15.0

@@ -178,5 +178,6 @@ outbox = Table(
     Column("error", Text),
     Column("receipt", JSON(none_as_null=True)),
     _utc("closed_utc_s", nullable=True),
+    _utc("retried_utc_s", nullable=True),
     Index(None, "sink", "state", "number"),
 )

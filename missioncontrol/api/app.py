@@ -76,6 +76,7 @@ def make_app(rooms: Rooms) -> Litestar:
         vehicles.router,
         incidents.router,
         incidents.handoffs,
+        incidents.retry,
         city.all_cameras,
         city.all_layers,
         city.city,

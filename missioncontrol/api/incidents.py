@@ -14,7 +14,7 @@ from missioncontrol.api.access import requires
 from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.evidence import Evidence
-from missioncontrol.handoffs import Outbox
+from missioncontrol.handoffs import HandoffRow, Outbox
 from missioncontrol.incidents import Incidents
 from missioncontrol.people import Person, Role
 
@@ -108,14 +108,28 @@ async def reject(
 @get("/handoffs", tags=["incidents"])
 async def handoffs(outbox: NamedDependency[Outbox]) -> Response[list[dict[str, Any]]]:
     """The outbox, newest first."""
-    rows = []
-    for row in await outbox.rows():
-        tree = msgspec.to_builtins(row)
-        for name in ("created", "due", "closed"):
-            utc_s = tree.pop(f"{name}_utc_s")
-            tree[f"{name}_utc"] = None if utc_s is None else iso_utc(utc_s)
-        rows.append(tree)
-    return Response(rows)
+    return Response([_public(row) for row in await outbox.rows()])
+
+
+@post(
+    "/handoffs/{handoff_id:str}/retry",
+    tags=["incidents"],
+    guards=[requires(Role.INSPECTOR, Role.ADMINISTRATOR)],
+    status_code=200,
+)
+async def retry(
+    handoff_id: FromPath[str], request: Request[Person, Any, Any], outbox: NamedDependency[Outbox]
+) -> Response[dict[str, Any]]:
+    """Try a dead letter again."""
+    return Response(_public(await outbox.retry(handoff_id, person=request.user.name)))
+
+
+def _public(row: HandoffRow) -> dict[str, Any]:
+    tree: dict[str, Any] = msgspec.to_builtins(row)
+    for name in ("created", "due", "closed", "retried"):
+        utc_s = tree.pop(f"{name}_utc_s")
+        tree[f"{name}_utc"] = None if utc_s is None else iso_utc(utc_s)
+    return tree
 
 
 router = Router(

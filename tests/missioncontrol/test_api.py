@@ -22,10 +22,10 @@ from missioncontrol.api.incidents import Confirmation, Rejection
 from missioncontrol.api.missions import Replan
 from missioncontrol.missions import NewMission
 from missioncontrol.people import LogIn, NewPerson
-from missioncontrol.settings import CitySettings, LayerSettings, StoreSettings
+from missioncontrol.settings import CitySettings, HandoffSettings, LayerSettings, SinkSettings, StoreSettings
 from missioncontrol.surveys import SurveyRequest
 from missioncontrol.vehicles import Command
-from tests.missioncontrol.conftest import PASSWORD, Running, make_settings, running
+from tests.missioncontrol.conftest import PASSWORD, Running, make_settings, running, until
 from tests.missioncontrol.test_incidents import look
 from tests.missioncontrol.test_service import incidents_of, survey
 
@@ -151,6 +151,31 @@ async def test_each_role_may_do_its_own_and_no_more(house: Running) -> None:
 
 
 BOW_TIE = [[76.94, 43.2], [76.95, 43.21], [76.95, 43.2], [76.94, 43.21], [76.94, 43.2]]
+
+
+async def test_inspectors_and_administrators_may_have_dead_letters_tried_again(tmp_path: Path) -> None:
+    options = {"url": "http://127.0.0.1:9/", "secret": "whsec_YQ=="}
+    sink = SinkSettings(name="city", kind="webhook", options=options)
+    settings = make_settings(
+        tmp_path, sinks=(sink,), routes={"default": ("city",)}, handoffs=HandoffSettings(give_up_after_s=0.001)
+    )
+    async with running(settings) as house:
+        operator = await new_person(house, "o", "operator")
+        inspector = await new_person(house, "i", "inspector")
+        incident = await incidents_of(house.service).observe(look())
+        await inspector.post(f"/incidents/{incident.id}/confirm", json={})
+
+        async def dead() -> Any:
+            (row,) = (await inspector.get("/handoffs")).json()
+            return row["state"] == "dead" and row
+
+        row = await until(dead)
+        problem(await operator.post(f"/handoffs/{row['id']}/retry"), 403)
+        problem(await inspector.post("/handoffs/nothing/retry"), 404)
+        for client in (inspector, await house.client()):
+            answer = await client.post(f"/handoffs/{row['id']}/retry")
+            assert (answer.status_code, answer.json()["state"]) == (200, "pending"), answer.text
+            assert (await until(dead))["attempts"] > row["attempts"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from missioncontrol.errors import AdapterUnknown, DeliveryFailed, SettingsInvalid
+from missioncontrol import audit, handoffs
+from missioncontrol.errors import AdapterUnknown, Conflict, DeliveryFailed, NotFound, SettingsInvalid
 from missioncontrol.evidence import Evidence
 from missioncontrol.handoffs import Handoff, HandoffRow, Outbox, Receipt, check_sink, enqueue
 from missioncontrol.incidents import Incidents
@@ -20,7 +21,7 @@ from tests.missioncontrol.test_incidents import look
 SETTINGS = Settings(
     sinks=(SinkSettings(name="city", kind="webhook"),),
     routes={"default": ("city",)},
-    handoffs=HandoffSettings(attempts=4, first_retry_s=1.0, longest_retry_s=8.0, timeout_s=0.2),
+    handoffs=HandoffSettings(give_up_after_s=3600.0, first_retry_s=1.0, longest_retry_s=8.0, timeout_s=0.2),
 )
 
 
@@ -30,13 +31,15 @@ class Desk:
     def __init__(self, clock: StillClock) -> None:
         self.clock = clock
         self.taken: list[Handoff] = []
-        self.failures: list[DeliveryFailed] = []
+        self.failures: list[Exception] = []
         self.slow_s = 0.0
+        self.asks = 0
         self.asked = asyncio.Event()
         self.wrong_receipt = False
 
     async def deliver(self, handoff: Handoff) -> Receipt:
         self.asked.set()
+        self.asks += 1
         await asyncio.sleep(self.slow_s)
         if self.failures:
             raise self.failures.pop(0)
@@ -139,15 +142,91 @@ async def test_what_fails_is_tried_again_later_and_later(house: House) -> None:
     assert house.alarms == []
 
 
-async def test_after_the_last_attempt_it_is_a_dead_letter_with_an_alarm(house: House) -> None:
+async def test_what_is_too_old_is_a_dead_letter_with_an_alarm(house: House) -> None:
     incident_id = await house.confirmed()
-    house.desk.failures = [DeliveryFailed("busy") for _ in range(9)]
-    for _ in range(4):
+    house.desk.failures = [DeliveryFailed("busy") for _ in range(31)]
+    for _ in range(30):
         house.clock.utc_s += await house.deliver() or 0.0
+    assert (await house.row()).state == "pending"
+    house.clock.utc_s += 3600.0
+    await house.deliver()
     assert (await house.row()).state == "dead"
-    assert len(house.desk.failures) == 5
-    assert house.alarms == [f"hand-off {incident_id}:2:city is a dead letter after 4 attempts: busy"]
+    assert house.alarms == [f"hand-off {incident_id}:2:city is a dead letter after 31 attempts: busy"]
     assert (await house.incidents.get(incident_id)).state == "delivery_failed"
+
+
+async def test_a_dead_letter_is_tried_again_when_a_person_asks(house: House) -> None:
+    incident_id = await house.confirmed()
+    with pytest.raises(Conflict, match="is pending; only a dead letter"):
+        await house.outbox.retry(f"{incident_id}:2:city", person="a")
+    house.clock.utc_s += 3600.0
+    house.desk.failures = [DeliveryFailed("busy"), DeliveryFailed("busy")]
+    await house.deliver()
+    assert (await house.row()).state == "dead"
+    row = await house.outbox.retry(f"{incident_id}:2:city", person="a")
+    assert (row.state, row.retried_utc_s, row.closed_utc_s) == ("pending", house.clock.utc_s, None)
+    wait_s = await house.deliver()
+    assert wait_s is not None, "it is tried for as long as a new one"
+    house.clock.utc_s += wait_s
+    await house.deliver()
+    assert (await house.row()).state == "delivered"
+    assert (await house.incidents.get(incident_id)).state == "dispatched"
+    async with house.store.reading() as connection:
+        entries = await audit.history(connection, "incident", incident_id)
+    assert (entries[-1].person, entries[-1].event) == ("a", "handoff retried")
+    with pytest.raises(NotFound, match="no hand-off x"):
+        await house.outbox.retry("x", person="a")
+
+
+async def test_the_newest_hand_off_of_a_receiver_says_how_an_incident_stands(house: House) -> None:
+    incident_id = await house.confirmed()
+    house.desk.failures = [DeliveryFailed("410 gone", retryable=False)]
+    await house.deliver()
+    assert (await house.incidents.get(incident_id)).state == "delivery_failed"
+    await house.incidents.observe(look())
+    house.clock.utc_s += 60.0
+    await house.deliver()
+    assert [row.state for row in await house.outbox.rows()] == ["delivered", "dead"]
+    assert (await house.incidents.get(incident_id)).state == "dispatched"
+
+
+async def test_a_receiver_that_is_down_costs_one_try_a_round_and_none_is_forgotten(house: House) -> None:
+    for number in range(5):
+        await house.confirmed(east_m=500.0 * number)
+    house.desk.slow_s = 1.0
+    waits = []
+    for asks in range(1, 5):
+        wait_s = await house.deliver()
+        assert house.desk.asks == asks
+        assert wait_s is not None
+        waits.append(wait_s)
+        house.clock.utc_s += wait_s
+    for wait_s, longest_s in zip(waits, (1.0, 2.0, 4.0, 8.0), strict=True):
+        assert longest_s / 2 <= wait_s <= longest_s
+    assert sorted(row.attempts for row in await house.outbox.rows()) == [0, 1, 1, 1, 1]
+    house.desk.slow_s = 0.0
+    house.clock.utc_s += 60.0
+    assert await house.deliver() is None
+    assert len(house.desk.taken) == 5
+
+
+async def test_more_than_a_round_holds_is_delivered_without_a_call(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handoffs, "SWEEP", 2)
+    for number in range(3):
+        await house.confirmed(east_m=500.0 * number)
+    assert await house.deliver() is not None
+    assert await house.deliver() is None
+    assert len(house.desk.taken) == 3
+
+
+async def test_an_adapter_that_breaks_is_a_failed_delivery_and_not_the_end(house: House) -> None:
+    await house.confirmed()
+    house.desk.failures = [ZeroDivisionError("a bug")]
+    assert await house.deliver() is not None
+    row = await house.row()
+    assert (row.state, row.error) == ("pending", "the adapter broke: ZeroDivisionError: a bug")
 
 
 async def test_a_refusal_for_good_is_not_tried_again(house: House) -> None:
