@@ -8,8 +8,8 @@ response (response topic, correlation data).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -38,11 +38,20 @@ class MqttSink:
         topic: str = "city/incidents",
         username: str | None = None,
         password: str | None = None,
+        tls: bool = False,
+        ca_file: str | None = None,
         source: str = "urn:missioncontrol",
         timeout_s: float = 10.0,
         reconnect_s: float = 1.0,
     ) -> None:
-        """Events go to `topic`/KIND, receipts are expected on a topic of this sink's own."""
+        """Events go to `topic`/KIND, receipts are expected on a topic of this sink's own.
+
+        `tls` encrypts and checks the broker's certificate, by the authorities of `ca_file` (PEM) or else the system's.
+        Raises ValueError.
+        """
+        if ca_file is not None and not tls:
+            raise ValueError("ca_file: is only used with tls = true")
+        self._tls = _tls_context(ca_file) if tls else None
         self._name, self._host, self._port, self._topic, self._source = name, host, port, topic, source
         self._username, self._password = username, password
         self._timeout_s, self._reconnect_s = timeout_s, reconnect_s
@@ -53,7 +62,7 @@ class MqttSink:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._stay_connected(), name=f"mqtt[{self._name}]")
+        self._connect()
         return self
 
     async def __aexit__(
@@ -61,11 +70,27 @@ class MqttSink:
     ) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
+            if not self._task.cancelled() and (broke := self._task.exception()) is not None:
+                log.error("connection broke", sink=self._name, exc_info=broke)
+
+    def _connect(self) -> asyncio.Task[None]:
+        self._task = asyncio.create_task(self._stay_connected(), name=f"mqtt[{self._name}]")
+        return self._task
+
+    def _check_connection(self) -> None:
+        """Raise what broke the connection's task, once, and begin anew: it must not fail unheard."""
+        task = self._task
+        if task is not None and task.done():
+            self._connect()
+            task.result()
 
     async def deliver(self, handoff: Handoff) -> Receipt:
-        """Publish once and wait for the receipt. Raises DeliveryFailed without one in time."""
+        """Publish once and wait for the receipt.
+
+        Raises DeliveryFailed without one in time; and whatever but the broker's silence ended the connection.
+        """
+        self._check_connection()
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[handoff.id] = answer
         try:
@@ -74,12 +99,14 @@ class MqttSink:
                 await self._publish(handoff)
                 body = await answer
         except TimeoutError as exc:
+            self._check_connection()
             what = "gave no receipt" if self._connected.is_set() else "broker is out of reach"
             raise DeliveryFailed(
-                f"{self._name}: {what} for {handoff.id} in {self._timeout_s:g} s ({self._host}:{self._port})"
+                f"{self._name}: {what} for {handoff.id} in {self._timeout_s:g} s ({self._host}:{self._port})",
+                unreachable=True,
             ) from exc
         except aiomqtt.MqttError as exc:
-            raise DeliveryFailed(f"{self._name}: {self._host}:{self._port}: {exc}") from exc
+            raise DeliveryFailed(f"{self._name}: {self._host}:{self._port}: {exc}", unreachable=True) from exc
         finally:
             self._waiting.pop(handoff.id, None)
         return receipt(body, handoff, receiver=self._name)
@@ -115,6 +142,7 @@ class MqttSink:
             self._port,
             username=self._username,
             password=self._password,
+            tls_context=self._tls,
             protocol=aiomqtt.ProtocolVersion.V5,
         ) as client:
             await client.subscribe(self._receipts_topic, qos=1)
@@ -125,3 +153,10 @@ class MqttSink:
                 waiting = self._waiting.get(correlation)
                 if waiting is not None and not waiting.done() and isinstance(message.payload, bytes):
                     waiting.set_result(message.payload)
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as exc:
+        raise ValueError(f"ca_file: {ca_file}: {exc.strerror or exc}") from exc
