@@ -93,6 +93,8 @@ class Service:
         settings = self._settings
         for sink in settings.sinks:
             check_sink(sink)
+        for name in settings.unrouted_sinks():
+            log.warning("no route leads to this sink, it will get nothing", sink=name)
         terrain = None if settings.terrain.dem is None else GridTerrain.from_file(settings.terrain.dem)
         listener = _listen(settings)
         async with AsyncExitStack() as stack:

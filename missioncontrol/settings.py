@@ -42,6 +42,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Address to listen at."""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
     """TCP port; 0 takes a free one."""
+    public_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s/]+[^\s]*)?$")] = ""
+    """Where receivers of incidents reach the service, for the addresses of pictures; without it they get none."""
     secure_cookie: bool = False
     """Send the session cookie over HTTPS alone; set it behind TLS."""
     session_s: Positive = 12 * 3600.0
@@ -64,7 +66,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How vehicles are heard and told."""
 
     links: tuple[str, ...] = ("udpin:127.0.0.1:14550",)
-    """MAVLink links: `udpin:host:port`, `udpout:host:port`, `tcp:host:port`, `serial:device:baud`."""
+    """MAVLink links: `udpin:host:port`, `udpout:host:port`, `tcp:host:port`."""
     gcs_sysid: Sysid = 245
     """Our own sysid."""
     heartbeat_timeout_s: Positive = 3.0
@@ -145,12 +147,10 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether video is watched at all."""
     model: str = "city-nano"
     """Name of a model in the catalogue."""
-    runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    runtime: Literal["auto", "onnxruntime", "onnxruntime-gpu", "openvino"] = "auto"
     """What runs it."""
     confidence: dict[str, Fraction] = {}
-    """Threshold per class of the model, 0 to 1."""
-    default_confidence: Fraction = 0.4
-    """Threshold of a class that is not named."""
+    """Threshold per class of the model, 0 to 1; the model's own where a class is not named."""
     frames_per_s: Positive = 4.0
     """Frames of one video that are looked at, 1/s of wall time, at most."""
     min_hits: Annotated[int, msgspec.Meta(ge=1)] = 3
@@ -284,6 +284,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def sinks_of(self, kind: str) -> tuple[str, ...]:
         """Names of the receivers of a kind of incident."""
         return self.routes.get(kind, self.routes.get("default", ()))
+
+    def unrouted_sinks(self) -> tuple[str, ...]:
+        """Names of receivers that no route leads to."""
+        routed = {name for names in self.routes.values() for name in names}
+        return tuple(sink.name for sink in self.sinks if sink.name not in routed)
 
     def rule_of(self, kind: str) -> KindRule:
         """Rule of a kind; an unknown kind is a point-like thing with a day's window."""

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import structlog
 import uvicorn
 import websockets
 
@@ -322,9 +323,23 @@ async def test_a_first_start_makes_up_a_password_and_tells_it_once(tmp_path: Pat
         await house.client(name, password)
 
 
+async def test_a_receiver_that_no_route_leads_to_is_warned_of_at_the_start(tmp_path: Path) -> None:
+    options = {"url": "http://127.0.0.1:9/", "secret": SECRET}
+    sinks = tuple(SinkSettings(name=name, kind="webhook", options=options) for name in ("used", "idle"))
+    with structlog.testing.capture_logs() as logged:
+        async with running(make_settings(tmp_path, sinks=sinks, routes={"fire": ("used",)})):
+            pass
+    assert [entry["sink"] for entry in logged if "no route" in entry["event"]] == ["idle"]
+
+
 async def test_what_cannot_work_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(AdapterUnknown, match="sinks: x: no adapter 'carrier-pigeon'"):
         async with running(make_settings(tmp_path, sinks=(SinkSettings(name="x", kind="carrier-pigeon"),))):
+            pass
+    options = {"url": "http://127.0.0.1:9/", "secret": "whsec_"}
+    sink = SinkSettings(name="x", kind="webhook", options=options)
+    with pytest.raises(SettingsInvalid, match="sinks: x: options of webhook: secret: is empty"):
+        async with running(make_settings(tmp_path, sinks=(sink,))):
             pass
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -136,3 +136,21 @@ def test_secrets_are_masked_and_the_rest_can_be_read_back(tmp_path: Path) -> Non
     assert again.vehicles == settings.vehicles
     assert again.fleet == settings.fleet
     assert tomllib.loads(text)["http"]["port"] == 8080
+
+
+def test_the_runtime_for_gpus_can_be_set_and_nonsense_cannot(tmp_path: Path) -> None:
+    assert load_text(tmp_path, "", MC__PERCEPTION__RUNTIME="onnxruntime-gpu").perception.runtime == "onnxruntime-gpu"
+    with pytest.raises(SettingsInvalid, match=r"perception\.runtime"):
+        load_text(tmp_path, "", MC__PERCEPTION__RUNTIME="abacus")
+
+
+def test_the_public_address_is_one(tmp_path: Path) -> None:
+    assert load_text(tmp_path, '[http]\npublic_url = "https://a.example/mc"').http.public_url == "https://a.example/mc"
+    for wrong in ("a.example", "ftp://a.example", "https://", "https:///x"):
+        with pytest.raises(SettingsInvalid, match=r"http\.public_url"):
+            load_text(tmp_path, f'[http]\npublic_url = "{wrong}"')
+
+
+def test_receivers_without_a_route_are_known(tmp_path: Path) -> None:
+    assert load_text(tmp_path, WHOLE).unrouted_sinks() == ()
+    assert load_text(tmp_path, WHOLE.replace('default = ["dispatch"]', "")).unrouted_sinks() == ("dispatch",)
