@@ -235,6 +235,15 @@ def feature_of(incident: Incident) -> dict[str, Any]:
     }
 
 
+def outward_feature_of(incident: Incident, public_url: str) -> dict[str, Any]:
+    """The Feature as receivers get it: without our people's names and words; pictures at `public_url`, or none."""
+    feature = feature_of(incident)
+    kept = {key: value for key, value in feature["properties"].items() if key not in ("history", "reason", "picture")}
+    if public_url and incident.pictures:
+        kept["picture"] = public_url.rstrip("/") + feature["properties"]["picture"]
+    return {**feature, "properties": kept}
+
+
 async def features_of(connection: AsyncConnection, found: list[Incident]) -> list[dict[str, Any]]:
     """Features with where their hand-offs stand: the newest of each receiver."""
     columns = (outbox.c.incident_id, outbox.c.sink, outbox.c.state, outbox.c.version, outbox.c.receipt)

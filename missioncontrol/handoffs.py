@@ -54,7 +54,7 @@ class Handoff(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 1
     """How many times this has been tried, this one included."""
     payload: dict[str, Any]
-    """The incident as the public sees it: a GeoJSON Feature."""
+    """The incident as outsiders see it, a GeoJSON Feature without the names and words of our people."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

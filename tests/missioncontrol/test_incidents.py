@@ -17,7 +17,7 @@ from missioncontrol.errors import InputInvalid, NotFound, TransitionImpossible
 from missioncontrol.evidence import Evidence
 from missioncontrol.handoffs import HandoffRow
 from missioncontrol.incidents import Incidents, Observation
-from missioncontrol.settings import IncidentSettings, KindRule, Settings, SinkSettings
+from missioncontrol.settings import HttpSettings, IncidentSettings, KindRule, Settings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import observations, outbox
 from tests.missioncontrol.conftest import StillClock
@@ -172,6 +172,26 @@ async def test_confirming_writes_the_handoffs_with_the_decision(house: House) ->
     assert feature["properties"]["history"][-1]["person"] == "Inspector"
     assert feature["properties"]["history"][-1]["detail"] == "flames on the picture"
     assert house.woken == 1
+
+
+@pytest.mark.parametrize("public_url", ["", "https://control.city.example/", "https://control.city.example"])
+async def test_receivers_get_no_names_or_words_of_people_and_a_picture_they_can_find(
+    house: House, public_url: str
+) -> None:
+    settings = msgspec.structs.replace(SETTINGS, http=HttpSettings(public_url=public_url))
+    house.incidents._settings = settings
+    incident_id = await house.see(picture=b"jpeg")
+    feature = await house.incidents.confirm(incident_id, person="Inspector", note="beside the neighbour's shed")
+    assert feature["properties"]["history"][-1]["person"] == "Inspector"
+    async with house.store.reading() as connection:
+        payload = (await connection.execute(select(outbox.c.payload))).scalar_one()
+    text = msgspec.json.encode(payload).decode()
+    assert "Inspector" not in text
+    assert "neighbour" not in text
+    expected = f"https://control.city.example/api/v1/incidents/{incident_id}/picture.jpg" if public_url else None
+    assert payload["properties"].get("picture") == expected
+    assert ("picture" in payload["properties"]) is bool(public_url)
+    assert payload["properties"]["looks"] == 1
 
 
 async def test_what_is_not_routed_is_confirmed_and_goes_nowhere(house: House) -> None:
