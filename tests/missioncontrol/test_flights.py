@@ -279,7 +279,11 @@ async def test_a_restart_adopts_a_vehicle_that_took_off_meanwhile(
     two.now(condition=Condition.READY, armed=False, landed=True)
     assert (await again.stage(1, "flying"))["airborne_utc"] is not None
     assert (await again.stage(2, "failed"))["text"] == "the service was stopped before take-off"
-    assert await again.state(mission_id) == "flying"
+
+    async def known_to_fly() -> bool:
+        return await again.state(mission_id) == "flying"
+
+    await until(known_to_fly, timeout_s=5)
     one.land()
     await asyncio.gather(*again.tasks)
     assert await again.state(mission_id) == "failed"
