@@ -17,7 +17,7 @@ class Records:
     """GeoJSON features of one kind with an index by place."""
 
     def __init__(self, features: list[dict[str, Any]]) -> None:
-        """Features with polygons in WGS 84 and an `id` among the properties; permits also with `valid_from` and
+        """Features with polygons in WGS 84, and properties with an `id`; permits also with `valid_from` and
         `valid_until` (ISO dates)."""
         self.features = features
         self._shapes: list[BaseGeometry] = [shapely.geometry.shape(f["geometry"]) for f in features]
@@ -32,8 +32,9 @@ class Records:
             collection = json.loads(path.read_text(encoding="utf-8"))
             features = list(collection["features"])
             for number, feature in enumerate(features):
-                if not feature.get("geometry") or "id" not in (feature.get("properties") or {}):
-                    raise SettingsInvalid(f"{path}: feature {number} has no geometry, or no `id` among its properties")
+                properties = feature["properties"] = {"id": feature.get("id"), **(feature.get("properties") or {})}
+                if not feature.get("geometry") or properties["id"] is None:
+                    raise SettingsInvalid(f"{path}: feature {number} has no geometry, or no `id`")
             return cls(features)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise SettingsInvalid(f"{path}: not a GeoJSON FeatureCollection that can be read: {exc}") from exc

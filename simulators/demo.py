@@ -178,7 +178,7 @@ class Demo:
         world = await asyncio.to_thread(World.build, self.options.seed, epoch_utc_s=self.epoch_utc_s)
         await asyncio.to_thread(write_public_files, world, self.folder / "public")
         url, ports = self._start(world)
-        async with httpx.AsyncClient(timeout=60.0) as http:
+        async with httpx.AsyncClient(timeout=180.0) as http:
             administrator, operator, inspector = await self._people(url, http)
             await within("getting the vehicles ready", 180.0, self._ready(operator))
             reviewing = asyncio.create_task(review(inspector, delay_s=0.0 if self.options.leave else 30.0))

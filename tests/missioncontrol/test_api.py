@@ -46,7 +46,7 @@ def write_orthophoto(path: Path) -> Path:
 async def house(tmp_path: Path) -> AsyncIterator[Running]:
     parcels = tmp_path / "cadastre.geojson"
     square = {"type": "Polygon", "coordinates": [[[76.9, 43.2], [76.91, 43.2], [76.91, 43.21], [76.9, 43.2]]]}
-    feature = {"type": "Feature", "geometry": square, "properties": {"parcel": "20-315"}}
+    feature = {"type": "Feature", "geometry": square, "properties": {"id": "20-315"}}
     parcels.write_bytes(msgspec.json.encode({"type": "FeatureCollection", "features": [feature]}))
     layer = LayerSettings(name="orthophoto", title="Orthophoto", path=write_orthophoto(tmp_path / "ortho.tif"))
     settings = make_settings(tmp_path, layers=(layer,), city=CitySettings(cadastre=parcels))
