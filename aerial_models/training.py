@@ -46,17 +46,17 @@ class Recipe(msgspec.Struct, frozen=True):
     """Passes over the crops."""
     minutes: float | None = None
     """If set, the length of training: the number of epochs and the fall of the learning rate then follow from it."""
-    batch: int = 8
+    batch: int = 4
     """Crops in one step."""
     crop_px: int = 640
     """Side of a crop, px."""
-    frame_crops: int = 4000
+    frame_crops: int = 3000
     """Crops cut from rendered frames in all."""
-    validation_crops: int = 200
+    validation_crops: int = 150
     """Crops of held-back frames that choose the best epoch."""
     seed: int = 7
     """Seed of the crops and of the training."""
-    learning_rate: float = 0.0015
+    learning_rate: float = 0.001
     """Peak learning rate of AdamW; falls by a cosine to one hundredth."""
     warmup_epochs: float = 0.5
     """Epochs of rising learning rate."""
