@@ -284,7 +284,7 @@ async def test_the_map_has_its_tiles_and_the_city(house: Running) -> None:
     problem(await http.get(f"{house.url}/tiles/orthophoto/1/9/9.png"), 404)
     problem(await http.get(f"{house.url}/tiles/orthophoto/1/1/1.tif"), 404)
     parcels = (await http.get("/city/parcels")).json()
-    assert parcels["features"][0]["properties"]["parcel"] == "20-315"
+    assert parcels["features"][0]["properties"]["id"] == "20-315"
     assert (await http.get("/city/buildings")).json()["features"] == []
     problem(await http.get("/city/people"), 404)
     assert "sim-wide" in [camera["slug"] for camera in (await http.get("/cameras")).json()]
