@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from geo.location import CAUSES, Location
 from geo.positions import Altitude, Datum, LocalPlane, Position
@@ -42,9 +41,6 @@ class Fused(msgspec.Struct, frozen=True, kw_only=True):
     """Ground below it, AMSL."""
     covariance_m2: tuple[tuple[float, float], tuple[float, float]]
     """Horizontal covariance (east, north), m2."""
-    agreement: float
-    """Probability that looks at one thing on the ground scatter at least as much as these do (chi-square); 1 for one
-    look, near 0 where they show no one place, as with something high above the ground seen from several sides."""
 
 
 def fuse(locations: Sequence[Location], utc_s: Sequence[float]) -> Fused:
@@ -60,15 +56,11 @@ def fuse(locations: Sequence[Location], utc_s: Sequence[float]) -> Fused:
     design = np.tile(np.eye(2), (len(locations), 1))
     covariance = np.linalg.inv(design.T @ weight @ design)
     east_m, north_m = covariance @ design.T @ weight @ seen
-    rest = seen - np.tile([east_m, north_m], len(locations))
-    freedom = 2 * len(locations) - 2
-    agreement = float(chi2.sf(rest @ weight @ rest, freedom)) if freedom else 1.0
     lon, lat = plane.to_lonlat(east_m, north_m)
     rows = covariance.tolist()
     return Fused(
         position=Position(lon=float(lon), lat=float(lat), altitude=Altitude(float(heights_m.mean()), Datum.AMSL)),
         covariance_m2=((rows[0][0], rows[0][1]), (rows[1][0], rows[1][1])),
-        agreement=agreement,
     )
 
 

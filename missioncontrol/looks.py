@@ -32,15 +32,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One-sigma error of a box's middle as a share of the box's size."""
     urgent: bool = False
     """Whether it is reported while still in view, and again when it has passed."""
-    on_ground: bool = False
-    """Whether it lies on the ground, so that looks from several sides that show no one place on it are of something
-    else, such as a roof."""
     whole: bool = True
     """Whether only boxes that lie wholly inside the picture are used (a cut box has its middle elsewhere)."""
 
 
 TARGETS = {
-    "dump": Target(kind="dump", height_m=0.4, height_sigma_m=0.3, on_ground=True),
+    "dump": Target(kind="dump", height_m=0.4, height_sigma_m=0.3),
     "flood": Target(kind="flooding", height_m=0.0, height_sigma_m=0.1, box_sigma=0.25, whole=False),
     "construction": Target(kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0, box_sigma=0.15),
     "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, urgent=True),

@@ -51,8 +51,6 @@ LOOKS = Counter("missioncontrol_looks_total", "Detections located on the ground"
 
 POSE_WAIT_S = 1.5
 """How long a frame waits for the telemetry of its time, s of wall time."""
-LEAST_AGREEMENT = 0.003
-"""Looks at a thing on the ground that agree less than this are of something above it."""
 SILENCE_S = 3.0
 """Without a frame for so long, video is stale, s of wall time."""
 
@@ -126,9 +124,6 @@ class Reporter:
             log.info("sighting is on record", kind=target.kind, record=record)
             return
         fused, best = sighting.fused, sighting.best
-        if target.on_ground and fused.agreement < LEAST_AGREEMENT:
-            log.info("sighting is not on the ground", kind=target.kind, agreement=fused.agreement)
-            return
         await self._incidents.observe(
             Observation(
                 kind=target.kind,

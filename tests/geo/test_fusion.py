@@ -61,15 +61,6 @@ def test_looks_of_one_pass_are_not_independent() -> None:
     assert hours_apart < together < one
 
 
-def test_looks_at_the_ground_agree_and_looks_at_a_roof_do_not() -> None:
-    rng = np.random.default_rng(11)
-    ground = np.array([fuse(*looks(rng)).agreement for _ in range(200)])
-    roof = np.array([fuse(*looks(rng, up_m=18.0)).agreement for _ in range(200)])
-    assert np.mean(ground < 0.01) < 0.04
-    assert np.mean(roof < 0.01) > 0.9
-    assert fuse(*(part[:1] for part in looks(rng))).agreement == 1.0
-
-
 def test_moves_make_up_the_covariance() -> None:
     (location,), _ = (part[:1] for part in looks(np.random.default_rng(2)))
     moves = np.array(location.moves_m)
