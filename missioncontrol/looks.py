@@ -83,11 +83,12 @@ class Looker:
         *,
         sigmas: PoseSigmas,
         dem_sigma_m: float = 1.0,
+        min_range_m: float = 0.0,
         max_range_m: float = 600.0,
     ) -> None:
-        """`sigmas` are those of the poses."""
+        """`sigmas` are those of the poses; what is nearer than `min_range_m` or farther than `max_range_m` is left out."""
         self.camera, self.terrain, self.sigmas = camera, terrain, sigmas
-        self._dem_sigma_m, self._max_range_m = dem_sigma_m, max_range_m
+        self._dem_sigma_m, self._min_range_m, self._max_range_m = dem_sigma_m, min_range_m, max_range_m
 
     def looks(
         self,
@@ -141,7 +142,7 @@ class Looker:
                 index=int(index),
             )
             for location, index, box, size in zip(locations, chosen, boxes, sizes, strict=True)
-            if location is not None
+            if location is not None and location.slant_range_m >= self._min_range_m
         ]
 
 

@@ -248,6 +248,7 @@ class VideoWatch:
             self._terrain,
             sigmas=settings.sigmas,
             dem_sigma_m=settings.terrain_sigma_m,
+            min_range_m=settings.min_range_m,
             max_range_m=settings.max_range_m,
         )
         return self._looker

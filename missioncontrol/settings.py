@@ -155,6 +155,9 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Frames of one video that are looked at, 1/s of wall time, at most."""
     min_hits: Annotated[int, msgspec.Meta(ge=1)] = 3
     """Frames a track must be seen in before it is an observation."""
+    min_range_m: Annotated[float, msgspec.Meta(ge=0)] = 40.0
+    """Slant range below which a sighting is not reported, m: take-off and landing are lower than detectors are trained
+    for."""
     max_range_m: Positive = 600.0
     """Slant range beyond which a sighting is not located, m."""
     sigmas: PoseSigmas = PoseSigmas()
