@@ -27,14 +27,13 @@ LICENCE = (
 )
 
 
-def candidate(onnx: Path, name: str, manifest: Path, created: str, licence: str = LICENCE) -> ModelEntry:
-    """The entry of a freshly trained model, before it was measured."""
+def candidate(onnx: Path, name: str, manifest: Path, created: str, start: Path | None = None) -> ModelEntry:
+    """The entry of a freshly trained model, before it was measured; `start` are the weights its training began from."""
     record = json.loads(manifest.read_text())
     recipe = msgspec.convert(record["recipe"], Recipe)
     used = [s for s in PICTURE_SETS if record["pictures"].get(s.folder)]
-    data = [
-        f"{record['frames']} rendered frames of simulated worlds, seeds {record.get('seeds', 'as in the manifest')}"
-    ]
+    seeds = record["worlds"]
+    data = [f"{record['frames']} rendered frames of simulated worlds, seeds {seeds[0]} to {seeds[-1]}"] if seeds else []
     data += [f"{record['pictures'][s.folder]} pictures of {s.folder}: {s.licence}" for s in used]
     return ModelEntry(
         name=name,
@@ -45,10 +44,11 @@ def candidate(onnx: Path, name: str, manifest: Path, created: str, licence: str 
         input_width_px=recipe.export_width_px,
         input_height_px=recipe.export_height_px,
         thresholds=dict.fromkeys(CITY_CLASSES, 0.25),
-        licence=licence,
+        licence=LICENCE,
         training_data=tuple(data),
         training={
-            "architecture": f"{recipe.architecture} at width {recipe.width}, from random weights",
+            "architecture": f"{recipe.architecture} at width {recipe.width}",
+            "start": f"weights {hashlib.sha256(start.read_bytes()).hexdigest()}" if start else "random weights",
             "recipe": msgspec.json.encode(recipe).decode(),
             "crops": f"{len(record['train'])} of {recipe.crop_px} px",
             "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
@@ -80,7 +80,7 @@ def train_and_measure(
     trained = train(
         frames, run, recipe, pictures=pictures, python=python, weights=weights, resume=resume, progress=progress
     )
-    entry = candidate(trained.onnx, name, trained.manifest, created)
+    entry = candidate(trained.onnx, name, trained.manifest, created, weights)
     evaluation = evaluate(
         entry,
         test_frames,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from aerial_models.frames import Mailbox
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import ClientTooSlow
 
@@ -101,37 +102,12 @@ class Live:
             client.queue(encoded)
 
 
-class Mailbox:
-    """Holds the latest frame for one client of a video; what it did not take in time is counted."""
-
-    def __init__(self) -> None:
-        """Empty."""
-        self._frame: bytes | None = None
-        self._ready = asyncio.Event()
-        self.dropped = 0
-        """Frames that were replaced before they were taken."""
-
-    def put(self, frame: bytes) -> None:
-        """Replace what is there."""
-        self.dropped += self._frame is not None
-        self._frame = frame
-        self._ready.set()
-
-    async def take(self) -> bytes:
-        """Wait for a frame and take it."""
-        await self._ready.wait()
-        self._ready.clear()
-        frame, self._frame = self._frame, None
-        assert frame is not None
-        return frame
-
-
 class VideoHub:
     """Hands the annotated video of each vehicle to whoever watches."""
 
     def __init__(self) -> None:
         """Nobody watches yet."""
-        self._watchers: dict[int, set[Mailbox]] = {}
+        self._watchers: dict[int, set[Mailbox[bytes]]] = {}
         self._latest: dict[int, bytes] = {}
 
     def watched(self, sysid: int) -> bool:
@@ -146,9 +122,9 @@ class VideoHub:
             mailbox.put(frame)
 
     @contextmanager
-    def watching(self, sysid: int) -> Iterator[Mailbox]:
+    def watching(self, sysid: int) -> Iterator[Mailbox[bytes]]:
         """Watch a vehicle for as long as the context is open; begins with the latest frame, if there is one."""
-        mailbox = Mailbox()
+        mailbox: Mailbox[bytes] = Mailbox()
         if sysid in self._latest:
             mailbox.put(self._latest[sysid])
         self._watchers.setdefault(sysid, set()).add(mailbox)

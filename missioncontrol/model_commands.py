@@ -17,7 +17,9 @@ models_app = typer.Typer(help="The catalogue of detectors, and their training.",
 Pictures = Annotated[
     Path | None, typer.Option(help="Folder of real labelled pictures, as the model card lists them; left out if none.")
 ]
-TUNE_SEEDS, TEST_SEEDS = "1900-1903", "2000-2005"
+TUNE_SEEDS, TEST_SEEDS = "1900-1907", "2000-2007"
+VIEWS = {"any-view": 0.0, "survey": 1.0}
+"""Sets of held-out frames: the share of them that is taken straight down, as a survey does."""
 
 
 @models_app.command("list")
@@ -46,12 +48,15 @@ def models_train(
         "var/city-nano"
     ),
     seeds: Annotated[str, typer.Option(help="Worlds to render frames of.")] = "1000-1079",
-    per_seed: Annotated[int, typer.Option(min=1, help="Frames of each world.")] = 14,
+    per_seed: Annotated[int, typer.Option(min=1, help="Frames of each world.")] = 24,
     frames: Annotated[list[Path] | None, typer.Option(help="Folder of frames rendered before, instead.")] = None,
     pictures: Pictures = None,
     minutes: Annotated[float | None, typer.Option(help="Length of training; whole epochs if not given.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights (.pt) to start from, instead of random ones.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
-    publish: Annotated[bool, typer.Option(help="Put the model into the catalogue in the place of its name.")] = False,
+    publish: Annotated[
+        bool, typer.Option(help="Put the model into the catalogue and its figures into its card, replacing the old.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train the city detector on rendered frames and real pictures, and measure it; hours on two cores.
@@ -59,10 +64,12 @@ def models_train(
     Example: missioncontrol models train --pictures pictures --out var/city-nano --minutes 60
     """
     from aerial_models.publishing import publish as publish_entry
-    from aerial_models.publishing import train_and_measure
+    from aerial_models.publishing import train_and_measure, write_figures
     from aerial_models.training import Progress, Recipe, training_python
 
     training_python()
+    if weights is not None and not weights.is_file():
+        raise typer.BadParameter(f"there is no file {weights}", param_hint="--weights")
     folders = frames or [rendered(out / "frames", seeds, per_seed)]
     with bars() as progress:
         task = progress.add_task("training", total=None)
@@ -75,15 +82,17 @@ def models_train(
             out,
             folders,
             datetime.now(UTC).date().isoformat(),
-            tune_frames=[rendered(out / "tune", TUNE_SEEDS, 24)],
-            test_frames=[rendered(out / "test", TEST_SEEDS, 24)],
+            tune_frames=[rendered(out / "tune" / view, TUNE_SEEDS, 24, share) for view, share in VIEWS.items()],
+            test_frames=[rendered(out / "test" / view, TEST_SEEDS, 24, share) for view, share in VIEWS.items()],
             pictures=pictures,
             recipe=Recipe(minutes=minutes),
+            weights=weights,
             resume=resume,
             progress=show,
         )
     if publish:
         entry = publish_entry(entry)
+        write_figures(entry, Path(entry.card))
     answer(entry, as_json, f"{entry.path}\n{(out / 'evaluation.json')}")
 
 
@@ -108,7 +117,7 @@ def models_evaluate(
     from aerial_models.evaluation import evaluate, write
 
     chosen = entry(model)
-    folders = frames or [rendered(out / "frames", seeds, per_seed)]
+    folders = frames or [rendered(out / view, seeds, per_seed, share) for view, share in VIEWS.items()]
     with bars() as progress:
         task = progress.add_task("looking", total=None)
         evaluation = evaluate(
@@ -123,11 +132,11 @@ def models_evaluate(
     answer(evaluation, as_json, msgspec.json.format(msgspec.json.encode(evaluation), indent=1).decode())
 
 
-def rendered(folder: Path, seeds: str, per_seed: int) -> Path:
+def rendered(folder: Path, seeds: str, per_seed: int, survey_share: float = 0.7) -> Path:
     """The folder with frames rendered into it by the simulators' own command, unless they are there already."""
     from aerial_models.training import render
 
     if (folder / "labels").is_dir():
         return folder
     command = [sys.executable, "-m", "simulators.training_frames", "--seeds", seeds, "--per-seed", str(per_seed)]
-    return render([*command, "--out", "{out}"], folder)
+    return render([*command, "--survey-share", str(survey_share), "--out", "{out}"], folder)

@@ -1,6 +1,6 @@
 """Labelled pictures of simulated worlds for training a detector: JPEG and YOLO text.
 
-python -m simulators.training_frames --seeds 1000-1029 --per-seed 20 --out DIR
+python -m simulators.training_frames --seeds 1000-1029 --per-seed 20 --survey-share 0.7 --out DIR
 """
 
 from __future__ import annotations
@@ -21,23 +21,28 @@ from simulators.renderer import Label, Rendered, Renderer
 from simulators.world import CLASSES, World
 
 SIZES = ((640, 640), (1280, 720))
-LEAST_VISIBLE, LEAST_PX = 0.3, 6.0
+LEAST_VISIBLE, LEAST_PX = 0.3, 4.0
 """Things less visible or smaller get no label."""
+LARGE_PX = 60.0
+"""But a piece of a large thing that is this wide and high gets one, however little of the whole it is."""
+AIMED_SHARE = 0.7
+"""Share of the pictures that aim at an incident, a crowd or something easily taken for one."""
 
 
 def frames(
-    seeds: Iterable[int], per_seed: int, out_folder: Path | str, *, quality: int = 88
+    seeds: Iterable[int], per_seed: int, out_folder: Path | str, *, survey_share: float = 0.6, quality: int = 88
 ) -> Iterator[tuple[Path, list[str]]]:
     """Write `per_seed` pictures of each world to images/ and their YOLO labels to labels/ under `out_folder`.
 
     Yields the picture's path and the label lines (class, middle x, middle y, width, height; shares of the picture).
-    Half of the pictures aim at incidents or crowds; the rest look anywhere in the city.
+    A share of `survey_share` is taken as a survey takes it, straight down from 55 to 90 m, and the rest at any pitch
+    and height.
     """
     images, labels = Path(out_folder) / "images", Path(out_folder) / "labels"
     images.mkdir(parents=True, exist_ok=True)
     labels.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
-        for index, picture in enumerate(pictures(seed, per_seed)):
+        for index, picture in enumerate(pictures(seed, per_seed, survey_share)):
             path = images / f"world{seed}_{index:03d}.jpg"
             cv2.imwrite(str(path), picture.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
             lines = yolo_lines(picture.labels, picture.image.shape[1], picture.image.shape[0])
@@ -45,17 +50,18 @@ def frames(
             yield path, lines
 
 
-def pictures(seed: int, count: int) -> Iterator[Rendered]:
+def pictures(seed: int, count: int, survey_share: float) -> Iterator[Rendered]:
     """`count` pictures of the world of a seed from random poses."""
     rng = np.random.default_rng([seed, 77])
     world = World.build(seed)
     texture = GroundTexture(world)
     renderers = [Renderer(world, _camera(size, rng), texture=texture) for size in SIZES]
     targets = _targets(world)
-    for index in range(count):
-        pose = _pose(world, targets, index % 2 == 0, rng)
+    for _ in range(count):
+        survey = rng.random() < survey_share
+        pose = _pose(world, targets, survey, rng)
         speed = rng.normal(0, 6, 3) * (1, 1, 0.2)
-        renderer = renderers[int(rng.random() < 0.35)]
+        renderer = renderers[int(survey or rng.random() < 0.35)]
         yield renderer.render(
             pose,
             velocity_enu_m_s=(speed[0], speed[1], speed[2]),
@@ -70,7 +76,7 @@ def yolo_lines(labels: Iterable[Label], width_px: int, height_px: int) -> list[s
     for label in labels:
         left, top, right, bottom = label.xyxy
         wide, high = right - left + 1, bottom - top + 1
-        if label.visible < LEAST_VISIBLE or min(wide, high) < LEAST_PX:
+        if min(wide, high) < (LEAST_PX if label.visible >= LEAST_VISIBLE else LARGE_PX):
             continue
         middle = ((left + right + 1) / 2 / width_px, (top + bottom + 1) / 2 / height_px)
         lines.append(
@@ -86,31 +92,39 @@ def _camera(size: tuple[int, int], rng: np.random.Generator) -> BrownCamera:
     )
 
 
-def _targets(world: World) -> dict[str, list[tuple[float, float]]]:
-    """Places to aim at by kind; each kind is chosen equally often."""
-    targets: dict[str, list[tuple[float, float]]] = {}
-    for truth in world.scene.truths:
-        if truth.kind != "public_disorder":
-            targets.setdefault(truth.kind, []).append(truth.center)
-    for prop in world.scene.props:
-        if prop.kind in ("frame", "foundation"):
-            targets.setdefault("construction", []).append((prop.x, prop.y))
-        if prop.kind in ("stall", "containers", "woodpile", "compost", "pool", "earthpile"):
-            targets.setdefault("lookalike", []).append((prop.x, prop.y))
-    targets["crowd"] = [(g.x, g.y) for g in world.events.gatherings]
-    targets["dump again"] = targets.get("dump", [])
-    return {kind: places for kind, places in targets.items() if places}
+def _targets(world: World) -> list[list[tuple[float, float]]]:
+    """Groups of places to aim at; each group is chosen equally often."""
+    scene = world.scene
+    of_kind = {kind: [t.center for t in scene.truths if t.kind == kind] for kind in {t.kind for t in scene.truths}}
+    sites = [(p.x, p.y) for p in scene.props if p.kind in ("frame", "foundation")]
+    alike = [
+        (p.x, p.y) for p in scene.props if p.kind in ("stall", "containers", "woodpile", "compost", "pool", "earthpile")
+    ]
+    crowds = [(g.x, g.y) for g in world.events.gatherings]
+    dumps, floods = of_kind.get("dump", []), of_kind.get("flooding", [])
+    groups = [
+        dumps,
+        dumps,
+        floods,
+        floods,
+        sites,
+        sites,
+        of_kind.get("fire", []),
+        of_kind.get("smoke", []),
+        crowds,
+        alike,
+    ]
+    return [group for group in groups if group]
 
 
-def _pose(world: World, targets: dict[str, list[tuple[float, float]]], aimed: bool, rng: np.random.Generator) -> Pose:
-    height = float(rng.uniform(40, 120))
-    pitch = -90.0 if rng.random() < 0.5 else float(rng.uniform(-90, -45))
+def _pose(world: World, targets: list[list[tuple[float, float]]], survey: bool, rng: np.random.Generator) -> Pose:
+    height = float(rng.uniform(55, 90) if survey else rng.uniform(40, 120))
+    pitch = -90.0 if survey or rng.random() < 0.3 else float(rng.uniform(-90, -45))
     yaw = float(rng.uniform(0, 360))
-    if aimed:
-        places = targets[str(rng.choice(sorted(targets)))]
-        x, y = np.array(places[rng.integers(len(places))]) + rng.normal(0, 0.16 * height, 2)
-    else:
-        x, y = rng.uniform(-930, 930, 2)
+    x, y = rng.uniform(-930, 930, 2)
+    if rng.random() < AIMED_SHARE:
+        places = targets[rng.integers(len(targets))]
+        x, y = np.array(places[rng.integers(len(places))]) + rng.normal(0, 0.3 if survey else 0.16, 2) * height
     back = height * np.tan(np.radians(90 + pitch))
     eye_x, eye_y = x - back * np.sin(np.radians(yaw)), y - back * np.cos(np.radians(yaw))
     lon, lat = world.plane.to_lonlat(eye_x, eye_y)
@@ -128,13 +142,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators.training_frames", description=__doc__)
     parser.add_argument("--seeds", required=True, help="one seed or a range such as 1000-1029")
     parser.add_argument("--per-seed", type=int, default=20)
+    parser.add_argument("--survey-share", type=float, default=0.6, help="share taken straight down from 55 to 90 m")
     parser.add_argument("--out", required=True, type=Path)
     chosen = parser.parse_args(arguments)
     first, _, last = chosen.seeds.partition("-")
     count = 0
-    for count, (path, lines) in enumerate(
-        frames(range(int(first), int(last or first) + 1), chosen.per_seed, chosen.out), 1
-    ):
+    seeds = range(int(first), int(last or first) + 1)
+    written = frames(seeds, chosen.per_seed, chosen.out, survey_share=chosen.survey_share)
+    for count, (path, lines) in enumerate(written, 1):
         sys.stderr.write(f"\r{count} {path.name} {len(lines)} labels   ")
     sys.stderr.write(f"\n{count} pictures in {chosen.out}\n")
 

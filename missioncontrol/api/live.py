@@ -63,7 +63,7 @@ async def video(socket: Socket, sysid: FromPath[int], videos: NamedDependency[Vi
         with videos.watching(sysid) as mailbox:
             while True:
                 try:
-                    frame = await asyncio.wait_for(mailbox.take(), _SILENCE_S)
+                    frame = await asyncio.wait_for(mailbox.next(), _SILENCE_S)
                     state = "stale"
                 except TimeoutError:
                     header: dict[str, Any] = {"utc_s": None, "width": 0, "height": 0, "detections": [], "state": state}

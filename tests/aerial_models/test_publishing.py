@@ -15,7 +15,8 @@ from aerial_models.evaluation import Evaluation
 
 def trained(folder: Path) -> tuple[Path, Path]:
     (folder / "model.onnx").write_bytes(b"weights")
-    record = {"recipe": {"seed": 3}, "frames": 12, "pictures": {"vehicles_minsk": 5, "flood": 0}, "train": [1, 2]}
+    pictures = {"vehicles_minsk": 5, "flood": 0}
+    record = {"recipe": {"seed": 3}, "worlds": [1000, 1007], "frames": 12, "pictures": pictures, "train": [1, 2]}
     (folder / "manifest.json").write_text(json.dumps(record))
     return folder / "model.onnx", folder / "manifest.json"
 
@@ -23,6 +24,10 @@ def trained(folder: Path) -> tuple[Path, Path]:
 def test_an_entry_tells_what_it_was_trained_on_and_gets_its_figures_from_the_evaluation(tmp_path: Path) -> None:
     onnx, manifest = trained(tmp_path)
     entry = publishing.candidate(onnx, "toy", manifest, "2026-01-02")
+    assert "12 rendered frames of simulated worlds, seeds 1000 to 1007" in entry.training_data
+    assert entry.training["start"] == "random weights"
+    started = publishing.candidate(onnx, "toy", manifest, "2026-01-02", start=onnx)
+    assert started.training["start"] == f"weights {hashlib.sha256(b'weights').hexdigest()}"
     assert any("vehicles_minsk: CC BY-SA" in d for d in entry.training_data)
     assert not any("flood" in d for d in entry.training_data)
     figures = ClassFigures(truth=4, ap50=0.75, precision=None, recall=0.5, false_per_picture=0.25)

@@ -48,11 +48,11 @@ async def test_video_is_latest_wins_for_each_watcher() -> None:
     assert not videos.watched(1)
     with videos.watching(1) as quick, videos.watching(1) as slow:
         assert videos.watched(1)
-        assert (await quick.take()).endswith(b"zero")
+        assert (await quick.next()).endswith(b"zero")
         for number in range(3):
             videos.publish(1, {"utc_s": number}, str(number).encode())
-            assert (await quick.take()).endswith(str(number).encode())
-        frame = await slow.take()
+            assert (await quick.next()).endswith(str(number).encode())
+        frame = await slow.next()
         assert slow.dropped == 3
         assert quick.dropped == 0
     length = int.from_bytes(frame[:4], "big")

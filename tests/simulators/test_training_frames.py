@@ -14,9 +14,11 @@ def test_only_visible_and_large_things_are_labelled() -> None:
     labels = [
         Label("dump", (100.0, 50.0, 149.0, 99.0), 0.9, 2, "dump-01"),
         Label("vehicle", (0.0, 0.0, 40.0, 40.0), 0.2, 3, ""),
-        Label("person", (10.0, 10.0, 13.0, 30.0), 1.0, 4, ""),
+        Label("person", (10.0, 10.0, 12.0, 30.0), 1.0, 4, ""),
+        Label("flood", (0.0, 0.0, 99.0, 99.0), 0.1, 5, "flooding-01"),
     ]
-    assert yolo_lines(labels, 1000, 500) == ["0 0.125000 0.150000 0.050000 0.100000"]
+    dump, flood = "0 0.125000 0.150000 0.050000 0.100000", "1 0.050000 0.100000 0.100000 0.200000"
+    assert yolo_lines(labels, 1000, 500) == [dump, flood]
 
 
 @pytest.mark.slow
