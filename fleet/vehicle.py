@@ -61,6 +61,9 @@ class Vehicle(Protocol):
     async def read_mission(self, *, progress: Progress = ignore_progress) -> list[MissionItem]:
         """The plan aboard."""
 
+    async def verify_mission(self, expected_hash: str) -> None:
+        """Make sure that the mission aboard has this hash."""
+
     async def arm(self, expected_hash: str) -> None:
         """Arm, if the mission aboard has this hash."""
 
@@ -195,7 +198,7 @@ class MavlinkVehicle:
         if self._hash != expected_hash:
             known = "is not known" if self._hash is None else f"hashes to {self._hash[:12]}"
             raise MissionMismatch(
-                f"sysid {self.sysid}: not armed, the mission aboard {known}, approved is {expected_hash[:12]}"
+                f"sysid {self.sysid}: the mission aboard {known}, approved is {expected_hash[:12]}"
             )
 
     async def arm(self, expected_hash: str) -> None:

@@ -23,8 +23,9 @@ from fleet.fleet import Fleet
 from fleet.telemetry import Condition, TelemetryState
 from fleet.transfers import TransferProgress
 from fleet.vehicle import Vehicle
+from missioncontrol import audit
 from missioncontrol.clocks import Clock
-from missioncontrol.errors import Conflict, LaunchFailed, TransitionImpossible
+from missioncontrol.errors import Conflict, HashMismatch, LaunchFailed, TransitionImpossible
 from missioncontrol.logbook import Flight, Logbook, flight_of, public
 from missioncontrol.missions import Missions, MissionState
 from missioncontrol.settings import Settings
@@ -146,7 +147,9 @@ class Flights:
         self._vehicles.on_flight(flight.sysid, (flight.id, flight.mission_id))
         if flight.stage == "arming":
             flight.track_utc_s = self._now(vehicle.state)
-            await _until(lambda: _stands_known(vehicle.state))
+        await _until(lambda: _stands_known(vehicle.state))
+        self._record(flight)
+        if flight.stage == "arming":
             if _in_air(vehicle.state):
                 await self._note_airborne(flight)
             elif vehicle.state.armed:
@@ -154,7 +157,28 @@ class Flights:
             else:
                 await self._fail(flight, "the service was stopped before take-off")
         if flight.stage in _AIRBORNE:
+            if _in_air(vehicle.state):
+                await self._check_aboard(flight)
             await self._watch(flight)
+
+    def _record(self, flight: Flight) -> None:
+        """Its frames go to its .tlog from now on, after what stands there already. Raises RecordingInvalid."""
+        self._fleet.start_recording(flight.sysid, self._settings.data / "recordings" / f"{flight.id}.tlog")
+
+    async def _check_aboard(self, flight: Flight) -> None:
+        """Read back what an adopted vehicle flies; what to do about another plan is for people to say."""
+        try:
+            plan = await self._missions.launched_plan(flight.mission_id)
+            part = next(part for part in plan.vehicles if part.sysid == flight.sysid)
+            await self._fleet.vehicle(flight.sysid).verify_mission(part.hash)
+        except (FleetError, HashMismatch) as exc:
+            text = f"vehicle {flight.sysid} flies on, but its mission is not known to be the approved one: {exc}"
+            self._on_alarm(text)
+            detail = {"sysid": flight.sysid, "error": str(exc)}
+            await self._missions.note(flight.mission_id, "adopted unverified", person=audit.SERVICE, detail=detail)
+        else:
+            detail = {"sysid": flight.sysid, "hash": part.hash}
+            await self._missions.note(flight.mission_id, "adopted", person=audit.SERVICE, detail=detail)
 
     async def everything(self, limit: int = 200) -> list[dict[str, Any]]:
         """Flights, newest first."""
@@ -217,7 +241,7 @@ class Flights:
         await self._stage(flight, "uploading")
         telling = asyncio.create_task(self._keep_telling(flight), name=f"upload[{part.sysid}]")
         try:
-            self._fleet.start_recording(part.sysid, self._settings.data / "recordings" / f"{flight.id}.tlog")
+            self._record(flight)
             aboard = await vehicle.upload_mission(list(part.items), progress=progress)
         except FleetError as exc:
             await self._fail(flight, f"upload: {exc}")

@@ -157,8 +157,15 @@ class Missions:
             row = await _row(connection, mission_id)
             if row.state != MissionState.APPROVED:
                 raise TransitionImpossible(f"mission {mission_id} is {row.state}; only an approved one can be launched")
+        return await self.launched_plan(mission_id)
+
+    async def launched_plan(self, mission_id: str) -> Plan:
+        """The plan that was approved, wherever the mission stands since. Raises HashMismatch if it is another now."""
+        async with self._store.reading() as connection:
+            row = await _row(connection, mission_id)
             plan = await _plan(connection, row)
-        assert plan is not None
+        if plan is None or row.approved_hash is None:
+            raise HashMismatch(f"mission {mission_id}: no plan of it was approved")
         for part in plan.vehicles:
             if mission_hash(list(part.items)) != part.hash:
                 raise HashMismatch(f"mission {mission_id}: the items of vehicle {part.sysid} are not those planned")

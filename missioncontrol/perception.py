@@ -218,6 +218,13 @@ class VideoWatch:
                 self._videos.publish(self._vehicle.sysid, {"state": "stale", "utc_s": None, "detections": []}, b"")
 
     async def _see(self, frame: Frame) -> None:
+        sysid = self._vehicle.sysid
+        flight = self._flight_of(sysid)
+        if flight != self._flight:
+            await self._finish_flight()
+            self._flight = flight
+        if flight is None and not self._videos.watched(sysid):
+            return  # nothing would come of it, and the detector is wanted elsewhere
         loop = asyncio.get_running_loop()
         detections = await loop.run_in_executor(self._threads, self._detector.detect, frame.image)
         FRAMES.labels(self._vehicle.name).inc()
@@ -258,17 +265,13 @@ class VideoWatch:
         looks = looker.looks(detections, sample.pose, velocity_enu_m_s=velocity)
         LOOKS.labels(self._vehicle.name).inc(len(looks))
         looks += self._crowds.add(looks, sample.pose.utc_s)
-        flight = self._flight_of(self._vehicle.sysid)
-        if flight != self._flight:
-            await self._finish_flight()
-            self._flight = flight
-        if flight is None:
+        if self._flight is None:
             return
         kept = [
             replace(look, picture=cut_out(frame.image, look.box)) if kind_of(look.label) else look for look in looks
         ]
         for sighting in self._sightings.add(kept, sample.pose.utc_s):
-            await self._reporter.report(self._vehicle.sysid, sighting, flight)
+            await self._reporter.report(self._vehicle.sysid, sighting, self._flight)
 
     async def _finish_flight(self) -> None:
         """Report what is still open from the flight that ends."""

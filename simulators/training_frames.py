@@ -35,7 +35,7 @@ def frames(
     """Write `per_seed` pictures of each world to images/ and their YOLO labels to labels/ under `out_folder`.
 
     Yields the picture's path and the label lines (class, middle x, middle y, width, height; shares of the picture).
-    A share of `survey_share` is taken as a survey takes it, straight down from 55 to 90 m, and the rest at any pitch
+    A share of `survey_share` is taken as a survey takes it, straight down from 35 to 90 m, and the rest at any pitch
     and height.
     """
     images, labels = Path(out_folder) / "images", Path(out_folder) / "labels"
@@ -118,7 +118,7 @@ def _targets(world: World) -> list[list[tuple[float, float]]]:
 
 
 def _pose(world: World, targets: list[list[tuple[float, float]]], survey: bool, rng: np.random.Generator) -> Pose:
-    height = float(rng.uniform(55, 90) if survey else rng.uniform(40, 120))
+    height = float(rng.uniform(35, 90) if survey else rng.uniform(40, 120))
     pitch = -90.0 if survey or rng.random() < 0.3 else float(rng.uniform(-90, -45))
     yaw = float(rng.uniform(0, 360))
     x, y = rng.uniform(-930, 930, 2)
@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators.training_frames", description=__doc__)
     parser.add_argument("--seeds", required=True, help="one seed or a range such as 1000-1029")
     parser.add_argument("--per-seed", type=int, default=20)
-    parser.add_argument("--survey-share", type=float, default=0.6, help="share taken straight down from 55 to 90 m")
+    parser.add_argument("--survey-share", type=float, default=0.6, help="share taken straight down from 35 to 90 m")
     parser.add_argument("--out", required=True, type=Path)
     chosen = parser.parse_args(arguments)
     first, _, last = chosen.seeds.partition("-")

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from fleet.commands import CommandResult, CommandState
-from fleet.errors import CommandUnknown, VehicleUnknown
+from fleet.errors import CommandUnknown, MissionMismatch, VehicleUnknown
 from fleet.missions import MissionItem, mission_hash
 from fleet.telemetry import Condition, TelemetryState
 from missioncontrol import flights as flights_module
@@ -36,6 +36,7 @@ class ScriptedVehicle:
         self.told: list[str] = []
         self.at: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         self.takes_off = True
+        self.aboard = ""
         self.unanswered: set[str] = set()
 
     def now(self, **fields: Any) -> None:
@@ -54,7 +55,12 @@ class ScriptedVehicle:
         return CommandResult(sysid=self.sysid, command=name, state=state)
 
     async def upload_mission(self, items: list[MissionItem], *, progress: Any) -> str:
-        return mission_hash(items)
+        self.aboard = mission_hash(items)
+        return self.aboard
+
+    async def verify_mission(self, expected_hash: str) -> None:
+        if self.aboard != expected_hash:
+            raise MissionMismatch(f"the mission aboard hashes to {self.aboard[:12]}")
 
     async def arm(self, expected_hash: str) -> None:
         (await self._do("arm")).accepted()
@@ -287,6 +293,30 @@ async def test_a_restart_adopts_a_vehicle_that_took_off_meanwhile(
     one.land()
     await asyncio.gather(*again.tasks)
     assert await again.state(mission_id) == "failed"
+
+
+async def test_a_restart_tells_of_a_vehicle_that_flies_another_mission(
+    house: House, store: Store, clock: StillClock, fleet: ScriptedFleet
+) -> None:
+    mission_id = await house.launched()
+    for sysid in (1, 2):
+        await house.stage(sysid, "flying")
+    await house.stop()
+    fleet.vehicles[2].aboard = "0" * 64
+    told = {sysid: list(vehicle.told) for sysid, vehicle in fleet.vehicles.items()}
+    again = House(store, clock, fleet)
+    await again.flights.resume_watching()
+
+    async def events() -> list[str] | None:
+        names = [event["event"] for event in (await again.missions.get(mission_id))["history"]]
+        return names if {"adopted", "adopted unverified"} <= set(names) else None
+
+    await until(events, timeout_s=5)
+    assert [alarm[:22] for alarm in again.alarms] == ["vehicle 2 flies on, bu"]
+    assert {sysid: vehicle.told for sysid, vehicle in fleet.vehicles.items()} == told
+    for vehicle in fleet.vehicles.values():
+        vehicle.land()
+    await asyncio.gather(*again.tasks)
 
 
 async def test_a_restart_without_the_vehicle_in_the_settings_ends_the_mission_truthfully(

@@ -21,7 +21,10 @@ import pytest
 import structlog
 import uvicorn
 import websockets
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from fleet.framing import decode
+from fleet.recording import read_recording
 from missioncontrol.errors import AdapterUnknown, SettingsInvalid
 from missioncontrol.incidents import Incidents
 from missioncontrol.service import Service
@@ -163,6 +166,7 @@ async def test_a_restart_goes_on_watching_a_flight_and_touches_nothing(tmp_path:
         mission_id = await approved(http, 1)
         await http.post(f"/missions/{mission_id}/launch", json={})
         await ended(http, mission_id, "flying")
+    stopped_utc_s = time.time()
     mode = flown.pilot.mode
     await asyncio.sleep(0.5)
     assert flown.pilot.mode == mode
@@ -171,7 +175,16 @@ async def test_a_restart_goes_on_watching_a_flight_and_touches_nothing(tmp_path:
         mission = await ended(http, mission_id, "done", "failed", "aborted")
         assert (mission["state"], mission["reason"]) == ("done", None)
         assert len((await http.get("/flights")).json()) == 1
-        assert [event["event"] for event in mission["history"]].count("uploaded") == 1
+        events = [event["event"] for event in mission["history"]]
+        assert (events.count("uploaded"), events.count("adopted")) == (1, 1)
+        flight = (await http.get("/flights")).json()[0]["id"]
+        rows = list(read_recording(settings.data / "recordings" / f"{flight}.tlog"))
+        ours = [(utc_s, decode(frame)) for utc_s, frame in rows if frame.sysid == settings.fleet.gcs_sysid]
+        assert max(utc_s for utc_s, _ in ours) > stopped_utc_s
+        after = [message for utc_s, message in ours if utc_s > stopped_utc_s]
+        assert not {"MISSION_COUNT", "MISSION_ITEM_INT", "SET_MODE"} & {message.get_type() for message in after}
+        moving = {mavlink.MAV_CMD_COMPONENT_ARM_DISARM, mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_CMD_MISSION_START}
+        assert not moving & {message.command for message in after if message.get_type() == "COMMAND_LONG"}
 
 
 async def test_a_vehicle_that_is_not_there_fails_the_launch_and_moves_nothing(
