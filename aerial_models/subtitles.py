@@ -7,6 +7,7 @@ sea level on some models and above take-off on others, so that only `abs_alt` is
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from datetime import UTC, datetime
@@ -26,9 +27,13 @@ _MAX_BYTES = 100_000_000
 _N = r"(-?\d{1,12}(?:\.\d{1,12})?)"
 _SPAN = re.compile(r"(\d{1,3}):(\d\d):(\d\d)[,.](\d{3})\s*-->\s*(\d{1,3}):(\d\d):(\d\d)[,.](\d{3})")
 _DATE = re.compile(r"(\d{4})[.-](\d\d?)[.-](\d\d?) (\d\d?):(\d\d):(\d\d)(?:[.,](\d{3})(?:[.,](\d{3}))?)?")
-_NAMED = re.compile(rf"\b(latitude|longt?itude|rel_alt|abs_alt|gb_yaw|gb_pitch|gb_roll)\s*:\s*{_N}")
+_NAMED = re.compile(rf"\b(latitude|longt?itude|rel_alt|abs_alt|gb_yaw|gb_pitch|gb_roll|focal_len)\s*:\s*{_N}")
 _GPS = re.compile(rf"\bGPS\s*\(\s*{_N}\s*,\s*{_N}\s*,\s*{_N}(M?)\s*\)")
 _ANGLES = re.compile(rf"\b([FG])\.PRY\s*\(\s*{_N}°?,\s*{_N}°?,\s*{_N}°?\s*\)")
+_FOCAL_TENTHS_FROM = 100.0
+"""Older firmware gives the equivalent focal length in tenths of a millimetre: 240 is a lens of 24 mm."""
+_WIDTH_MM = 34.6
+"""Width of a 4:3 picture with the diagonal (43.27 mm) that equivalent focal lengths refer to; 16:9 video keeps it."""
 _HEIGHT = re.compile(rf"(?:\bH |\bBAROMETER:|\bHb:){_N}")
 
 
@@ -53,6 +58,9 @@ class Subtitle(msgspec.Struct, frozen=True, kw_only=True):
     """Of the vehicle."""
     gimbal: Attitude | None = None
     """Of the boresight."""
+    hfov_deg: float | None = None
+    """Horizontal field of view, deg, from the focal length that the record states: good to some 5 %, since it is
+    rounded and some modes crop the picture."""
 
 
 class Subtitles:
@@ -114,6 +122,7 @@ class Subtitles:
             sensor_lat_deg=record.lat,
             sensor_lon_deg=record.lon,
             sensor_amsl_m=record.amsl_m,
+            hfov_deg=record.hfov_deg,
             version=None,
             **fields,
         )
@@ -152,7 +161,13 @@ def _record(block: str) -> Subtitle | None:
         above_home_m=named.get("rel_alt", float(height[1]) if height else None),
         platform=attitudes.get("F"),
         gimbal=attitudes.get("G"),
+        hfov_deg=_hfov_deg(named.get("focal_len", 0.0)),
     )
+
+
+def _hfov_deg(focal_length: float) -> float | None:
+    millimetres = focal_length / 10 if focal_length >= _FOCAL_TENTHS_FROM else focal_length
+    return math.degrees(2 * math.atan(_WIDTH_MM / 2 / millimetres)) if 8.0 <= millimetres <= 600.0 else None
 
 
 def _clock_s(body: str) -> float | None:

@@ -225,6 +225,9 @@ def detect(
     runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or onnxruntime-gpu.")] = "auto",
     dem: Annotated[list[Path] | None, typer.Option(help="Terrain as GeoTIFF, m AMSL; may be repeated.")] = None,
     ground_amsl_m: Annotated[float | None, typer.Option(help="Height of flat ground instead, m AMSL.")] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="What took the video, see `plan cameras`; else the video's own field of view.")
+    ] = None,
     frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -243,6 +246,7 @@ def detect(
             runtime=runtime,
             dem=dem or [],
             ground_amsl_m=ground_amsl_m,
+            camera=camera,
             frames=frames,
             on_frame=lambda: progress.advance(task),
         )

@@ -14,6 +14,7 @@ from aerial_models.detectors import OnnxDetector
 from aerial_models.errors import SourceEnded
 from aerial_models.frames import Frame
 from aerial_models.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from geo.camera_library import camera as library_camera
 from geo.cameras import BrownCamera
 from geo.errors import PhotoInvalid
 from geo.klv import pose_of
@@ -35,23 +36,26 @@ def detect_to_file(
     runtime: str,
     dem: Sequence[Path],
     ground_amsl_m: float | None,
+    camera: str | None = None,
     frames: int | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Detect in a source and write a GeoJSON FeatureCollection; what was counted.
 
+    `camera` is the slug of the one that took the video, where the video's own field of view is missing or wrong.
     A stream that ends after its first frame is done. Nothing is written where the source cannot be opened. Raises
-    ModelError, InputInvalid, TerrainMissing.
+    ModelError, InputInvalid, TerrainMissing, CameraUnknown.
     """
     if not out.parent.is_dir():
         raise InputInvalid(f"--out {out}: there is no folder {out.parent}")
     terrain = terrain_of(dem, ground_amsl_m)
+    lens = None if camera is None else library_camera(camera).brown_camera()
     detector = AnySizeDetector(OnnxDetector(model, runtime))
     features: list[dict[str, Any]] = []
     seen = located = 0
     try:
         for frame, detections in detect(source, detector, track=Path(source).suffix.lower() in VIDEO_SUFFIXES):
-            looks = [] if terrain is None else _looks(frame, detections, terrain, ground_is_flat=not dem)
+            looks = [] if terrain is None else _looks(frame, detections, terrain, lens, ground_is_flat=not dem)
             features += _features(frame, detections, looks)
             located += len(looks)
             seen += 1
@@ -65,13 +69,14 @@ def detect_to_file(
     return {"source": source, "model": model, "frames": seen, "detections": len(features), "located": located}
 
 
-def _looks(frame: Frame, detections: Detections, terrain: Terrain, *, ground_is_flat: bool) -> list[Look]:
+def _looks(
+    frame: Frame, detections: Detections, terrain: Terrain, lens: BrownCamera | None, *, ground_is_flat: bool
+) -> list[Look]:
     """Places of the detections, from the metadata in the video or in the photograph; none where there is no pose."""
     height, width = frame.image.shape[:2]
-    metadata = frame.metadata
-    if metadata is not None and metadata.hfov_deg is not None and (pose := pose_of(metadata)) is not None:
-        camera = BrownCamera.from_fov(width_px=width, height_px=height, hfov_deg=metadata.hfov_deg)
-        return Looker(camera, terrain, sigmas=PoseSigmas()).looks(detections, pose)
+    if frame.metadata is not None and (pose := pose_of(frame.metadata)) is not None:
+        camera = _camera(frame.metadata.hfov_deg, lens, width, height)
+        return [] if camera is None else Looker(camera, terrain, sigmas=PoseSigmas()).looks(detections, pose)
     if Path(frame.name).suffix.lower() not in PICTURE_SUFFIXES:
         return []
     try:
@@ -80,6 +85,19 @@ def _looks(frame: Frame, detections: Detections, terrain: Terrain, *, ground_is_
     except PhotoInvalid:
         return []
     return Looker(shot.camera, terrain, sigmas=shot.sigmas).looks(detections, pose)
+
+
+def _camera(hfov_deg: float | None, lens: BrownCamera | None, width_px: int, height_px: int) -> BrownCamera | None:
+    if lens is None:
+        return (
+            None
+            if hfov_deg is None
+            else BrownCamera.from_fov(width_px=width_px, height_px=height_px, hfov_deg=hfov_deg)
+        )
+    try:
+        return lens.resized(width_px, height_px)
+    except ValueError as exc:
+        raise InputInvalid(f"--camera: {exc}") from exc
 
 
 def _features(frame: Frame, detections: Detections, looks: list[Look]) -> list[dict[str, Any]]:

@@ -133,3 +133,10 @@ def test_any_text_is_read_or_left_out(text: str, at: int, cut: int) -> None:
             metadata = subtitles.metadata_at(t)
             if metadata is not None:
                 klv.pose_of(metadata)
+
+
+@pytest.mark.parametrize(("stated", "hfov_deg"), [("24.00", 71.6), ("240", 71.6), ("280", 63.4), ("0", None)])
+def test_the_field_of_view_follows_from_the_equivalent_focal_length(stated: str, hfov_deg: float | None) -> None:
+    text = f"1\n00:00:00,000 --> 00:00:01,000\n[focal_len : {stated}] [latitude : 43.2] [longitude : 76.9]\n"
+    record = Subtitles.parse(text).records[0]
+    assert record.hfov_deg == (None if hfov_deg is None else pytest.approx(hfov_deg, abs=0.1))
