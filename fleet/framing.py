@@ -1,11 +1,13 @@
 """MAVLink 1 and 2 frames in a stream of bytes, and single frames to messages and back.
 
-The scan over a buffer (magic, length, CRC with CRC_EXTRA) is compiled; a frame is decoded by
-pymavlink's message classes only when somebody asks. Signatures are carried, not yet checked.
+The scan over a buffer (magic, length, CRC with CRC_EXTRA) is compiled, and so are the columns of the hot messages;
+any other frame is decoded by pymavlink's message classes, and only when somebody asks. Signatures are carried here,
+and checked in `fleet.signing`.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,13 +16,14 @@ from numba import njit, types
 from numpy.typing import NDArray
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
+from fleet.columns import FOUND_COLUMNS, KNOWN_IDS, SIGNED, UNVERIFIED, HotColumns
+
 MAGIC_V1, MAGIC_V2 = 0xFE, 0xFD
 SIGNED_FLAG = 0x01
 """MAVLINK_IFLAG_SIGNED."""
 SIGNATURE_BYTES = 13
 LONGEST_FRAME_BYTES = 12 + 255 + SIGNATURE_BYTES
-KNOWN_IDS = 65536
-"""Message ids below this can have a CRC_EXTRA in the table."""
+SHORTEST_FRAME_BYTES = 8
 
 NEWER_CRC_EXTRA = {8: 117, 300: 217, 380: 232, 397: 182, 410: 160, 411: 106, 436: 193, 441: 169}
 """Messages that PX4 sends and the dialect lacks: LINK_NODE_STATUS, PROTOCOL_VERSION, TIME_ESTIMATE_TO_TARGET,
@@ -28,15 +31,18 @@ COMPONENT_METADATA, EVENT, CURRENT_EVENT_SEQUENCE, CURRENT_MODE, GNSS_INTEGRITY.
 frame in recordings of PX4 1.17."""
 
 
-def _crc_table() -> NDArray[np.uint16]:
-    """X.25 (CRC-16/MCRF4XX) by byte."""
-    table = np.zeros(256, np.uint16)
+def _crc_tables() -> NDArray[np.uint16]:
+    """X.25 (CRC-16/MCRF4XX): row k has the CRC of each byte followed by k zero bytes, to take eight at once."""
+    tables = np.zeros((8, 256), np.uint16)
     for byte in range(256):
         crc = byte
         for _ in range(8):
             crc = (crc >> 1) ^ (0x8408 if crc & 1 else 0)
-        table[byte] = crc
-    return table
+        tables[0, byte] = crc
+    for row in range(1, 8):
+        before = tables[row - 1]
+        tables[row] = (before >> 8) ^ tables[0][before & 0xFF]
+    return tables
 
 
 def _crc_extras() -> NDArray[np.int16]:
@@ -49,7 +55,7 @@ def _crc_extras() -> NDArray[np.int16]:
     return extras
 
 
-_CRC_TABLE = _crc_table()
+_CRC_TABLES = _crc_tables()
 _CRC_EXTRAS = _crc_extras()
 _PLAIN = frozenset(
     msgid
@@ -57,96 +63,164 @@ _PLAIN = frozenset(
     if not any(message.array_lengths) and "char" not in message.fieldtypes
 )
 """Messages whose fields are all single numbers."""
-_COLUMNS = 7
-"""Start, length, sysid, compid, msgid, seq, kind of a found frame."""
-_VERIFIED, _UNVERIFIED, _KIND_SIGNED = 0, 1, 2
 
 
-_SCAN_SIGNATURE = types.UniTuple(types.int64, 4)(  # type: ignore[no-untyped-call, unused-ignore]
-    types.Array(types.uint8, 1, "C", readonly=True),
-    types.int64,
-    types.Array(types.uint16, 1, "C"),
-    types.Array(types.int16, 1, "C"),
-    types.Array(types.int64, 2, "C"),
+_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+_TABLES = types.Array(types.uint16, 2, "C")
+_EXTRAS = types.Array(types.int16, 1, "C")
+_CRC_SIGNATURE = types.uint16(_BYTES, types.int64, types.int64, _TABLES)  # type: ignore[no-untyped-call, unused-ignore]
+_SPAN_SIGNATURE = types.int64(_BYTES, types.int64, types.int64)  # type: ignore[no-untyped-call, unused-ignore]
+_HOLDS_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
+    _BYTES, types.int64, types.int64, types.int64, _TABLES, _EXTRAS
 )
+_SCAN_SIGNATURE = types.UniTuple(types.int64, 4)(  # type: ignore[no-untyped-call, unused-ignore]
+    _BYTES, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C")
+)
+
+
+@njit(_CRC_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
+def _crc(buffer: NDArray[np.uint8], start: int, end: int, tables: NDArray[np.uint16]) -> np.uint16:
+    """CRC of `buffer[start:end]`, without the CRC_EXTRA."""
+    crc = np.uint16(0xFFFF)
+    at = start
+    while at + 8 <= end:
+        crc = np.uint16(
+            tables[7, (crc ^ buffer[at]) & 0xFF]
+            ^ tables[6, (crc >> 8) ^ buffer[at + 1]]
+            ^ tables[5, buffer[at + 2]]
+            ^ tables[4, buffer[at + 3]]
+            ^ tables[3, buffer[at + 4]]
+            ^ tables[2, buffer[at + 5]]
+            ^ tables[1, buffer[at + 6]]
+            ^ tables[0, buffer[at + 7]]
+        )
+        at += 8
+    while at < end:
+        crc = np.uint16((crc >> 8) ^ tables[0, (crc ^ buffer[at]) & 0xFF])
+        at += 1
+    return crc
+
+
+@njit(_SPAN_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
+def _span(buffer: NDArray[np.uint8], at: int, length: int) -> int:
+    """Bytes of the frame that seems to start at `at`, by its own header; 0: none does; -1: cut off by the end."""
+    magic = buffer[at]
+    if magic == 0xFD:
+        if at + 3 > length:
+            return -1
+        flags = buffer[at + 2]
+        if flags & 0xFE:
+            return 0
+        size = 12 + int(buffer[at + 1]) + 13 * int(flags)
+    elif magic == 0xFE:
+        if at + 2 > length:
+            return -1
+        size = 8 + int(buffer[at + 1])
+    else:
+        return 0
+    return size if at + size <= length else -1
+
+
+@njit(_HOLDS_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
+def _holds_known(
+    buffer: NDArray[np.uint8],
+    start: int,
+    end: int,
+    length: int,
+    tables: NDArray[np.uint16],
+    extras: NDArray[np.int16],
+) -> int:
+    """Whether a frame of a known id with a right CRC starts in `buffer[start:end]`: 1 yes, 0 no, -1 not yet known."""
+    cut = 0
+    for at in range(start, end):
+        size = _span(buffer, at, length)
+        if size == 0:
+            continue
+        if size < 0:
+            cut = -1
+            continue
+        if buffer[at] == 0xFD:
+            msgid = int(buffer[at + 7]) | int(buffer[at + 8]) << 8 | int(buffer[at + 9]) << 16
+            crc_at = at + 10 + int(buffer[at + 1])
+        else:
+            msgid = int(buffer[at + 5])
+            crc_at = at + 6 + int(buffer[at + 1])
+        if msgid >= extras.shape[0] or extras[msgid] < 0:
+            continue
+        crc = _crc(buffer, at + 1, crc_at, tables)
+        sent = np.uint16(buffer[crc_at]) | np.uint16(np.uint16(buffer[crc_at + 1]) << 8)
+        if np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(extras[msgid])) & 0xFF]) == sent:
+            return 1
+    return cut
 
 
 @njit(_SCAN_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
 def _scan(
     buffer: NDArray[np.uint8],
     length: int,
-    table: NDArray[np.uint16],
+    tables: NDArray[np.uint16],
     extras: NDArray[np.int16],
-    found: NDArray[np.int64],
+    found: NDArray[np.int32],
 ) -> tuple[int, int, int, int]:
     """Frames of `buffer[:length]` into rows of `found`; returns (frames, bytes used, bad CRCs, garbage bytes).
 
-    Stops where a frame is cut off by the end, or when `found` is full. A frame whose CRC is wrong costs one byte:
-    the search goes on right after its magic, so a true frame inside it is found. A frame of an id without a known
-    CRC_EXTRA counts as unverified if one of the 256 possible values would make its CRC right and what follows it
-    looks like a frame; ids from 65536 on, which no dialect has, are garbage.
+    Stops where a frame is cut off by the end; `found` must have room for all. A frame whose CRC is wrong costs one
+    byte: the search goes on right after its magic, so a true frame inside it is found. A frame of an id without a
+    known CRC_EXTRA counts as unverified if one of the 256 possible values would make its CRC right, what follows it
+    looks like a frame, and no frame of a known id starts within it; ids from 65536 on, which no dialect has, are
+    garbage.
     """
     frames = 0
     at = 0
     bad_crc = 0
     garbage = 0
-    while at < length and frames < found.shape[0]:
-        magic = buffer[at]
-        if magic == 0xFD:
-            if at + 3 > length:
-                break
-            flags = buffer[at + 2]
-            if flags & 0xFE:
-                at += 1
-                garbage += 1
-                continue
-            header = 10
-            signed = flags & 1
-        elif magic == 0xFE:
-            if at + 2 > length:
-                break
-            header = 6
-            signed = 0
-        else:
+    while at < length:
+        size = _span(buffer, at, length)
+        if size < 0:
+            break
+        if size == 0:
             at += 1
             garbage += 1
             continue
-        crc_at = at + header + int(buffer[at + 1])
-        end = crc_at + 2 + 13 * int(signed)
-        if end > length:
-            break
-        if magic == 0xFD:
-            seq, sysid, compid = int(buffer[at + 4]), int(buffer[at + 5]), int(buffer[at + 6])
+        if buffer[at] == 0xFD:
+            seq, sysid, compid = buffer[at + 4], buffer[at + 5], buffer[at + 6]
             msgid = int(buffer[at + 7]) | int(buffer[at + 8]) << 8 | int(buffer[at + 9]) << 16
+            crc_at = at + 10 + int(buffer[at + 1])
+            signed = buffer[at + 2] & 1
         else:
-            seq, sysid, compid = int(buffer[at + 2]), int(buffer[at + 3]), int(buffer[at + 4])
+            seq, sysid, compid = buffer[at + 2], buffer[at + 3], buffer[at + 4]
             msgid = int(buffer[at + 5])
-        crc = np.uint16(0xFFFF)
-        for i in range(at + 1, crc_at):
-            crc = np.uint16((crc >> 8) ^ table[(crc ^ buffer[i]) & 0xFF])
-        sent = np.uint16(buffer[crc_at]) | np.uint16(np.uint16(buffer[crc_at + 1]) << 8)
+            crc_at = at + 6 + int(buffer[at + 1])
+            signed = np.uint8(0)
         if msgid >= extras.shape[0]:
             at += 1
             garbage += 1
             continue
-        extra = extras[msgid]
+        crc = _crc(buffer, at + 1, crc_at, tables)
+        sent = np.uint16(buffer[crc_at]) | np.uint16(np.uint16(buffer[crc_at + 1]) << 8)
+        end = at + size
         kind = 0
         good = False
-        if extra >= 0:
-            good = np.uint16((crc >> 8) ^ table[(crc ^ np.uint16(extra)) & 0xFF]) == sent
+        if extras[msgid] >= 0:
+            good = np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(extras[msgid])) & 0xFF]) == sent
         elif end == length or buffer[end] == 0xFD or buffer[end] == 0xFE:
             kind = 1
             for guess in range(256):
-                if np.uint16((crc >> 8) ^ table[(crc ^ np.uint16(guess)) & 0xFF]) == sent:
+                if np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(guess)) & 0xFF]) == sent:
                     good = True
                     break
+            if good:
+                inside = _holds_known(buffer, at + 1, end, length, tables, extras)
+                if inside < 0:
+                    break
+                good = inside == 0
         if not good:
             at += 1
             bad_crc += 1
             garbage += 1
             continue
         found[frames, 0] = at
-        found[frames, 1] = end - at
+        found[frames, 1] = size
         found[frames, 2] = sysid
         found[frames, 3] = compid
         found[frames, 4] = msgid
@@ -176,13 +250,46 @@ class Frame(NamedTuple):
     """Carries a MAVLink 2 signature (not yet checked)."""
 
 
+class Batch:
+    """The frames found by one call of a framer, as a table; nothing is made for a frame until it is asked for."""
+
+    def __init__(self, stream: bytes, found: NDArray[np.int32]) -> None:
+        """`found` (frames, FOUND_COLUMNS) tells where the frames of `stream` are."""
+        self.stream = stream
+        """The bytes that the frames lie in."""
+        self.found = found
+        """(frames, FOUND_COLUMNS): start, length, sysid, compid, msgid, seq, kind of each frame."""
+
+    def __len__(self) -> int:
+        """How many frames."""
+        return len(self.found)
+
+    @cached_property
+    def columns(self) -> HotColumns:
+        """Typed columns of the hot messages."""
+        return HotColumns(np.frombuffer(self.stream, np.uint8), self.found)
+
+    def frame(self, row: int) -> Frame:
+        """One frame by its row."""
+        return self._frame(self.found[row].tolist())
+
+    def frames(self) -> list[Frame]:
+        """All frames, in the order in which they came."""
+        return [self._frame(place) for place in self.found.tolist()]
+
+    def _frame(self, place: list[int]) -> Frame:
+        at, size, sysid, compid, msgid, seq, kind = place
+        data = self.stream[at : at + size]
+        return Frame(data, sysid, compid, msgid, seq, not kind & UNVERIFIED, bool(kind & SIGNED))
+
+
 class Framer:
     """Cuts one stream of bytes into frames, whatever lies between them."""
 
     def __init__(self) -> None:
         """Starts with an empty stream."""
         self._rest = b""
-        self._found = np.empty((512, _COLUMNS), np.int64)
+        self._found = np.empty((0, FOUND_COLUMNS), np.int32)
         self.frames = 0
         """Frames found."""
         self.bytes = 0
@@ -194,26 +301,23 @@ class Framer:
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that are complete with `data`; the cut-off end waits for the next call."""
-        self.bytes += len(data)
+        return self.scan(data).frames()
+
+    def scan(self, data: bytes) -> Batch:
+        """The frames that are complete with `data`, as a table; the cut-off end waits for the next call."""
         stream = self._rest + data if self._rest else bytes(data)
-        buffer = np.frombuffer(stream, np.uint8)
-        frames: list[Frame] = []
-        start = 0
-        while True:
-            count, used, bad_crc, garbage = _scan(
-                buffer[start:], len(stream) - start, _CRC_TABLE, _CRC_EXTRAS, self._found
-            )
-            self.bad_crc += bad_crc
-            self.garbage_bytes += garbage
-            for at, size, sysid, compid, msgid, seq, kind in self._found[:count].tolist():
-                data = stream[start + at : start + at + size]
-                frames.append(Frame(data, sysid, compid, msgid, seq, not kind & _UNVERIFIED, bool(kind & _KIND_SIGNED)))
-            start += used
-            if count < len(self._found):
-                break
-        self._rest = stream[start:]
-        self.frames += len(frames)
-        return frames
+        most = len(stream) // SHORTEST_FRAME_BYTES
+        if most > len(self._found):
+            self._found = np.empty((most, FOUND_COLUMNS), np.int32)
+        count, used, bad_crc, garbage = _scan(
+            np.frombuffer(stream, np.uint8), len(stream), _CRC_TABLES, _CRC_EXTRAS, self._found
+        )
+        self._rest = stream[used:]
+        self.bytes += len(data)
+        self.frames += count
+        self.bad_crc += bad_crc
+        self.garbage_bytes += garbage
+        return Batch(stream, self._found[:count].copy())
 
 
 def payload(frame: Frame) -> bytes:
