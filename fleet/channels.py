@@ -73,7 +73,7 @@ class Channel:
         self._heard_monotonic_s = time.monotonic()
 
     def send(self, message: Any) -> None:
-        """Send to this vehicle; raises LinkLost where no address of it is known."""
+        """Send to this vehicle; raises LinkLost where no address of it is known, IdentityConflict."""
         if not self._send(message):
             raise LinkLost(f"sysid {self.sysid}: no link leads to it now")
 

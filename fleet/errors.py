@@ -4,7 +4,8 @@ FleetError
 ├── LinkInvalid          a link string that names no link; says what was expected
 ├── LinkError
 │   ├── LinkUnreachable  a link that cannot be opened, or that nobody answers on
-│   └── LinkLost         a vehicle or a link that fell silent; names who and for how long
+│   ├── LinkLost         a vehicle or a link that fell silent; names who and for how long
+│   └── IdentityConflict two claim one sysid: nothing is sent to it; names both addresses
 ├── VehicleUnknown       no vehicle of that sysid is registered or heard
 ├── VehicleRefused       the autopilot said no; carries its own words
 ├── CommandError
@@ -14,6 +15,12 @@ FleetError
 │   ├── MissionInvalid   a list of items that must not be sent
 │   ├── TransferFailed   an upload or download that did not come to its end
 │   └── MissionMismatch  what the vehicle holds is not what was approved
+├── SigningError
+│   ├── SigningInvalid   a key, a frame or a clock that nothing can be signed with
+│   ├── KeyUnknown       the key store has no key for that vehicle
+│   ├── KeyExists        the key store has a key for that vehicle, or that sysid, already
+│   ├── KeyStoreLocked   the identity or passphrase does not open the key store
+│   └── KeyStoreInvalid  a key store, or its identity, that cannot be read, written, or trusted
 ├── PlanFileInvalid      a .plan file that cannot be read; names the place in it
 └── RecordingInvalid     a .tlog file that cannot be read or written
 """
@@ -39,6 +46,10 @@ class LinkUnreachable(LinkError):
 
 class LinkLost(LinkError):
     """A vehicle or a link that fell silent."""
+
+
+class IdentityConflict(LinkError):
+    """Two sources claim one sysid, so that nothing is sent to it."""
 
 
 class VehicleUnknown(FleetError):
@@ -81,6 +92,30 @@ class TransferFailed(MissionError):
 
 class MissionMismatch(MissionError):
     """What the vehicle holds is not what was approved; names the first item that differs."""
+
+
+class SigningError(FleetError):
+    """Signing, or a signing key, that is not as it must be."""
+
+
+class SigningInvalid(SigningError):
+    """A key, a frame or a clock that nothing can be signed with."""
+
+
+class KeyUnknown(SigningError):
+    """The key store has no key for that vehicle."""
+
+
+class KeyExists(SigningError):
+    """The key store has a key for that vehicle, or for another one with its sysid, already."""
+
+
+class KeyStoreLocked(SigningError):
+    """The identity or the passphrase does not open the key store."""
+
+
+class KeyStoreInvalid(SigningError):
+    """A key store, or its identity file, that cannot be read, written, or trusted; names the file."""
 
 
 class PlanFileInvalid(FleetError):

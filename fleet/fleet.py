@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 import structlog
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.channels import AUTOPILOT_COMPID, Channel
-from fleet.errors import LinkLost, VehicleUnknown
+from fleet.errors import IdentityConflict, LinkError, VehicleUnknown
 from fleet.framing import Encoder, Frame, SequenceCount, decode
 from fleet.history import PoseHistory
+from fleet.identity import PROBES, Identity, Standing, Way
 from fleet.links import Address, Link, open_link
 from fleet.recording import Recording
 from fleet.streams import CHECK_S
@@ -29,8 +30,8 @@ GROUND_SYSID, GROUND_COMPID = 255, 190
 HEARTBEAT_S = 1.0
 STALE_S = 5.0
 LOST_S = 15.0
-ROUTE_S = 3.0
-"""A vehicle's present way is kept as long as it was heard there within this; then another may become its way."""
+PROBE_S = 1.0
+"""How often a way that is to be proven is asked, s of the wall."""
 MOST_CLOCK_RATE = 20.0
 """Simulated vehicles run up to so much faster than the wall."""
 GIMBAL_MESSAGES = frozenset((265, 285))
@@ -39,35 +40,22 @@ GIMBAL_MESSAGES = frozenset((265, 285))
 log = structlog.get_logger(__name__)
 
 
-class Route(msgspec.Struct):
-    """The way to a vehicle."""
-
-    link: Link
-    """On which it was heard."""
-    address: Address
-    """Where it was heard from."""
-    heard_monotonic_s: float
-    """When, last."""
-    ignored: int = 0
-    """Frames of the same sysid from elsewhere meanwhile, not believed."""
-    other: str = ""
-    """Where those came from, last."""
-
-
 class SeenSystem:
-    """One sysid as heard: its way, its counts, its telemetry."""
+    """One sysid as heard: its ways, its counts, its telemetry."""
 
-    def __init__(self, telemetry: Telemetry, route: Route) -> None:
-        """First heard on `route`."""
+    def __init__(self, telemetry: Telemetry, identity: Identity, monotonic_s: float) -> None:
+        """First heard at `monotonic_s`."""
         self.telemetry = telemetry
-        self.route = route
+        self.identity = identity
         self.counts: dict[int, SequenceCount] = {}
         """Frames by component."""
         self.is_vehicle = False
         """A heartbeat of an autopilot was heard."""
-        self.beat_monotonic_s = route.heard_monotonic_s
+        self.beat_monotonic_s = monotonic_s
         """When the last heartbeat of its autopilot was heard."""
         self.recording: Recording | None = None
+        self.probed_monotonic_s = -math.inf
+        """When a way that is to be proven was last asked."""
         self.clock_rate = 1.0
         """Seconds of the vehicle's clock in one of the wall, 1 but for simulated vehicles."""
         self._rate_from: tuple[float, float] | None = None
@@ -111,6 +99,8 @@ class Fleet:
         a heartbeat for so long (wall) a vehicle is stale, or lost; `utc_now`: our clock, for records."""
         self.links = [open_link(link) if isinstance(link, str) else link for link in links]
         self.sysid, self.compid = sysid, compid
+        self.on_alarm: Callable[[str], None] = lambda text: None
+        """Hears what a person should know at once, such as two vehicles under one sysid."""
         self.vehicles: dict[int, MavlinkVehicle] = {}
         """Registered vehicles by sysid, heard or not."""
         self._stale_s, self._lost_s, self._utc_now = stale_s, lost_s, utc_now
@@ -132,6 +122,8 @@ class Fleet:
         if record.sysid in self.vehicles:
             return self.vehicles[record.sysid]
         seen = self._seen.get(record.sysid)
+        if seen is not None:
+            seen.identity.allowed = record.links
         history = PoseHistory(fixed_mount_pitch_deg=record.fixed_mount_pitch_deg)
         telemetry = seen.telemetry if seen is not None else Telemetry(record.sysid, history)
         channel = Channel(
@@ -244,12 +236,14 @@ class Fleet:
             self._failed.set_exception(error)
 
     def _send(self, sysid: int, message: Any) -> bool:
-        """To the one address where a registered vehicle lives."""
+        """To the one address where a registered vehicle lives. Raises IdentityConflict."""
         seen = self._seen.get(sysid)
-        if seen is None or sysid not in self.vehicles:
+        if seen is None or sysid not in self.vehicles or (way := seen.identity.in_use) is None:
             return False
-        data = self._encoders[id(seen.route.link)].encode(message)
-        if not seen.route.link.send(data, seen.route.address):
+        if seen.identity.conflict is not None:
+            raise IdentityConflict(f"sysid {sysid} gets no commands while another claims it: {seen.identity.conflict}")
+        data = self._encoders[id(way.link)].encode(message)
+        if not way.link.send(data, way.address):
             return False
         if seen.recording is not None:
             seen.recording.write(data, self._utc_now())
@@ -260,10 +254,11 @@ class Fleet:
         for frame in frames:
             if frame.sysid in (0, self.sysid):
                 continue
-            seen = self._seen.get(frame.sysid)
-            if seen is None:
-                seen = self._first_heard(frame.sysid, Route(link, address, monotonic_s))
-            elif not self._on_its_way(seen.route, link, address, monotonic_s):
+            seen = self._seen.get(frame.sysid) or self._first_heard(frame.sysid, monotonic_s)
+            way = seen.identity.heard(link, address, monotonic_s)
+            if way.standing is not Standing.IN_USE:
+                if way.standing is Standing.UNPROVEN and frame.verified and frame.compid == AUTOPILOT_COMPID:
+                    self._weigh(seen, way, frame)
                 continue
             seen.count(frame)
             if seen.recording is not None:
@@ -271,26 +266,31 @@ class Fleet:
             if frame.verified:
                 self._take(seen, frame, utc_s)
 
-    def _first_heard(self, sysid: int, route: Route) -> SeenSystem:
+    def _first_heard(self, sysid: int, monotonic_s: float) -> SeenSystem:
         vehicle = self.vehicles.get(sysid)
-        seen = SeenSystem(vehicle.telemetry if vehicle is not None else Telemetry(sysid), route)
-        self._seen[sysid] = seen
+        telemetry = vehicle.telemetry if vehicle is not None else Telemetry(sysid)
+        identity = Identity(sysid, vehicle.record.links if vehicle is not None else ())
+        seen = self._seen[sysid] = SeenSystem(telemetry, identity, monotonic_s)
         self._beat_now.set()  # PX4 says nothing in words before it has heard a ground
         return seen
 
-    def _on_its_way(self, route: Route, link: Link, address: Address, monotonic_s: float) -> bool:
-        """Whether a frame came on its vehicle's way; another way is taken only when that has gone silent."""
-        if route.link is link and route.address == address:
-            route.heard_monotonic_s = monotonic_s
-            return True
-        if monotonic_s - route.heard_monotonic_s < ROUTE_S:
-            other = f"{link.name} {address[0]}:{address[1]}"
-            if route.other != other:
-                log.warning("a second source of a sysid is ignored", first=str(route.address), second=other)
-            route.ignored, route.other = route.ignored + 1, other
-            return False
-        route.link, route.address, route.heard_monotonic_s = link, address, monotonic_s
-        return True
+    def _weigh(self, seen: SeenSystem, way: Way, frame: Frame) -> None:
+        if (message := decode(frame)) is not None:
+            seen.identity.weigh(way, message, seen.telemetry.state, seen.clock_rate)
+
+    def _probe(self, seen: SeenSystem, monotonic_s: float) -> None:
+        """Ask on ways that are to be proven; ways of vehicles that are not registered are never sent to."""
+        sysid = seen.identity.sysid
+        if sysid not in self.vehicles or monotonic_s < seen.probed_monotonic_s + PROBE_S:
+            return
+        for way in seen.identity.ways.values():
+            if way.standing is Standing.UNPROVEN:
+                seen.probed_monotonic_s = monotonic_s
+                for msgid in PROBES:
+                    ask = dialect.MAVLink_command_long_message(
+                        sysid, AUTOPILOT_COMPID, dialect.MAV_CMD_REQUEST_MESSAGE, 0, msgid, 0, 0, 0, 0, 0, 0
+                    )
+                    way.link.send(self._encoders[id(way.link)].encode(ask), way.address)
 
     def _take(self, seen: SeenSystem, frame: Frame, utc_s: float) -> None:
         """Hand a good frame to its vehicle."""
@@ -326,7 +326,9 @@ class Fleet:
             ways = {(id(link), link.peer): (link, link.peer) for link in self.links if link.peer is not None}
             for sysid in self.vehicles:
                 if (seen := self._seen.get(sysid)) is not None:
-                    ways[id(seen.route.link), seen.route.address] = (seen.route.link, seen.route.address)
+                    for way in seen.identity.ways.values():
+                        if way.standing in (Standing.IN_USE, Standing.SPARE):
+                            ways[id(way.link), way.address] = (way.link, way.address)
             for link, address in ways.values():
                 data = self._encoders[id(link)].encode(beat)
                 link.send(data, address)
@@ -339,7 +341,8 @@ class Fleet:
 
     def _record_sent(self, link: Link, address: Address, data: bytes) -> None:
         for seen in self._seen.values():
-            if seen.recording is not None and seen.route.link is link and seen.route.address == address:
+            way = seen.identity.in_use
+            if seen.recording is not None and way is not None and way.link is link and way.address == address:
                 seen.recording.write(data, self._utc_now())
 
     async def _watch(self) -> None:
@@ -348,6 +351,7 @@ class Fleet:
             await asyncio.sleep(0.25)
             monotonic_s = time.monotonic()
             for seen in self._seen.values():
+                self._settle_identity(seen, monotonic_s)
                 if not seen.is_vehicle:
                     continue
                 seen.measure_clock(monotonic_s)
@@ -368,13 +372,21 @@ class Fleet:
                 if seen.recording is not None:
                     seen.recording.flush()
 
+    def _settle_identity(self, seen: SeenSystem, monotonic_s: float) -> None:
+        self._probe(seen, monotonic_s)
+        news = seen.identity.settle(monotonic_s)
+        if news is not None:
+            log.warning("identity", sysid=seen.identity.sysid, news=news)
+            seen.telemetry.set_conflict(seen.identity.conflict)
+            self.on_alarm(news)
+
     async def _keep_streams(self, vehicle: MavlinkVehicle) -> None:
         """Have the telemetry that we need come."""
         while True:
             await asyncio.sleep(0.1 if vehicle.telemetry.autopilot is None else CHECK_S)
             silent = vehicle.state.condition in (Condition.UNKNOWN, Condition.STALE, Condition.LOST)
             if vehicle.telemetry.autopilot is not None and not silent and vehicle.sysid in self._seen:
-                with suppress(LinkLost):  # asked for again once a link leads there
+                with suppress(LinkError):  # asked for again once a link leads there
                     await vehicle.streams.ask()
 
 

@@ -180,6 +180,8 @@ class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
     """The vehicle's time since boot at its latest telemetry, s."""
     loss_percent: float = 0.0
     """Frames lost on the way to us, 0 to 100, by sequence numbers."""
+    conflict: str | None = None
+    """Who else claims the sysid; while that lasts the vehicle gets no commands."""
 
     @property
     def failsafe(self) -> bool:
@@ -256,6 +258,10 @@ class Telemetry:
     def set_loss(self, percent: float) -> None:
         """Share of frames lost, 0 to 100."""
         self._update(loss_percent=percent)
+
+    def set_conflict(self, other: str | None) -> None:
+        """Who else claims the sysid, or None when nobody does any more."""
+        self._update(conflict=other)
 
     def _update(self, **fields: Any) -> None:
         self._latest.update(fields)

@@ -15,7 +15,7 @@ import msgspec
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.channels import ANSWER_S, Channel, Inbox
-from fleet.errors import LinkLost, TransferFailed
+from fleet.errors import LinkError, TransferFailed
 from fleet.missions import POSITION_COMMANDS, MissionItem
 
 MISSION_TYPE = 0
@@ -127,7 +127,7 @@ def _abandon(channel: Channel) -> None:
     ack = dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, OPERATION_CANCELLED, MISSION_TYPE)
     try:
         channel.send(ack)
-    except LinkLost:
+    except LinkError:
         return
 
 

@@ -39,6 +39,8 @@ class VehicleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What people call it."""
     fixed_mount_pitch_deg: float | None = None
     """Pitch of a camera fixed to the airframe (nadir -90); None where a gimbal tells its attitude."""
+    links: tuple[str, ...] = ()
+    """Names of the links that it may be heard on; all when empty."""
 
 
 class Vehicle(Protocol):
@@ -197,9 +199,7 @@ class MavlinkVehicle:
             await self.read_mission()
         if self._hash != expected_hash:
             known = "is not known" if self._hash is None else f"hashes to {self._hash[:12]}"
-            raise MissionMismatch(
-                f"sysid {self.sysid}: the mission aboard {known}, approved is {expected_hash[:12]}"
-            )
+            raise MissionMismatch(f"sysid {self.sysid}: the mission aboard {known}, approved is {expected_hash[:12]}")
 
     async def arm(self, expected_hash: str) -> None:
         """Arm in the mode that a mission starts from.

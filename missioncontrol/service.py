@@ -111,6 +111,7 @@ class Service:
     def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None) -> Rooms:
         settings, clock = self._settings, self._clock
         feed = Live(clock)
+        fleet.on_alarm = lambda text: feed.alarm(text, "severe")
         evidence = Evidence(settings.data / "evidence")
         vehicles = Vehicles(fleet, settings, terrain, store, feed, clock)
         surveyor = Surveyor(settings, terrain, fleet)
@@ -223,7 +224,10 @@ def _listen(settings: Settings) -> socket.socket:
 def _fleet(settings: Settings, clock: Clock) -> Fleet:
     records = {
         vehicle.sysid: VehicleRecord(
-            sysid=vehicle.sysid, name=vehicle.name, fixed_mount_pitch_deg=vehicle.fixed_mount_pitch_deg
+            sysid=vehicle.sysid,
+            name=vehicle.name,
+            fixed_mount_pitch_deg=vehicle.fixed_mount_pitch_deg,
+            links=vehicle.links,
         )
         for vehicle in settings.vehicles
     }

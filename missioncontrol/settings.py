@@ -97,6 +97,8 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What people call it."""
     registration: str = ""
     """Registration number with the authority."""
+    links: tuple[str, ...] = ()
+    """Those of `fleet.links` that it may be heard on; all when empty."""
     camera: str | None = None
     """Slug of its camera in the library."""
     video: str | None = None
@@ -445,6 +447,11 @@ def _check_names(settings: Settings, where: str) -> None:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise SettingsInvalid(f"{where}: {what} {', '.join(map(str, sorted(twice)))} is given twice")
+    for vehicle in settings.vehicles:
+        for link in vehicle.links:
+            if link not in settings.fleet.links:
+                there = ", ".join(settings.fleet.links)
+                raise SettingsInvalid(f"{where}: vehicles: {vehicle.name}: links: no link {link!r}; there are: {there}")
     known = [sink.name for sink in settings.sinks]
     for kind, routed in settings.routes.items():
         for name in routed:

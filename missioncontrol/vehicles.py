@@ -147,6 +147,7 @@ class Vehicles:
                 "last_heard_utc_s": state.last_heard_utc_s,
                 "vehicle_utc_s": state.vehicle_utc_s,
                 "loss_percent": round(state.loss_percent, 2),
+                "conflict": state.conflict,
                 "texts": [
                     {"text": text.text, "severity": text.severity, "utc_s": text.utc_s}
                     for text in state.texts[-_TEXTS:]

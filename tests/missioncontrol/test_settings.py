@@ -87,6 +87,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         ("[fleet]\nheartbeat_timeout_s = -1", ["fleet.heartbeat_timeout_s", "> 0"]),
         ("data = 3", ["data", "expected a path"]),
         ("[http", ["is not TOML"]),
+        ("[[vehicles]]\nsysid=1\nname='a'\nlinks=['tcp:h:1']", ["vehicles: a: links: no link 'tcp:h:1'"]),
         ("[[vehicles]]\nsysid=1\nname='a'\n[[vehicles]]\nsysid=1\nname='b'", ["sysid 1 is given twice"]),
         ("[routes]\nfire = ['dispatch-112']", ["routes.fire", "dispatch-112", "none"]),
     ],
