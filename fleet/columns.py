@@ -106,8 +106,8 @@ def _gather(
     for slot in range(slots):
         index[3 * slot + 2] = 0
     for row in range(found.shape[0]):
-        slot = slot_of_id[found[row, 4]]
-        if slot >= 0 and not found[row, 6] & 1:
+        slot = slot_of_id[found[row, MSGID]]
+        if slot >= 0 and not found[row, KIND] & UNVERIFIED:
             index[3 * slot + 2] += 1
     first = 3 * slots
     byte = 0
@@ -118,12 +118,12 @@ def _gather(
         byte += index[3 * slot + 2] * sizes[slot]
         index[3 * slot + 2] = 0
     for row in range(found.shape[0]):
-        slot = slot_of_id[found[row, 4]]
-        if slot < 0 or found[row, 6] & 1:
+        slot = slot_of_id[found[row, MSGID]]
+        if slot < 0 or found[row, KIND] & UNVERIFIED:
             continue
         nth = index[3 * slot + 2]
         size = sizes[slot]
-        start = found[row, 0]
+        start = found[row, START]
         header = 10 if stream[start] == 0xFD else 6
         sent = min(np.int32(stream[start + 1]), size)
         to = index[3 * slot + 1] + nth * size

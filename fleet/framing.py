@@ -16,7 +16,21 @@ from numba import njit, types
 from numpy.typing import NDArray
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
-from fleet.columns import FOUND_COLUMNS, KNOWN_IDS, SIGNED, UNVERIFIED, HotColumns
+from fleet.columns import (
+    COMPID,
+    FOUND_COLUMNS,
+    KIND,
+    KNOWN_IDS,
+    LENGTH,
+    MSGID,
+    SEQ,
+    SIGNED,
+    START,
+    SYSID,
+    UNVERIFIED,
+    HotColumns,
+)  # fmt: skip
+from fleet.errors import SigningInvalid
 
 MAGIC_V1, MAGIC_V2 = 0xFE, 0xFD
 SIGNED_FLAG = 0x01
@@ -204,7 +218,7 @@ def _scan(
         if extras[msgid] >= 0:
             good = np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(extras[msgid])) & 0xFF]) == sent
         elif end == length or buffer[end] == 0xFD or buffer[end] == 0xFE:
-            kind = 1
+            kind = UNVERIFIED
             for guess in range(256):
                 if np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(guess)) & 0xFF]) == sent:
                     good = True
@@ -219,13 +233,13 @@ def _scan(
             bad_crc += 1
             garbage += 1
             continue
-        found[frames, 0] = at
-        found[frames, 1] = size
-        found[frames, 2] = sysid
-        found[frames, 3] = compid
-        found[frames, 4] = msgid
-        found[frames, 5] = seq
-        found[frames, 6] = kind | (2 if signed else 0)
+        found[frames, START] = at
+        found[frames, LENGTH] = size
+        found[frames, SYSID] = sysid
+        found[frames, COMPID] = compid
+        found[frames, MSGID] = msgid
+        found[frames, SEQ] = seq
+        found[frames, KIND] = kind | (SIGNED if signed else 0)
         frames += 1
         at = end
     return frames, at, bad_crc, garbage
@@ -281,6 +295,22 @@ class Batch:
         at, size, sysid, compid, msgid, seq, kind = place
         data = self.stream[at : at + size]
         return Frame(data, sysid, compid, msgid, seq, not kind & UNVERIFIED, bool(kind & SIGNED))
+
+
+def flagged_as_signed(data: bytes) -> bytes:
+    """An unsigned MAVLink 2 frame with the flag that a signature follows, and its CRC anew.
+
+    Raises SigningInvalid for any other frame, and for an id without a known CRC_EXTRA.
+    """
+    if len(data) < 12 or data[0] != MAGIC_V2 or len(data) != 12 + data[1] or data[2]:
+        raise SigningInvalid(f"a frame of {len(data)} bytes from 0x{data[:3].hex()}: only unsigned MAVLink 2 is signed")
+    msgid = int.from_bytes(data[7:10], "little")
+    extra = int(_CRC_EXTRAS[msgid]) if msgid < KNOWN_IDS else -1
+    if extra < 0:
+        raise SigningInvalid(f"a frame of message {msgid}: its CRC_EXTRA is not known, so it cannot be signed")
+    body = bytes((MAGIC_V2, data[1], SIGNED_FLAG)) + data[3:-2] + bytes((extra,))
+    crc = int(_crc(np.frombuffer(body, np.uint8), 1, len(body), _CRC_TABLES))
+    return body[:-1] + crc.to_bytes(2, "little")
 
 
 class Framer:
