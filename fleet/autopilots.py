@@ -64,6 +64,8 @@ class Autopilot(Protocol):
     """The mode to be in when arming for a mission."""
     needs_mission_mode: bool
     """Whether the mode must be set to MISSION after arming, before MISSION_START."""
+    fence_must_be_enabled: bool
+    """Whether a fence is watched only after DO_FENCE_ENABLE; otherwise as soon as it is aboard."""
 
     def mode(self, custom_mode: int) -> FlightMode:
         """The mode that a heartbeat's custom_mode means."""
@@ -101,6 +103,7 @@ class ArduCopter:
     mode_acks = 1
     arming_mode = FlightMode.GUIDED
     needs_mission_mode = True
+    fence_must_be_enabled = True
 
     _NAMES: ClassVar[dict[int, str]] = {
         0: "STABILIZE", 1: "ACRO", 2: "ALT_HOLD", 3: "AUTO", 4: "GUIDED", 5: "LOITER", 6: "RTL", 7: "CIRCLE",
@@ -187,6 +190,7 @@ class Px4:
     mode_acks = 2
     arming_mode = FlightMode.MISSION
     needs_mission_mode = False
+    fence_must_be_enabled = False
 
     _MAIN: ClassVar[dict[int, str]] = {
         1: "MANUAL", 2: "ALTCTL", 3: "POSCTL", 4: "AUTO", 5: "ACRO", 6: "OFFBOARD", 7: "STABILIZED", 10: "TERMINATION",

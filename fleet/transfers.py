@@ -1,4 +1,4 @@
-"""Mission upload and download: MAVLink's item protocol with retries, over links that lose frames.
+"""Upload and download of missions, fences and rally points: MAVLink's item protocol, over links that lose frames.
 
 On upload the vehicle asks and we answer; ArduCopter asks again every second and gives up after 8 s, PX4 every
 0.25 s and after 5 s (recorded). So an item is never sent unasked, and INVALID_SEQUENCE, which leaves ArduCopter's
@@ -48,15 +48,23 @@ def ignore_progress(progress: TransferProgress) -> None:
     """For who does not want to know."""
 
 
-async def upload(channel: Channel, items: list[MissionItem], *, progress: Progress = ignore_progress) -> bool:
+async def upload(
+    channel: Channel,
+    items: list[MissionItem],
+    *,
+    mission_type: int = MISSION_TYPE,
+    progress: Progress = ignore_progress,
+) -> bool:
     """Send a list as it goes on the wire (home slot included); true if the vehicle acknowledged the whole.
 
-    False: all items were asked for and sent, but no acknowledgement came; reading back must tell. Raises
-    TransferFailed, after which the vehicle may hold a mixture of old and new.
+    False: all items were asked for and sent, but no acknowledgement came; reading back must tell. An empty list
+    clears. Raises TransferFailed, after which the vehicle may hold a mixture of old and new.
     """
+    if not items:
+        return await _clear(channel, mission_type)
     for attempt in range(1, WHOLE_ATTEMPTS + 1):
         try:
-            return await _upload_once(channel, items, progress)
+            return await _upload_once(channel, items, mission_type, progress)
         except _Interrupted as exc:
             if attempt == WHOLE_ATTEMPTS:
                 raise TransferFailed(f"{exc}, in {attempt} attempts") from exc
@@ -67,8 +75,8 @@ class _Interrupted(TransferFailed):
     """Worth another attempt from the start."""
 
 
-async def _upload_once(channel: Channel, items: list[MissionItem], progress: Progress) -> bool:
-    count = dialect.MAVLink_mission_count_message(channel.sysid, channel.compid, len(items), MISSION_TYPE)
+async def _upload_once(channel: Channel, items: list[MissionItem], mission_type: int, progress: Progress) -> bool:
+    count = dialect.MAVLink_mission_count_message(channel.sysid, channel.compid, len(items), mission_type)
     sent: set[int] = set()
     wait_s, waited_s, repetitions = ANSWER_S, 0.0, 0
     finished = False
@@ -97,12 +105,12 @@ async def _upload_once(channel: Channel, items: list[MissionItem], progress: Pro
                             f" no request for {waited_s:.1f} s"
                         )
                     continue
-                if message.mission_type != MISSION_TYPE or not channel.for_us(message):
+                if message.mission_type != mission_type or not channel.for_us(message):
                     continue
                 waited_s, wait_s = 0.0, ANSWER_S
                 if message.get_type() != "MISSION_ACK":
                     if message.seq < len(items):
-                        channel.send(_item_message(channel, items[message.seq], message.seq))
+                        channel.send(_item_message(channel, items[message.seq], message.seq, mission_type))
                         sent.add(message.seq)
                         progress(TransferProgress(stage="upload", done=len(sent), total=len(items)))
                 elif message.type == dialect.MAV_MISSION_ACCEPTED:
@@ -114,7 +122,7 @@ async def _upload_once(channel: Channel, items: list[MissionItem], progress: Pro
                     _raise_refusal(channel, message.type, len(sent), len(items))
     finally:
         if not finished:
-            _abandon(channel)
+            _abandon(channel, mission_type)
 
 
 def _raise_refusal(channel: Channel, result: int, sent: int, total: int) -> None:
@@ -122,16 +130,16 @@ def _raise_refusal(channel: Channel, result: int, sent: int, total: int) -> None
     raise _Interrupted(message) if result in RETRYABLE else TransferFailed(message)
 
 
-def _abandon(channel: Channel) -> None:
+def _abandon(channel: Channel, mission_type: int) -> None:
     """Tell the vehicle that this transfer is over, as well as may be."""
-    ack = dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, OPERATION_CANCELLED, MISSION_TYPE)
+    ack = dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, OPERATION_CANCELLED, mission_type)
     try:
         channel.send(ack)
     except LinkError:
         return
 
 
-def _item_message(channel: Channel, item: MissionItem, seq: int) -> Any:
+def _item_message(channel: Channel, item: MissionItem, seq: int, mission_type: int) -> Any:
     return dialect.MAVLink_mission_item_int_message(
         channel.sysid,
         channel.compid,
@@ -144,27 +152,44 @@ def _item_message(channel: Channel, item: MissionItem, seq: int) -> Any:
         item.x,
         item.y,
         item.z,
-        MISSION_TYPE,
+        mission_type,
     )
 
 
-async def download(channel: Channel, *, progress: Progress = ignore_progress) -> list[MissionItem]:
+async def _clear(channel: Channel, mission_type: int) -> bool:
+    """Clear one list; true if that was acknowledged."""
+    request = dialect.MAVLink_mission_clear_all_message(channel.sysid, channel.compid, mission_type)
+    with channel.listen("MISSION_ACK") as inbox:
+        for _ in range(ATTEMPTS):
+            channel.send(request)
+            message = await inbox.get(channel.pace.longest_s)
+            if message is None or message.mission_type != mission_type or not channel.for_us(message):
+                continue
+            if message.type == dialect.MAV_MISSION_ACCEPTED:
+                return True
+            raise TransferFailed(f"sysid {channel.sysid}: clearing refused with {_result_name(message.type)}")
+    return False
+
+
+async def download(
+    channel: Channel, *, mission_type: int = MISSION_TYPE, progress: Progress = ignore_progress
+) -> list[MissionItem]:
     """Read back the list as it is on the wire (home slot included); raises TransferFailed."""
     kinds = ("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK")
     with channel.listen(*kinds) as inbox:
-        request = dialect.MAVLink_mission_request_list_message(channel.sysid, channel.compid, MISSION_TYPE)
-        total = (await _ask(channel, inbox, request, None)).count
+        request = dialect.MAVLink_mission_request_list_message(channel.sysid, channel.compid, mission_type)
+        total = (await _ask(channel, inbox, request, None, mission_type)).count
         items: list[MissionItem] = []
         for seq in range(total):
-            request = dialect.MAVLink_mission_request_int_message(channel.sysid, channel.compid, seq, MISSION_TYPE)
-            message = await _ask(channel, inbox, request, seq)
+            request = dialect.MAVLink_mission_request_int_message(channel.sysid, channel.compid, seq, mission_type)
+            message = await _ask(channel, inbox, request, seq, mission_type)
             items.append(_item_of(message))
             progress(TransferProgress(stage="read-back", done=seq + 1, total=total))
-        channel.send(dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, 0, MISSION_TYPE))
+        channel.send(dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, 0, mission_type))
     return items
 
 
-async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None) -> Any:
+async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None, mission_type: int) -> Any:
     """Send a request until its answer comes: the count (`seq` None) or the item of that number."""
     what = "the number of items" if seq is None else f"item {seq}"
     wait_s, waited_s = channel.pace.answer_s, 0.0
@@ -176,7 +201,7 @@ async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None) ->
             message = await inbox.get(left_s)
             if message is None:
                 break
-            if message.mission_type != MISSION_TYPE or not channel.for_us(message):
+            if message.mission_type != mission_type or not channel.for_us(message):
                 continue
             kind = message.get_type()
             if kind == "MISSION_ACK" and message.type not in (dialect.MAV_MISSION_ACCEPTED, *RETRYABLE):

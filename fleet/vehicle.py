@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -14,6 +15,18 @@ from fleet.autopilots import Autopilot, FlightMode
 from fleet.channels import Channel
 from fleet.commands import CommandResult, Commands, CommandState, holds
 from fleet.errors import MissionMismatch, VehicleRefused, VehicleUnknown
+from fleet.fences import (
+    FENCE_TYPE,
+    RALLY_TYPE,
+    FenceArea,
+    RallyPoint,
+    fence_areas,
+    fence_hash,
+    fence_items,
+    rally_hash,
+    rally_items,
+    rally_points,
+)
 from fleet.history import PoseHistory
 from fleet.missions import MissionItem, check_mission, first_difference, mission_hash
 from fleet.streams import StreamKeeper
@@ -62,6 +75,18 @@ class Vehicle(Protocol):
 
     async def read_mission(self, *, progress: Progress = ignore_progress) -> list[MissionItem]:
         """The plan aboard."""
+
+    async def upload_fence(self, areas: Sequence[FenceArea]) -> str:
+        """Replace the fence aboard; its hash."""
+
+    async def read_fence(self) -> tuple[FenceArea, ...]:
+        """The fence aboard."""
+
+    async def upload_rally(self, points: Sequence[RallyPoint]) -> str:
+        """Replace the rally points aboard; their hash."""
+
+    async def read_rally(self) -> tuple[RallyPoint, ...]:
+        """The rally points aboard."""
 
     async def verify_mission(self, expected_hash: str) -> None:
         """Make sure that the mission aboard has this hash."""
@@ -174,6 +199,46 @@ class MavlinkVehicle:
         items = self.autopilot.from_wire(await download(self.channel, progress=progress))
         self._hash, self._items, self._hash_monotonic_s = mission_hash(items), items, time.monotonic()
         return items
+
+    async def upload_fence(self, areas: Sequence[FenceArea]) -> str:
+        """Replace the fence aboard, read it back and compare, and have it watched; its hash. No areas clear it.
+
+        Raises MissionInvalid before anything is sent, TransferFailed, MissionMismatch, or VehicleRefused where the
+        autopilot does not watch it.
+        """
+        async with self._transfer:
+            await upload(self.channel, fence_items(areas), mission_type=FENCE_TYPE)
+            aboard = fence_hash(fence_areas(await download(self.channel, mission_type=FENCE_TYPE)))
+        self._compare("fence", aboard, fence_hash(areas))
+        if self.autopilot.fence_must_be_enabled:
+            on = 1.0 if areas else 0.0
+            (await self.commands.long(dialect.MAV_CMD_DO_FENCE_ENABLE, on)).accepted()
+        return aboard
+
+    async def read_fence(self) -> tuple[FenceArea, ...]:
+        """The fence aboard, read now. Raises TransferFailed, MissionInvalid where it is none that we know."""
+        async with self._transfer:
+            return fence_areas(await download(self.channel, mission_type=FENCE_TYPE))
+
+    async def upload_rally(self, points: Sequence[RallyPoint]) -> str:
+        """Replace the rally points aboard, read them back and compare; their hash. No points clear them.
+
+        Raises MissionInvalid before anything is sent, TransferFailed, MissionMismatch.
+        """
+        async with self._transfer:
+            await upload(self.channel, rally_items(points), mission_type=RALLY_TYPE)
+            aboard = rally_hash(rally_points(await download(self.channel, mission_type=RALLY_TYPE)))
+        self._compare("list of rally points", aboard, rally_hash(points))
+        return aboard
+
+    async def read_rally(self) -> tuple[RallyPoint, ...]:
+        """The rally points aboard, read now. Raises TransferFailed, MissionInvalid."""
+        async with self._transfer:
+            return rally_points(await download(self.channel, mission_type=RALLY_TYPE))
+
+    def _compare(self, what: str, aboard: str, sent: str) -> None:
+        if aboard != sent:
+            raise MissionMismatch(f"sysid {self.sysid}: the {what} read back hashes to {aboard[:12]}, sent {sent[:12]}")
 
     def _forget_mission(self) -> None:
         self._hash, self._items = None, None
