@@ -1,49 +1,79 @@
-"""The autopilot of a simulated vehicle: what it believes, its mode, and what it does about it."""
+"""The autopilot of a simulated vehicle: what all of them have in common; each flavour adds how it decides."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from fleet.missions import MissionItem
-from simulators.autopilot_arming import NEEDS_POSITION, Boot, refusals
-from simulators.autopilot_auto import MissionRun
 from simulators.autopilot_camera import CameraTrigger, camera_feedback, perform_payload
-from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, PositionWatch
 from simulators.autopilot_flavour import Flavour, Mode
 from simulators.autopilot_gimbal import Gimbal
 from simulators.autopilot_guidance import Leg, LocalFrame, Point
-from simulators.autopilot_manoeuvres import (
-    Drift,
-    FlightControls,
-    FlyTo,
-    Hold,
-    Land,
-    Manoeuvre,
-    ReturnHome,
-    Sink,
-    TakeOff,
-)
-from simulators.autopilot_missions import FENCE, MISSION, RALLY, ItemList
-from simulators.autopilot_parameters import Parameters
+from simulators.autopilot_manoeuvres import FlightControls, FlightSettings, FlyTo, Manoeuvre
 from simulators.autopilot_sensors import Sensors
 from simulators.battery import Battery
 from simulators.dynamics import Airframe, Multirotor, wrap_rad
 
-SEVERITY_CRITICAL, SEVERITY_WARNING, SEVERITY_INFO = 2, 4, 6
-"""MAV_SEVERITY."""
+
+class OnboardParameters(FlightSettings, Protocol):
+    """An autopilot's parameters, as the wire sees them."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is one of this name."""
+
+    def name_at(self, index: int) -> str | None:
+        """The name at an index, None if there is none."""
+
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """Name and index of each answer to PARAM_REQUEST_LIST."""
+
+    def answer_index(self, name: str) -> int:
+        """The index in an answer by name."""
+
+    def wire(self, name: str) -> tuple[float, int]:
+        """Value and type as they stand in PARAM_VALUE."""
+
+    def take(self, name: str, value: float, kind: int) -> bool:
+        """From PARAM_SET; False where there is no answer."""
 
 
-class Autopilot:
-    """Everything on board but the radio: step it, give it orders, read what it believes.
+class Transfers(Protocol):
+    """An autopilot's side of the mission protocol; a ground is its system and component."""
 
-    `emit` takes each MAVLink message it sends by itself, `utc_s` is simulated time. `ground_rate` is
-    how many simulated seconds pass in one of the ground's: what waits for the ground (failsafe,
-    mission upload) counts the ground's seconds, since the ground does not run faster with us.
-    """
+    def count(self, ground: tuple[int, int], kind: int, count: int) -> None:
+        """MISSION_COUNT."""
+
+    def item(self, ground: tuple[int, int], message: Any, *, as_float: bool) -> None:
+        """MISSION_ITEM_INT, or MISSION_ITEM if `as_float`."""
+
+    def request_list(self, ground: tuple[int, int], kind: int) -> None:
+        """MISSION_REQUEST_LIST."""
+
+    def request(self, ground: tuple[int, int], kind: int, seq: int, *, as_float: bool) -> None:
+        """MISSION_REQUEST_INT, or MISSION_REQUEST if `as_float`."""
+
+    def clear(self, ground: tuple[int, int], kind: int) -> None:
+        """MISSION_CLEAR_ALL."""
+
+    def write_partial(self, ground: tuple[int, int], kind: int, first: int, last: int) -> None:
+        """MISSION_WRITE_PARTIAL_LIST."""
+
+    def acknowledged(self, ground: tuple[int, int], kind: int) -> None:
+        """MISSION_ACK."""
+
+    def step(self) -> None:
+        """Ask again, or give up."""
+
+
+class Hardware:
+    """What an autopilot is bolted to, and the clock it runs by."""
 
     def __init__(
         self,
@@ -53,48 +83,46 @@ class Autopilot:
         body: Multirotor,
         battery: Battery,
         sensors: Sensors,
-        parameters: Parameters,
-        flavour: Flavour,
         emit: Callable[[Any], None],
         utc_s: Callable[[], float],
-        boot: Boot,
+        ready_after_s: float,
         ground_rate: float,
         gimbal_pitch_deg: float,
     ) -> None:
-        """Power on."""
-        self.frame, self.body, self.battery, self.sensors = frame, body, battery, sensors
-        self.airframe = airframe
-        self.parameters, self.flavour, self.boot = parameters, flavour, boot
+        """`emit` takes each MAVLink message it sends by itself, `utc_s` is simulated time. `ready_after_s` is when it
+        can be armed, s after power-on. `ground_rate` is how many simulated seconds pass in one of the ground's: what
+        waits for the ground (failsafe, mission upload) counts the ground's seconds, since the ground does not run
+        faster with us.
+        """
+        self.frame, self.airframe, self.body, self.battery, self.sensors = frame, airframe, body, battery, sensors
         self.emit, self.utc_s = emit, utc_s
-        self._texts: list[Any] = []
+        self.ready_after_s, self.ground_rate, self.gimbal_pitch_deg = ready_after_s, ground_rate, gimbal_pitch_deg
+
+
+class Autopilot(ABC):
+    """Everything on board but the radio: step it, give it orders, read what it believes."""
+
+    transfers: Transfers
+    """Its side of the mission protocol."""
+
+    def __init__(self, hardware: Hardware, flavour: Flavour, parameters: OnboardParameters, mode: Mode) -> None:
+        """Power on in `mode`."""
+        self.frame, self.body, self.battery = hardware.frame, hardware.body, hardware.battery
+        self.sensors, self.airframe = hardware.sensors, hardware.airframe
+        self.flavour, self.emit, self.utc_s = flavour, hardware.emit, hardware.utc_s
+        self._parameters = parameters
         self.time_s = 0.0
-        self.mode = Mode.STABILIZE
+        self.ready_s = hardware.ready_after_s
+        self.mode = mode
         self.armed = False
         self.flying = False
         self.home_set = False
-        self.controls = FlightControls(body, parameters)
-        self.gimbal = Gimbal(gimbal_pitch_deg)
+        self.motors_dead = False
+        self.controls = FlightControls(hardware.body, parameters)
+        self.gimbal = Gimbal(hardware.gimbal_pitch_deg)
         self.camera = CameraTrigger(self._camera_feedback)
-        self.lists = {kind: ItemList(kind, flavour, emit, self.say) for kind in (MISSION, FENCE, RALLY)}
-        self.run = MissionRun(
-            self.lists[MISSION], self.controls, self.place_of, self.perform, self.say, self._item_reached
-        )
-        self.ground = GroundWatch(parameters)
-        self.position_watch = PositionWatch()
-        self.battery_watch = BatteryWatch(parameters, battery)
-        self._ground_rate = ground_rate
+        self._ground_rate = hardware.ground_rate
         self._manoeuvre: Manoeuvre | None = None
-        self._idle_s = 0.0
-        self._boot_texts = boot.texts(frame.amsl_m)
-        self._prearm_s = 0.0
-        self._wire_lists()
-
-    def _wire_lists(self) -> None:
-        mission = self.lists[MISSION]
-        mission.home_item = self._home_item
-        mission.running = lambda: self.mode is Mode.AUTO and self.run.started
-        mission.changed = self._mission_changed
-        self.lists[RALLY].changed = self._rally_changed
 
     # -- what it believes ----------------------------------------------------------------------------------------
 
@@ -120,177 +148,73 @@ class Autopilot:
 
     def has_fix(self) -> bool:
         """Whether the satellite receiver has a position."""
-        return self.satellites() and self.time_s >= self.boot.gps_s
+        return self.satellites() and self.time_s >= self._fix_s()
 
+    @abstractmethod
+    def hear_ground(self, sysid: int) -> None:
+        """A heartbeat of a ground station."""
+
+    @abstractmethod
     def satellites(self) -> bool:
-        """Whether the receiver hears any: SIM_GPS_DISABLE takes them away, as in SITL."""
-        return self.parameters["SIM_GPS_DISABLE"] == 0
+        """Whether the receiver hears any."""
 
+    @abstractmethod
     def has_position(self) -> bool:
         """Whether it knows where it is."""
-        return not self.position_watch.lost and self.time_s >= self.boot.ready_s
 
-    def refusals(self) -> list[str]:
-        """Why it would not arm now."""
-        return refusals(
-            boot=self.boot,
-            time_s=self.time_s,
-            mode=self.mode,
-            gps=self.has_position(),
-            mission_items=self.lists[MISSION].total(),
-            auto_options=int(self.parameters["AUTO_OPTIONS"]),
-            ground_lost=self.ground.lost,
-            battery_failsafe=self.battery_watch.charge is not Charge.OK,
-            voltage_low=self.battery_watch.voltage_low(),
-        )
-
+    @abstractmethod
     def system_status(self) -> int:
         """MAV_STATE."""
-        if self.time_s < self.boot.running_s:
-            return 1
-        if self.ground.lost or self.position_watch.lost or self.battery_watch.charge is not Charge.OK:
-            return 5
-        return 4 if self.flying else 3
 
+    @abstractmethod
     def base_mode(self) -> int:
-        """MAV_MODE_FLAG: custom, stabilized, manual input; guided where it holds a position; armed."""
-        guided = self.mode is not Mode.STABILIZE or self.time_s < self.boot.running_s
-        return 0x51 | (0x08 if guided else 0) | (0x80 if self.armed else 0)
+        """MAV_MODE_FLAG."""
 
+    @abstractmethod
     def landed_state(self) -> int:
         """MAV_LANDED_STATE."""
-        if not self.flying:
-            return 1
-        if isinstance(self._manoeuvre, TakeOff) or (self.mode is Mode.AUTO and self.run.taking_off()):
-            return 3
-        if self.mode is Mode.AUTO and self.run.landing():
-            return 4
-        landing = isinstance(self._manoeuvre, Land)
-        if isinstance(self._manoeuvre, ReturnHome):
-            landing = self._manoeuvre.landing is not None
-        return 4 if landing else 2
+
+    @abstractmethod
+    def mission_current(self) -> tuple[int, int, int, int]:
+        """Item, total, MISSION_STATE and mission_mode, as MISSION_CURRENT says them."""
+
+    @abstractmethod
+    def checks_pass(self) -> bool:
+        """Whether SYS_STATUS says that it could be armed."""
+
+    @abstractmethod
+    def charge_state(self) -> int:
+        """MAV_BATTERY_CHARGE_STATE."""
+
+    @abstractmethod
+    def _fix_s(self) -> float:
+        """When the receiver has its first fix, s after power-on."""
 
     def leg(self) -> Leg | None:
         """The leg being flown, if one is."""
-        if self.mode is Mode.AUTO:
-            return self.run.leg()
         return self._manoeuvre.leg if isinstance(self._manoeuvre, FlyTo) else None
 
     # -- orders --------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def say(self, severity: int, text: str) -> None:
         """A STATUSTEXT; texts wait for `say_now`, so that they come after the acknowledgement they explain."""
-        self._texts.append(mavlink.MAVLink_statustext_message(severity, text[:50].encode("ascii", "replace"), 0, 0))
 
+    @abstractmethod
     def say_now(self) -> None:
         """Send the texts that wait."""
-        texts, self._texts = self._texts, []
-        for text in texts:
-            self.emit(text)
 
+    @abstractmethod
     def set_mode(self, mode: Mode) -> bool:
         """Change the flight mode; False with a text if it cannot be."""
-        lacks_position = mode in NEEDS_POSITION - {Mode.AUTO} and not self.has_position()
-        if lacks_position and (self.flying or self.time_s >= self.boot.ready_s):
-            self.say(SEVERITY_WARNING, f"Mode change to {mode.value} failed: requires position")
-            return False
-        if mode is self.mode:
-            return True
-        if mode is Mode.AUTO and not self._may_enter_auto():
-            return False
-        if self.mode is Mode.AUTO:
-            self.run.leave()
-        self.controls.default_speeds()
-        self.controls.heading_rad = None
-        self.mode = mode
-        self._idle_s = 0.0
-        self._manoeuvre = self._manoeuvre_of(mode) if self.flying else None
-        if mode is Mode.AUTO:
-            self.run.enter()
-            if self.flying:
-                self.run.start()
-        self.heartbeat()
-        return True
 
-    def _may_enter_auto(self) -> bool:
-        if not self.armed:
-            return True
-        if self.lists[MISSION].total() == 0:
-            self.say(SEVERITY_WARNING, "Mode change to AUTO failed: init failed")
-            return False
-        if not self.flying and not self.run.lifts_off():
-            self.say(SEVERITY_CRITICAL, "Auto: Missing Takeoff Cmd")
-            self.say(SEVERITY_WARNING, "Mode change to AUTO failed: init failed")
-            return False
-        return True
-
-    def _manoeuvre_of(self, mode: Mode) -> Manoeuvre | None:
-        controls = self.controls
-        if mode is Mode.AUTO:
-            return None
-        if mode is Mode.RTL:
-            return ReturnHome(controls)
-        if mode is Mode.LAND:
-            return Land(controls)
-        if mode is Mode.LOITER:
-            return Sink(controls, 1.1)
-        return Drift() if mode is Mode.STABILIZE else Hold(controls)
-
+    @abstractmethod
     def arm(self, *, force: bool = False) -> bool:
-        """Arm; False with a text for each reason against it."""
-        if self.armed:
-            return True
-        reasons = [] if force else self.refusals()
-        for reason in reasons:
-            self.say(SEVERITY_CRITICAL, f"Arm: {reason}")
-        if reasons:
-            return False
-        self.armed = True
-        self._idle_s = 0.0
-        self._set_home()
-        self.say(SEVERITY_INFO, "Arming motors")
-        return True
+        """Arm; False if it may not be."""
 
+    @abstractmethod
     def disarm(self, *, force: bool = False) -> bool:
         """Stop the motors; in the air only by force."""
-        if not self.armed:
-            return True
-        if self.flying and not force:
-            return False
-        self._stop()
-        return True
-
-    def take_off(self, height_m: float) -> bool:
-        """In GUIDED, armed and on the ground: climb to a height above the home."""
-        if not self.armed or self.mode is not Mode.GUIDED or self.flying or not 0.0 < height_m < 1e5:
-            return False
-        self._launch(TakeOff(self.controls.home.u + height_m))
-        return True
-
-    def go_to(self, place: Point, *, speed_m_s: float | None = None) -> bool:
-        """Fly to a place in GUIDED."""
-        if not self.armed or not self.flying or not self.set_mode(Mode.GUIDED):
-            return False
-        if speed_m_s is not None and speed_m_s > 0.0:
-            self.controls.speed_m_s = speed_m_s
-        motion = self.controls.motion
-        leg = Leg(motion.point(), place, self.controls.limits())
-        entry = leg.entry_speed_m_s((motion.vn, motion.ve, motion.vu))
-        leg = Leg(motion.point(), place, self.controls.limits(), speed_m_s=entry)
-        self._manoeuvre = FlyTo(leg, precise=True, radius_m=1.0)
-        return True
-
-    def start_mission(self) -> bool:
-        """MISSION_START: choose AUTO and, when armed, take off."""
-        if not self.set_mode(Mode.AUTO):
-            return False
-        if self.armed and not self.run.started and self.lists[MISSION].total():
-            if not self.flying and not self.run.lifts_off():
-                self.say(SEVERITY_CRITICAL, "Auto: Missing Takeoff Cmd")
-                return False
-            self._idle_s = 0.0
-            self.run.start()
-        return True
 
     def place_of(self, item: MissionItem) -> Point:
         """Where a mission item is, in the local frame; 0, 0 is here and no height is the present one."""
@@ -322,12 +246,11 @@ class Autopilot:
         """Move on by `dt_s`: decide on what was sensed, fly, sense, draw from the battery."""
         before = self.time_s
         self.time_s += dt_s
-        self._boot(before)
-        self._watch(dt_s)
+        self._decide(before, dt_s)
         demand = self.controls.demand
         if self.armed:
             self._fly(dt_s)
-        else:
+        if not self.armed or self.motors_dead:
             demand.motors = False
         self.body.step(dt_s, demand)
         self._sense(dt_s)
@@ -346,10 +269,6 @@ class Autopilot:
                 drag_w=body.drag_power_w,
             ),
         )
-        now_s = self.ground_time_s()
-        for items in self.lists.values():
-            if items.receiving():
-                items.step(now_s)
 
     def _sense(self, dt_s: float) -> None:
         body, sensors, motion = self.body, self.sensors, self.controls.motion
@@ -363,94 +282,19 @@ class Autopilot:
         )
         motion.yaw = wrap_rad(body.yaw + sensors.yaw.value)
 
-    def _boot(self, before_s: float) -> None:
-        now = self.time_s
-        while self._boot_texts and self._boot_texts[0][0] <= now:
-            self.say(SEVERITY_INFO, self._boot_texts.pop(0)[1])
-        if before_s < self.boot.running_s <= now:
-            self.mode = Mode.STABILIZE
-            self.heartbeat()
-        if not self.home_set and now >= self.boot.home_s and self.satellites():
-            self._set_home()
-        if not self.armed and before_s // 30.0 != now // 30.0:
-            for reason in self.refusals():
-                if not reason.endswith(("not armable", "mission")):
-                    self.say(SEVERITY_CRITICAL, f"PreArm: {reason}")
+    @abstractmethod
+    def _decide(self, before_s: float, dt_s: float) -> None:
+        """Boot, watch, transfer: what is due now; the last step was at `before_s`."""
 
-    def _watch(self, dt_s: float) -> None:
-        lost = self.ground.step(self.ground_time_s())
-        if lost is False:
-            self.say(SEVERITY_WARNING, "GCS Failsafe Cleared")
-        elif lost:
-            self._ground_lost()
-        if self.time_s > self.boot.ready_s:
-            blind = self.position_watch.step(dt_s, fix=self.has_fix())
-            if blind is False:
-                self.say(SEVERITY_CRITICAL, "EKF Failsafe Cleared")
-            elif blind and self.flying:
-                self.say(SEVERITY_CRITICAL, "EKF variance")
-                self._escape(Mode.LAND)
-                self.say(SEVERITY_CRITICAL, "EKF Failsafe: changed to LAND Mode")
-        worse = self.battery_watch.step(dt_s) if self.armed else None
-        if worse is not None:
-            word = "low" if worse is Charge.LOW else "critical"
-            volts, used = self.battery.voltage_v, self.battery.used_mah
-            self.say(SEVERITY_WARNING, f"Battery 1 is {word} {volts:.2f}V used {used:.0f} mAh")
-            self.say(SEVERITY_WARNING, "Battery Failsafe")
-            action = self.parameters["BATT_FS_LOW_ACT" if worse is Charge.LOW else "BATT_FS_CRT_ACT"]
-            self._escape(Mode.RTL if action in (2, 3, 4) else Mode.LAND if action == 1 else None)
-
-    def _ground_lost(self) -> None:
-        action, options = int(self.parameters["FS_GCS_ENABLE"]), int(self.parameters["FS_OPTIONS"])
-        if self.armed and self.flying and (action == 2 or options & 2) and self.mode is Mode.AUTO:
-            self.say(SEVERITY_WARNING, "GCS Failsafe - Continuing Auto Mode")
-            return
-        self._escape(Mode.LAND if action == 5 else Mode.RTL)
-        self.say(SEVERITY_WARNING, "GCS Failsafe")
-
-    def _escape(self, mode: Mode | None) -> None:
-        """Take a failsafe's way out; on the ground that is to stop the motors."""
-        if mode is None or not self.armed:
-            return
-        if not self.flying:
-            self._stop()
-        elif not (self.mode is Mode.LAND or (self.mode is Mode.RTL and mode is Mode.RTL)):
-            self.set_mode(mode if self.has_position() else Mode.LAND)
-
+    @abstractmethod
     def _fly(self, dt_s: float) -> None:
-        if self.mode is Mode.AUTO:
-            if self.run.started and self.run.step(dt_s):
-                self._stop()
-            elif not self.run.started:
-                self._wait(dt_s)
-            return
-        if self._manoeuvre is None:
-            self._wait(dt_s)
-            return
-        done = self._manoeuvre.step(self.controls, dt_s)
-        if done and isinstance(self._manoeuvre, Land | ReturnHome | Sink | Drift):
-            self._stop()
-        elif done and isinstance(self._manoeuvre, TakeOff):
-            self._manoeuvre = Hold(self.controls)
+        """Write the demand of this step; it is armed."""
 
-    def _wait(self, dt_s: float) -> None:
-        self.controls.idle()
-        delay = self.parameters["DISARM_DELAY"]
-        self._idle_s += dt_s
-        if delay > 0 and self._idle_s >= delay:
-            self._stop()
-
-    def _launch(self, manoeuvre: Manoeuvre) -> None:
-        self._manoeuvre = manoeuvre
-        self._idle_s = 0.0
-
-    def _stop(self) -> None:
-        self.armed = self.flying = False
-        self._manoeuvre = None
-        self.run.reset()
-        self.camera.every_metres(0.0, self.controls.motion, at_once=False)
-        self.controls.default_speeds()
-        self.say(SEVERITY_INFO, "Disarming motors")
+    def _towards(self, place: Point) -> FlyTo:
+        """The way from here to a place, entered at the present speed."""
+        motion, limits = self.controls.motion, self.controls.limits()
+        entry = Leg(motion.point(), place, limits).entry_speed_m_s((motion.vn, motion.ve, motion.vu))
+        return FlyTo(Leg(motion.point(), place, limits, speed_m_s=entry), precise=True, radius_m=1.0)
 
     # -- what it sends by itself -----------------------------------------------------------------------------------
 
@@ -462,28 +306,15 @@ class Autopilot:
             )
         )
 
-    def _set_home(self) -> None:
-        self.home_set = True
-        self.controls.home = self.controls.motion.point()
-        lon, lat, amsl_m = self.home()
-        where = (round(lat * 1e7), round(lon * 1e7), round(amsl_m * 1e3))
-        now_us = round(self.time_s * 1e6)
-        self.emit(mavlink.MAVLink_gps_global_origin_message(*where, now_us))
-        self.emit(mavlink.MAVLink_home_position_message(*where, 0, 0, 0, [math.nan] * 4, 0, 0, 0, now_us))
-
-    def _home_item(self) -> MissionItem:
-        lon, lat, amsl_m = self.home()
-        return MissionItem(frame=0, command=16, x=round(lat * 1e7), y=round(lon * 1e7), z=round(amsl_m, 2))
+    def emit_parameter(self, name: str, index: int | None = None) -> None:
+        """A PARAM_VALUE."""
+        value, kind = self._parameters.wire(name)
+        index = self._parameters.answer_index(name) if index is None else index
+        count = len(self._parameters)
+        self.emit(mavlink.MAVLink_param_value_message(name.encode(), value, kind, count, index))
 
     def _item_reached(self, seq: int) -> None:
         self.emit(mavlink.MAVLink_mission_item_reached_message(seq))
-
-    def _mission_changed(self) -> None:
-        self.parameters.set("MIS_TOTAL", len(self.lists[MISSION].items))
-        self.run.changed()
-
-    def _rally_changed(self) -> None:
-        self.controls.rally = [self.place_of(item) for item in self.lists[RALLY].items]
 
     def _camera_feedback(self, shot: int) -> None:
         body, sensors = self.body, self.sensors

@@ -9,6 +9,7 @@ from fleet.missions import MissionItem
 from simulators.autopilot_guidance import Leg, Point, corner_speed_m_s
 from simulators.autopilot_manoeuvres import FlightControls, FlyTo, Hold, Land, Manoeuvre, ReturnHome, TakeOff
 from simulators.autopilot_missions import ItemList
+from simulators.autopilot_parameters import Parameters
 
 NAMES = {
     16: "WP", 17: "LoitUnlim", 18: "LoitTurns", 19: "LoitTime", 20: "RTL", 21: "Land", 22: "Takeoff", 82: "SplineWP",
@@ -41,13 +42,14 @@ class MissionRun:
         self,
         items: ItemList,
         controls: FlightControls,
+        parameters: Parameters,
         place: Callable[[MissionItem], Point],
         perform: Callable[[MissionItem], None],
         say: Callable[[int, str], None],
         reached: Callable[[int], None],
     ) -> None:
         """`place` finds an item in the local frame, `perform` does a command that is not flown."""
-        self._items, self._controls, self._place = items, controls, place
+        self._items, self._controls, self._parameters, self._place = items, controls, parameters, place
         self._perform, self._say, self._reached = perform, say, reached
         self._first = 1
         self.current = 0
@@ -223,7 +225,7 @@ class MissionRun:
         if command == 22:
             return TakeOff(self._place(item).u)
         if command == 20:
-            return ReturnHome(controls)
+            return ReturnHome(controls, self._parameters)
         if command == 21 and item.x == 0 and item.y == 0:
             return Land(controls)
         if command in (92, 93):
@@ -246,8 +248,8 @@ class MissionRun:
         elif command == 17:
             self._waits_s = float("inf")
         precise = command not in THROUGH or end_speed <= 0.0
-        fly = FlyTo(leg, precise=precise, radius_m=controls.parameters["WPNAV_RADIUS"] / 100.0)
-        return _LandAt(fly) if command == 21 else fly
+        fly = FlyTo(leg, precise=precise, radius_m=controls.settings.radius_m())
+        return LandAt(fly) if command == 21 else fly
 
     def _end_speed_m_s(self, start: Point, place: Point) -> float:
         item = self._items.items[self.current]
@@ -292,7 +294,7 @@ class MissionRun:
         self._say(6, f"Mission: {seq} {NAMES.get(self._items.items[seq].command, 'Unknown')}")
 
 
-class _LandAt:
+class LandAt:
     """Fly to a place, then land there."""
 
     def __init__(self, fly: FlyTo) -> None:

@@ -9,9 +9,9 @@ import msgspec
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from fleet.missions import MissionItem
-from simulators.autopilot import Autopilot
+from simulators.autopilot_arducopter import ArduCopter
 from simulators.autopilot_flavour import Mode
-from simulators.autopilot_missions import FENCE, MISSION
+from simulators.autopilot_missions import FENCE
 from simulators.autopilot_streams import Streams
 
 ACCEPTED, DENIED, UNSUPPORTED, FAILED, IN_PROGRESS = 0, 2, 3, 4, 5
@@ -83,7 +83,7 @@ def order_of_int(message: Any, sender: tuple[int, int]) -> Order:
 class Commands:
     """Carries out orders and answers each with its one acknowledgement."""
 
-    def __init__(self, pilot: Autopilot, streams: Streams) -> None:
+    def __init__(self, pilot: ArduCopter, streams: Streams) -> None:
         """Orders to one autopilot."""
         self._pilot, self._streams = pilot, streams
         self._table: dict[int, Callable[[Order], int]] = {
@@ -129,6 +129,10 @@ class Commands:
 
     def _set_mode(self, order: Order) -> int:
         return ACCEPTED if self.set_mode_number(whole(order.params[1])) else FAILED
+
+    def set_mode_legacy(self, number: int, sender: tuple[int, int]) -> None:
+        """SET_MODE: nothing is answered."""
+        self.set_mode_number(number)
 
     def set_mode_number(self, number: int) -> bool:
         """Change to a mode by its custom_mode; False with a text if there is none or it cannot be."""
@@ -343,6 +347,11 @@ class Commands:
         item = MissionItem(frame=frame, command=192, x=message.lat_int, y=message.lon_int, z=message.alt)
         pilot.go_to(pilot.place_of(item))
 
-    def missions(self) -> int:
-        """Number of the last item of the stored mission."""
-        return self._pilot.lists[MISSION].total()
+    def velocity_target(self, message: Any) -> None:
+        """SET_POSITION_TARGET_LOCAL_NED in GUIDED: fly with its velocity until it stops coming."""
+        if (
+            self._pilot.mode is Mode.GUIDED
+            and not message.type_mask & 0x38
+            and finite(message.vx, message.vy, message.vz)
+        ):
+            self._pilot.drive(message.vx, message.vy, -message.vz)

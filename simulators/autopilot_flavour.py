@@ -17,6 +17,11 @@ class Mode(Enum):
     RTL = "RTL"
     LAND = "LAND"
     BRAKE = "BRAKE"
+    TAKEOFF = "TAKEOFF"
+    HOLD = "HOLD"
+    POSITION = "POSITION"
+    OFFBOARD = "OFFBOARD"
+    TERMINATION = "TERMINATION"
 
 
 class Flavour(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +51,12 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     """How long it waits for an item before it asks again, s."""
     give_up_s: float
     """How long it waits for an item before it gives the upload up, s."""
-    idle_link: frozenset[int]
-    """Messages it sends unasked besides HEARTBEAT and STATUSTEXT, at 1 Hz."""
+    unasked_hz: dict[int, float]
+    """Messages it sends unasked besides HEARTBEAT and STATUSTEXT, and how often, Hz."""
+    hears_components: frozenset[int] | None
+    """Target components whose orders it carries out; None means all."""
+    ready_s: float
+    """When the recorded one could be armed, s after power-on."""
 
 
 ARDUCOPTER = Flavour(
@@ -71,6 +80,42 @@ ARDUCOPTER = Flavour(
     most_items=650,
     ask_again_s=1.0,
     give_up_s=8.0,
-    idle_link=frozenset(),
+    unasked_hz={},
+    hears_components=None,
+    ready_s=41.0,
 )
 """As recorded from ArduCopter 4.6.0-dev 953cc9e4."""
+
+PX4 = Flavour(
+    name="PX4",
+    autopilot=12,
+    banner=(),
+    software_version=0x011100FF,
+    software_hash="",
+    capabilities=0xE8FF,
+    modes={
+        Mode.POSITION: 0x00030000,
+        Mode.OFFBOARD: 0x00060000,
+        Mode.TERMINATION: 0x000A0000,
+        Mode.TAKEOFF: 0x02040000,
+        Mode.HOLD: 0x03040000,
+        Mode.AUTO: 0x04040000,
+        Mode.RTL: 0x05040000,
+        Mode.LAND: 0x06040000,
+    },
+    home_slot=False,
+    asks_with_int=True,
+    most_items=65535,
+    ask_again_s=0.25,
+    give_up_s=5.0,
+    unasked_hz={
+        1: 1.0, 2: 1.0, 24: 1.0, 29: 1.0, 30: 10.0, 31: 5.0, 32: 10.0, 33: 10.0, 36: 2.0, 42: 1.0, 74: 4.0, 141: 2.0,
+        147: 0.5, 230: 0.5, 241: 0.2, 242: 0.5, 245: 1.0, 281: 0.5, 285: 5.0,
+    },
+    hears_components=frozenset((0, 1)),
+    ready_s=4.0,
+)  # fmt: skip
+"""As recorded from PX4 1.17.0; the recorded link carries attitude and position at 50 to 100 Hz."""
+
+FLAVOURS = {"ardupilot": ARDUCOPTER, "px4": PX4}
+"""By the name that SimulatedVehicle takes."""

@@ -30,6 +30,14 @@ class SpeedLimits(NamedTuple):
     jerk_m_s3: float
 
 
+class Descent(NamedTuple):
+    """How a vehicle comes down to land."""
+
+    fast_m_s: float
+    slow_m_s: float
+    slow_below_m: float
+
+
 class Motion:
     """What the vehicle believes of its own motion, in the local frame, m and m/s."""
 

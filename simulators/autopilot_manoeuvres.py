@@ -5,24 +5,39 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from simulators.autopilot_guidance import Controller, Leg, Motion, Point, SpeedLimits
+from simulators.autopilot_guidance import Controller, Descent, Leg, Motion, Point, SpeedLimits
 from simulators.autopilot_parameters import Parameters
 from simulators.dynamics import Demand, Multirotor, wrap_rad
 
-JERK_PER_WPNAV_JERK = 2.5
-"""Our legs limit the jerk where they speed up only; so many times WPNAV_JERK gives the recorded times of legs."""
-SPOOL_S = 3.2
-"""From the order to take off to full thrust, s."""
 TOUCHED_S = 1.2
 """Time on the ground after which a landing is a landing, s."""
+
+
+class FlightSettings(Protocol):
+    """What an autopilot's parameters say of its flight."""
+
+    spool_s: float
+    """From the order to take off to full thrust, s."""
+
+    def limits(self) -> SpeedLimits:
+        """What the navigation asks for by itself."""
+
+    def descent(self) -> Descent:
+        """How it lands."""
+
+    def faces_way(self) -> bool:
+        """Whether it turns its nose along its legs."""
+
+    def radius_m(self) -> float:
+        """How near a waypoint it has to come, m."""
 
 
 class FlightControls:
     """What a manoeuvre has in its hands."""
 
-    def __init__(self, body: Multirotor, parameters: Parameters) -> None:
+    def __init__(self, body: Multirotor, settings: FlightSettings) -> None:
         """The controls of one vehicle."""
-        self.body, self.parameters = body, parameters
+        self.body, self.settings = body, settings
         self.motion, self.demand, self.controller = Motion(), Demand(), Controller()
         self.home = Point(0.0, 0.0, 0.0)
         self.rally: list[Point] = []
@@ -34,14 +49,12 @@ class FlightControls:
 
     def limits(self) -> SpeedLimits:
         """Speed limits by the parameters and by DO_CHANGE_SPEED."""
-        p = self.parameters
+        limits = self.settings.limits()
         return SpeedLimits(
-            p["WPNAV_SPEED"] / 100.0 if self.speed_m_s is None else self.speed_m_s,
-            p["WPNAV_SPEED_UP"] / 100.0 if self.climb_m_s is None else self.climb_m_s,
-            p["WPNAV_SPEED_DN"] / 100.0 if self.descent_m_s is None else self.descent_m_s,
-            p["WPNAV_ACCEL"] / 100.0,
-            p["WPNAV_ACCEL_Z"] / 100.0,
-            JERK_PER_WPNAV_JERK * p["WPNAV_JERK"],
+            limits[0] if self.speed_m_s is None else self.speed_m_s,
+            limits[1] if self.climb_m_s is None else self.climb_m_s,
+            limits[2] if self.descent_m_s is None else self.descent_m_s,
+            *limits[3:],
         )
 
     def default_speeds(self) -> None:
@@ -94,7 +107,7 @@ class FlightControls:
     def turn(self, bearing_rad: float | None) -> None:
         """One step of heading: a commanded one before the bearing of the leg."""
         wanted = self.heading_rad if self.heading_rad is not None else bearing_rad
-        if self.parameters["WP_YAW_BEHAVIOR"] == 0 and self.heading_rad is None:
+        if self.heading_rad is None and not self.settings.faces_way():
             wanted = None
         self.controller.head(self.motion, wanted, self.demand, self.turn_rate_rad_s)
 
@@ -118,7 +131,7 @@ class TakeOff:
     def step(self, controls: FlightControls, dt_s: float) -> bool:
         """Spool up, then climb."""
         self._age_s += dt_s
-        if self._age_s < SPOOL_S and controls.body.on_ground:
+        if self._age_s < controls.settings.spool_s and controls.body.on_ground:
             controls.idle()
             return False
         if self._leg is None:
@@ -221,10 +234,9 @@ class Land:
             if controls.body.on_ground or (self._hold is not None and self._hold.step(controls, dt_s)):
                 self._place = controls.motion.point()
             return False
-        p, body = controls.parameters, controls.body
-        slow = p["LAND_SPEED"] / 100.0
-        fast = p["LAND_SPEED_HIGH"] / 100.0 or controls.limits().descent_m_s
-        height = body.u - body.ground_u - p["LAND_ALT_LOW"] / 100.0
+        body = controls.body
+        fast, slow, slow_below_m = controls.settings.descent()
+        height = body.u - body.ground_u - slow_below_m
         wanted = min(fast, math.sqrt(slow * slow + 2.0 * 0.5 * height)) if height > 0.0 else slow
         self._rate_m_s += min(max(wanted - self._rate_m_s, -dt_s), 0.8 * dt_s)
         up = max(self._place.u - self._rate_m_s * dt_s, controls.motion.u - 1.5)
@@ -235,11 +247,11 @@ class Land:
 
 
 class ReturnHome:
-    """Climb, fly to the home or the nearest rally point, wait, land."""
+    """ArduCopter's way back: climb, fly to the home or the nearest rally point, wait, land."""
 
-    def __init__(self, controls: FlightControls) -> None:
+    def __init__(self, controls: FlightControls, parameters: Parameters) -> None:
         """From here."""
-        p, at = controls.parameters, controls.motion.point()
+        p, at = parameters, controls.motion.point()
         limits = controls.limits()
         places = [*controls.rally, controls.home] if p["RALLY_INCL_HOME"] or not controls.rally else controls.rally
         goal = min(places, key=lambda place: math.dist(place[:2], at[:2]))
@@ -275,4 +287,20 @@ class ReturnHome:
             self._wait_s -= dt_s
             if self._wait_s <= 0.0:
                 self.landing = Land(controls, leg.end)
+        return False
+
+
+class Drive:
+    """A velocity that the ground keeps giving, m/s."""
+
+    def __init__(self, north: float, east: float, up: float) -> None:
+        """Over ground."""
+        self.velocity = (north, east, up)
+
+    def step(self, controls: FlightControls, dt_s: float) -> bool:
+        """Fly on; it has no end."""
+        controls.controller.chase(
+            controls.motion, controls.motion.point(), self.velocity, (0.0, 0.0, 0.0), controls.limits(), controls.demand
+        )
+        controls.turn(None)
         return False

@@ -280,6 +280,70 @@ class ItemList:
         self._emit(mavlink.MAVLink_mission_ack_message(*ground, result, self.kind))
 
 
+class ItemTransfers:
+    """The mission protocol of ArduCopter: each list has its own transfer."""
+
+    def __init__(
+        self, lists: dict[int, ItemList], emit: Callable[[Any], None], now_s: Callable[[], float],
+        counted: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """`now_s` is the ground's clock; `counted` is called with the type of a list that an item changed."""
+        self._lists, self._emit, self._now_s, self._counted = lists, emit, now_s, counted
+
+    def _list(self, ground: Ground, kind: int) -> ItemList | None:
+        items = self._lists.get(kind)
+        if items is None:
+            self._emit(mavlink.MAVLink_mission_ack_message(*ground, UNSUPPORTED, kind))
+        return items
+
+    def count(self, ground: Ground, kind: int, count: int) -> None:
+        """MISSION_COUNT."""
+        if (items := self._list(ground, kind)) is not None:
+            items.count(ground, count, self._now_s())
+
+    def item(self, ground: Ground, message: Any, *, as_float: bool) -> None:
+        """MISSION_ITEM_INT, or MISSION_ITEM if `as_float`."""
+        kind = message.mission_type
+        if as_float and kind == MISSION and message.current in (2, 3):
+            return
+        if (items := self._list(ground, kind)) is None:
+            return
+        before = items.version
+        items.take(ground, message, self._now_s(), as_float=as_float)
+        if items.version != before:
+            self._counted(kind)
+
+    def request_list(self, ground: Ground, kind: int) -> None:
+        """MISSION_REQUEST_LIST."""
+        if (items := self._list(ground, kind)) is not None:
+            items.request_list(ground)
+
+    def request(self, ground: Ground, kind: int, seq: int, *, as_float: bool) -> None:
+        """MISSION_REQUEST_INT, or MISSION_REQUEST if `as_float`."""
+        if (items := self._list(ground, kind)) is not None:
+            items.request(ground, seq, as_float=as_float)
+
+    def clear(self, ground: Ground, kind: int) -> None:
+        """MISSION_CLEAR_ALL."""
+        if (items := self._list(ground, kind)) is not None:
+            items.clear(ground)
+
+    def write_partial(self, ground: Ground, kind: int, first: int, last: int) -> None:
+        """MISSION_WRITE_PARTIAL_LIST."""
+        if (items := self._list(ground, kind)) is not None:
+            items.write_partial(ground, first, last, self._now_s())
+
+    def acknowledged(self, ground: Ground, kind: int) -> None:
+        """MISSION_ACK: heard, and of no consequence."""
+
+    def step(self) -> None:
+        """Ask again, or give up."""
+        now_s = self._now_s()
+        for items in self._lists.values():
+            if items.receiving():
+                items.step(now_s)
+
+
 def _stored_height_m(z_m: float) -> float:
     """A height as ArduPilot keeps it: multiplied by 100 in float32 and cut to whole centimetres."""
     return int(_float32(z_m * 100.0)) / 100.0

@@ -1,11 +1,17 @@
-"""The parameters of the simulated ArduCopter: a small real subset, by their real names and types."""
+"""Parameters: the store, and those of the simulated ArduCopter, a small real subset by their real names and types."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+
+from simulators.autopilot_guidance import Descent, SpeedLimits
 
 INT8, INT16, INT32, REAL32 = 2, 4, 6, 9
 """MAV_PARAM_TYPE as ArduPilot declares its own."""
+
+JERK_PER_WPNAV_JERK = 2.5
+"""Our legs limit the jerk where they speed up only; so many times WPNAV_JERK gives the recorded times of legs."""
 
 DEFAULTS: tuple[tuple[str, int, float], ...] = (
     ("FORMAT_VERSION", INT16, 120), ("SYSID_THISMAV", INT16, 1), ("SYSID_MYGCS", INT16, 255),
@@ -43,14 +49,16 @@ DEFAULTS: tuple[tuple[str, int, float], ...] = (
 """Name, type, value. Lengths are centimetres and speeds centimetres a second where ArduPilot has them so."""
 
 
-class Parameters:
-    """Named values in a fixed order; integers travel cast to float."""
+class ParameterStore:
+    """Named values in a fixed order."""
 
-    def __init__(self, **changed: float) -> None:
-        """The defaults, some of them changed. Raises KeyError for a name that is not there."""
-        self._names = [name for name, _, _ in DEFAULTS]
-        self._types = {name: kind for name, kind, _ in DEFAULTS}
-        self._values = {name: float(value) for name, _, value in DEFAULTS}
+    def __init__(self, defaults: Iterable[tuple[str, int, float]], changed: dict[str, float]) -> None:
+        """The defaults (name, MAV_PARAM_TYPE, value), some changed. Raises KeyError for a name that is not there."""
+        table = list(defaults)
+        self._names = [name for name, _, _ in table]
+        self._types = {name: kind for name, kind, _ in table}
+        self._values = {name: float(value) for name, _, value in table}
+        self._index = {name: index for index, name in enumerate(self._names)}
         for name, value in changed.items():
             if name not in self._values:
                 raise KeyError(f"no parameter {name}")
@@ -59,6 +67,10 @@ class Parameters:
     def __getitem__(self, name: str) -> float:
         """The value of a parameter."""
         return self._values[name]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is one of this name."""
+        return name in self._values
 
     def __len__(self) -> int:
         """How many there are."""
@@ -82,3 +94,60 @@ class Parameters:
             return False
         self._values[name] = value if self._types[name] == REAL32 else float(int(value))
         return True
+
+
+class Parameters(ParameterStore):
+    """Those of ArduCopter; integers travel cast to float."""
+
+    spool_s = 3.2
+    """From the order to take off to full thrust, s."""
+
+    def __init__(self, **changed: float) -> None:
+        """The defaults, some of them changed. Raises KeyError for a name that is not there."""
+        super().__init__(DEFAULTS, changed)
+
+    # -- on the wire -------------------------------------------------------------------------------------------------
+
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """Name and index of each answer to PARAM_REQUEST_LIST."""
+        return ((name, index) for index, name in enumerate(self._names))
+
+    def answer_index(self, name: str) -> int:
+        """The index in an answer by name: none."""
+        return 65535
+
+    def wire(self, name: str) -> tuple[float, int]:
+        """Value and type as they stand in PARAM_VALUE."""
+        return self._values[name], self._types[name]
+
+    def take(self, name: str, value: float, kind: int) -> bool:
+        """From PARAM_SET; the declared type is ignored. False where there is no answer."""
+        return self.set(name, value)
+
+    # -- for the flight ----------------------------------------------------------------------------------------------
+
+    def limits(self) -> SpeedLimits:
+        """What the navigation asks for by itself."""
+        values = self._values
+        return SpeedLimits(
+            values["WPNAV_SPEED"] / 100.0,
+            values["WPNAV_SPEED_UP"] / 100.0,
+            values["WPNAV_SPEED_DN"] / 100.0,
+            values["WPNAV_ACCEL"] / 100.0,
+            values["WPNAV_ACCEL_Z"] / 100.0,
+            JERK_PER_WPNAV_JERK * values["WPNAV_JERK"],
+        )
+
+    def descent(self) -> Descent:
+        """How it lands."""
+        values = self._values
+        fast = values["LAND_SPEED_HIGH"] or values["WPNAV_SPEED_DN"]
+        return Descent(fast / 100.0, values["LAND_SPEED"] / 100.0, values["LAND_ALT_LOW"] / 100.0)
+
+    def faces_way(self) -> bool:
+        """Whether it turns its nose along its legs."""
+        return self._values["WP_YAW_BEHAVIOR"] != 0
+
+    def radius_m(self) -> float:
+        """How near a waypoint it has to come, m."""
+        return self._values["WPNAV_RADIUS"] / 100.0

@@ -9,9 +9,6 @@ from typing import Any
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from simulators.autopilot import Autopilot
-from simulators.autopilot_failsafes import Charge
-from simulators.autopilot_flavour import Mode
-from simulators.autopilot_missions import MISSION
 
 STREAMS: dict[int, tuple[int, ...]] = {
     1: (29,), 2: (1, 42, 24, 62, 162), 3: (36, 65), 6: (33, 32), 10: (30,), 11: (74,), 12: (2, 147, 285, 193, 241),
@@ -36,9 +33,9 @@ def quaternion(roll: float, pitch: float, yaw: float) -> list[float]:
 class Streams:
     """Builds each telemetry message and sends those that were asked for when they are due."""
 
-    def __init__(self, pilot: Autopilot) -> None:
-        """Nothing but the heartbeat until something is asked for."""
-        self._pilot = pilot
+    def __init__(self, pilot: Autopilot, sysid: int) -> None:
+        """Nothing but the heartbeat, and what the flavour sends unasked, until something is asked for."""
+        self._pilot, self._sysid = pilot, sysid
         self._interval_s: dict[int, float] = {}
         self._due_s: dict[int, float] = {}
         self._next_s = 0.0
@@ -53,8 +50,8 @@ class Streams:
             242: self._home_position, 245: self._extended_sys_state, 259: self._camera_information,
             280: self._gimbal_information, 281: self._gimbal_status, 285: self._gimbal_attitude,
         }  # fmt: skip
-        for number in pilot.flavour.idle_link:
-            self.set_interval(number, 1.0)
+        for number, hz in pilot.flavour.unasked_hz.items():
+            self.set_interval(number, 1.0 / hz)
 
     def knows(self, number: int) -> bool:
         """Whether a message can be had."""
@@ -120,7 +117,7 @@ class Streams:
         healthy = SENSORS_HEALTHY
         if not pilot.has_fix():
             healthy &= ~SENSOR_GPS
-        if pilot.time_s < pilot.boot.ready_s or pilot.ground.lost or pilot.battery_watch.charge is not Charge.OK:
+        if not pilot.checks_pass():
             healthy &= ~PREARM_CHECK
         return mavlink.MAVLink_sys_status_message(
             SENSORS_PRESENT, SENSORS_ENABLED, healthy, 0, min(round(battery.voltage_v * 1e3), 65535),
@@ -180,12 +177,7 @@ class Streams:
         )
 
     def _mission_current(self) -> Any:
-        pilot = self._pilot
-        auto = pilot.mode is Mode.AUTO
-        state = pilot.run.state(in_auto=auto)
-        return mavlink.MAVLink_mission_current_message(
-            pilot.run.current, pilot.lists[MISSION].total(), int(state), int(auto)
-        )
+        return mavlink.MAVLink_mission_current_message(*self._pilot.mission_current())
 
     def _origin(self) -> Any:
         frame = self._pilot.frame
@@ -234,15 +226,14 @@ class Streams:
         return mavlink.MAVLink_battery_status_message(
             0, 0, 0, 32767, voltages, min(round(battery.current_a * 100), 32767), round(battery.used_mah),
             round(battery.energy_used_wh * 36.0), round(battery.remaining() * 100), 0,
-            self._pilot.battery_watch.charge.value, [0] * 4, 0, 0,
+            self._pilot.charge_state(), [0] * 4, 0, 0,
         )  # fmt: skip
 
     def _version(self) -> Any:
         flavour = self._pilot.flavour
         custom = list(flavour.software_hash.encode()[:8].ljust(8, b"\0"))
-        serial = int(self._pilot.parameters["SYSID_THISMAV"])
         return mavlink.MAVLink_autopilot_version_message(
-            flavour.capabilities, flavour.software_version, 0, 0, 0, custom, [0] * 8, [0] * 8, 0, 0, 1000 + serial
+            flavour.capabilities, flavour.software_version, 0, 0, 0, custom, [0] * 8, [0] * 8, 0, 0, 1000 + self._sysid
         )
 
     def _ekf_status(self) -> Any:

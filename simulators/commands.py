@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,13 @@ sim_app = typer.Typer(no_args_is_help=True, help="Simulated vehicles, cameras an
 _log = structlog.get_logger(__name__)
 
 
+class AutopilotName(StrEnum):
+    """Autopilots that a simulated vehicle can be."""
+
+    ARDUPILOT = "ardupilot"
+    PX4 = "px4"
+
+
 @sim_app.callback()
 def _sim() -> None:
     """Simulated vehicles, cameras and city systems."""
@@ -41,15 +49,16 @@ def vehicle(
     ] = "udpout:127.0.0.1:14550",
     speedup: Annotated[float, typer.Option(min=0.1, max=100, help="Simulated seconds in one of the wall.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of gusts and sensor errors.")] = 0,
+    autopilot: Annotated[AutopilotName, typer.Option(help="Whose habits it has.")] = AutopilotName.ARDUPILOT,
     ready_after_s: Annotated[
-        float, typer.Option(min=0.0, help="Simulated s until it can be armed; a real one takes about 41.")
+        float, typer.Option(min=0.0, help="Simulated s until it can be armed; a real ArduCopter takes about 41.")
     ] = 5.0,
     heading_deg: Annotated[float, typer.Option(help="Heading on the ground, deg from north.")] = 0.0,
     wind_m_s: Annotated[float, typer.Option(min=0.0, max=30.0, help="Mean wind, m/s.")] = 0.0,
     wind_from_deg: Annotated[float, typer.Option(help="Direction the wind blows from, deg.")] = 0.0,
     charge: Annotated[float, typer.Option(min=0.0, max=1.0, help="Charge of the battery at the start.")] = 1.0,
 ) -> None:
-    """Fly one simulated multirotor, on the wire as ArduCopter, until interrupted.
+    """Fly one simulated multirotor, on the wire as ArduCopter or PX4, until interrupted.
 
     Example: missioncontrol sim vehicle --sysid 7 --home 43.238,76.945,800
     --link udpout:127.0.0.1:14550 --speedup 4
@@ -72,6 +81,7 @@ def vehicle(
             home=(lon, lat, amsl_m),
             link=carrier,
             clock=clock,
+            autopilot=autopilot.value,
             seed=seed,
             wind=WindConditions(speed_m_s=wind_m_s, from_deg=wind_from_deg),
             ready_after_s=ready_after_s,

@@ -1,4 +1,4 @@
-"""A simulated multirotor on the wire, as ArduCopter 4.6."""
+"""A simulated multirotor on the wire, as ArduCopter 4.6 or PX4 1.17."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from geo.errors import TerrainMissing
 from geo.poses import Attitude
-from simulators.autopilot import Autopilot
-from simulators.autopilot_arming import REAL_READY_S, Boot
+from simulators.autopilot import Autopilot, Hardware, OnboardParameters
+from simulators.autopilot_arducopter import ArduCopter
 from simulators.autopilot_commands import Commands, order_of_int, order_of_long
-from simulators.autopilot_flavour import ARDUCOPTER, Flavour
+from simulators.autopilot_flavour import FLAVOURS
 from simulators.autopilot_guidance import LocalFrame
 from simulators.autopilot_links import Link, link_of
-from simulators.autopilot_missions import MISSION, RALLY, TYPES_MIS_TOTAL
 from simulators.autopilot_parameters import Parameters
 from simulators.autopilot_sensors import SensorErrors, Sensors, VehicleState
 from simulators.autopilot_streams import Streams
 from simulators.battery import Battery, Pack
 from simulators.clock import SimClock
 from simulators.dynamics import Airframe, Multirotor, Wind, WindConditions
+from simulators.px4_autopilot import Px4Autopilot
+from simulators.px4_commands import Px4Commands
+from simulators.px4_parameters import Px4Parameters
+from simulators.px4_streams import Px4Streams
 
 STEP_S = 0.04
 """Simulated time of one step, s."""
@@ -51,7 +54,8 @@ class SimulatedVehicle:
         seed: int = 0,
         wind: WindConditions | None = None,
         terrain: Callable[[float, float], float] | None = None,
-        ready_after_s: float = REAL_READY_S,
+        autopilot: str = "ardupilot",
+        ready_after_s: float | None = None,
         airframe: Airframe | None = None,
         pack: Pack | None = None,
         charge: float = 1.0,
@@ -59,14 +63,15 @@ class SimulatedVehicle:
         heading_deg: float = 0.0,
         gimbal_pitch_deg: float = -90.0,
         parameters: dict[str, float] | None = None,
-        flavour: Flavour = ARDUCOPTER,
     ) -> None:
         """On the ground at `home` (lon, lat, deg; m AMSL), powered on at the first step.
 
         `link` is an address as udpout:127.0.0.1:14550 or a Link. `terrain(lon, lat)` is the ground,
-        m AMSL; without it the ground is flat at the home. `ready_after_s` is when it can be armed,
-        simulated s. `charge` is that of the battery, 0 to 1. `gimbal_pitch_deg` is where the camera
-        looks until it is told. Raises LinkUnusable for an address that cannot be understood.
+        m AMSL; without it the ground is flat at the home. `autopilot` is ardupilot or px4;
+        `ready_after_s` is when it can be armed, simulated s, or else when the recorded one could.
+        `charge` is that of the battery, 0 to 1. `gimbal_pitch_deg` is where the camera looks until it
+        is told. Raises LinkUnusable for an address that cannot be understood, ValueError for another
+        autopilot.
         """
         self.sysid, self.clock = sysid, clock
         self.link: Link = link_of(link) if isinstance(link, str) else link
@@ -76,31 +81,44 @@ class SimulatedVehicle:
         airframe, pack = airframe or Airframe(), pack or Pack()
         self.body = Multirotor(airframe, Wind(wind or WindConditions(), seed), self._ground_up_m, heading_deg)
         self.battery = Battery(pack, charge)
-        changes = {"BATT_CAPACITY": pack.capacity_mah(), "SYSID_THISMAV": sysid, "SIM_SPEEDUP": clock.speedup}
-        for level, part in (("LOW", 0.2), ("CRT", 0.1)):
-            changes[f"BATT_{level}_MAH"] = round(part * pack.capacity_mah())
-        self.parameters = Parameters(**(changes | (parameters or {})))
+        if autopilot not in FLAVOURS:
+            raise ValueError(f"autopilot must be one of {', '.join(FLAVOURS)}, not {autopilot!r}")
+        self.flavour = FLAVOURS[autopilot]
         self._mav = mavlink.MAVLink(None, srcSystem=sysid, srcComponent=1)
         self._parser = mavlink.MAVLink(None)
         self._parser.robust_parsing = True
         self._steps = 0
         self._start_utc_s = clock.utc_s()
-        self.pilot = Autopilot(
+        hardware = Hardware(
             frame=self.frame,
             airframe=airframe,
             body=self.body,
             battery=self.battery,
             sensors=Sensors(errors or SensorErrors(), seed),
-            parameters=self.parameters,
-            flavour=flavour,
             emit=self._emit,
             utc_s=self.utc_s,
-            boot=Boot.until(ready_after_s),
+            ready_after_s=self.flavour.ready_s if ready_after_s is None else ready_after_s,
             ground_rate=clock.speedup,
             gimbal_pitch_deg=gimbal_pitch_deg,
         )
-        self.streams = Streams(self.pilot)
-        self.commands = Commands(self.pilot, self.streams)
+        self.pilot: Autopilot
+        self.parameters: OnboardParameters
+        self.streams: Streams
+        self.commands: Commands | Px4Commands
+        if autopilot == "px4":
+            px4 = Px4Autopilot(
+                hardware, Px4Parameters(**({"MAV_SYS_ID": sysid, "MNT_MODE_IN": 4} | (parameters or {})))
+            )
+            px4_streams = Px4Streams(px4, sysid)
+            self.pilot, self.parameters, self.streams = px4, px4.parameters, px4_streams
+            self.commands = Px4Commands(px4, px4_streams)
+        else:
+            changes = {"BATT_CAPACITY": pack.capacity_mah(), "SYSID_THISMAV": sysid, "SIM_SPEEDUP": clock.speedup}
+            for level, part in (("LOW", 0.2), ("CRT", 0.1)):
+                changes[f"BATT_{level}_MAH"] = round(part * pack.capacity_mah())
+            copter = ArduCopter(hardware, Parameters(**(changes | (parameters or {}))))
+            self.pilot, self.parameters, self.streams = copter, copter.parameters, Streams(copter, sysid)
+            self.commands = Commands(copter, self.streams)
         self._handlers: dict[str, Callable[[Any, tuple[int, int]], None]] = {
             "HEARTBEAT": self._heartbeat, "COMMAND_LONG": self._command_long, "COMMAND_INT": self._command_int,
             "SET_MODE": self._set_mode, "TIMESYNC": self._timesync, "PARAM_REQUEST_LIST": self._param_list,
@@ -109,8 +127,10 @@ class SimulatedVehicle:
             "MISSION_ITEM_INT": self._mission_item_int, "MISSION_ITEM": self._mission_item,
             "MISSION_REQUEST_LIST": self._mission_request_list, "MISSION_REQUEST_INT": self._mission_request_int,
             "MISSION_REQUEST": self._mission_request, "MISSION_CLEAR_ALL": self._mission_clear,
+            "MISSION_ACK": self._mission_ack,
             "MISSION_WRITE_PARTIAL_LIST": self._mission_write_partial, "MISSION_SET_CURRENT": self._set_current,
             "SET_POSITION_TARGET_GLOBAL_INT": self._position_target,
+            "SET_POSITION_TARGET_LOCAL_NED": self._velocity_target,
             "GIMBAL_MANAGER_SET_PITCHYAW": self._gimbal_pitch_yaw,
         }  # fmt: skip
         self._truth: deque[VehicleState] = deque(maxlen=HISTORY_STEPS)
@@ -213,13 +233,20 @@ class SimulatedVehicle:
             if handle is None or message.get_srcSystem() == self.sysid:
                 continue
             sender = (message.get_srcSystem(), message.get_srcComponent())
-            if getattr(message, "target_system", self.sysid) in (0, self.sysid):
+            if self._is_for_us(message):
                 handle(message, sender)
                 self.pilot.say_now()
 
+    def _is_for_us(self, message: Any) -> bool:
+        if getattr(message, "target_system", self.sysid) not in (0, self.sysid):
+            return False
+        return self.flavour.hears_components is None or (
+            getattr(message, "target_component", 0) in self.flavour.hears_components
+        )
+
     def _heartbeat(self, message: Any, sender: tuple[int, int]) -> None:
         if message.type == mavlink.MAV_TYPE_GCS or message.autopilot == mavlink.MAV_AUTOPILOT_INVALID:
-            self.pilot.ground.heard(sender[0], self.pilot.ground_time_s())
+            self.pilot.hear_ground(sender[0])
 
     def _command_long(self, message: Any, sender: tuple[int, int]) -> None:
         self.commands.carry_out(order_of_long(message, sender))
@@ -228,7 +255,7 @@ class SimulatedVehicle:
         self.commands.carry_out(order_of_int(message, sender))
 
     def _set_mode(self, message: Any, sender: tuple[int, int]) -> None:
-        self.commands.set_mode_number(message.custom_mode)
+        self.commands.set_mode_legacy(message.custom_mode, sender)
 
     def _timesync(self, message: Any, sender: tuple[int, int]) -> None:
         if message.tc1 == 0:
@@ -240,88 +267,61 @@ class SimulatedVehicle:
     def _position_target(self, message: Any, sender: tuple[int, int]) -> None:
         self.commands.position_target(message)
 
+    def _velocity_target(self, message: Any, sender: tuple[int, int]) -> None:
+        self.commands.velocity_target(message)
+
     def _gimbal_pitch_yaw(self, message: Any, sender: tuple[int, int]) -> None:
         angles = (message.pitch, message.yaw, message.pitch_rate, message.yaw_rate)
         pitch, yaw, pitch_rate, yaw_rate = (math.degrees(angle) for angle in angles)
         self.commands.gimbal_pitch_yaw(pitch, yaw, pitch_rate, yaw_rate, flags=message.flags)
 
-    def _param_value(self, name: str, index: int = 65535) -> None:
-        kind = self.parameters.type_of(name)
-        assert kind is not None
-        count = len(self.parameters)
-        self._emit(mavlink.MAVLink_param_value_message(name.encode(), self.parameters[name], kind, count, index))
-
     def _param_list(self, message: Any, sender: tuple[int, int]) -> None:
-        for text in self.pilot.flavour.banner:
+        for text in self.flavour.banner:
             self.pilot.say(6, text)
         self.pilot.say_now()
-        for index, name in enumerate(self.parameters.names()):
-            self._param_value(name, index)
+        for name, index in self.parameters.listed():
+            self.pilot.emit_parameter(name, index)
 
     def _param_read(self, message: Any, sender: tuple[int, int]) -> None:
         if message.param_index >= 0:
             name = self.parameters.name_at(message.param_index)
             if name is not None:
-                self._param_value(name, message.param_index)
-            return
-        if self.parameters.type_of(message.param_id) is not None:
-            self._param_value(message.param_id)
+                self.pilot.emit_parameter(name, message.param_index)
+        elif message.param_id in self.parameters:
+            self.pilot.emit_parameter(message.param_id)
 
     def _param_set(self, message: Any, sender: tuple[int, int]) -> None:
-        if self.parameters.set(message.param_id, message.param_value):
-            self._param_value(message.param_id)
+        if self.parameters.take(message.param_id, message.param_value, message.param_type):
+            self.pilot.emit_parameter(message.param_id)
 
     # -- missions on the wire ----------------------------------------------------------------------------------------
 
-    def _list(self, message: Any, sender: tuple[int, int]) -> Any:
-        items = self.pilot.lists.get(message.mission_type)
-        if items is None:
-            self._emit(mavlink.MAVLink_mission_ack_message(*sender, 3, message.mission_type))
-        return items
-
     def _mission_count(self, message: Any, sender: tuple[int, int]) -> None:
-        if (items := self._list(message, sender)) is not None:
-            items.count(sender, message.count, self.pilot.ground_time_s())
+        self.pilot.transfers.count(sender, message.mission_type, message.count)
 
     def _mission_item_int(self, message: Any, sender: tuple[int, int]) -> None:
-        self._mission_take(message, sender, as_float=False)
+        self.pilot.transfers.item(sender, message, as_float=False)
 
     def _mission_item(self, message: Any, sender: tuple[int, int]) -> None:
-        if message.mission_type == MISSION and message.current in (2, 3):
-            return
-        self._mission_take(message, sender, as_float=True)
-
-    def _mission_take(self, message: Any, sender: tuple[int, int], *, as_float: bool) -> None:
-        items = self._list(message, sender)
-        if items is None:
-            return
-        before = items.version
-        items.take(sender, message, self.pilot.ground_time_s(), as_float=as_float)
-        if items.version != before:
-            name = TYPES_MIS_TOTAL[message.mission_type]
-            self.parameters.set(name, len(items.items))
-            if message.mission_type != RALLY:
-                self._param_value(name)
+        self.pilot.transfers.item(sender, message, as_float=True)
 
     def _mission_request_list(self, message: Any, sender: tuple[int, int]) -> None:
-        if (items := self._list(message, sender)) is not None:
-            items.request_list(sender)
+        self.pilot.transfers.request_list(sender, message.mission_type)
 
     def _mission_request_int(self, message: Any, sender: tuple[int, int]) -> None:
-        if (items := self._list(message, sender)) is not None:
-            items.request(sender, message.seq, as_float=False)
+        self.pilot.transfers.request(sender, message.mission_type, message.seq, as_float=False)
 
     def _mission_request(self, message: Any, sender: tuple[int, int]) -> None:
-        if (items := self._list(message, sender)) is not None:
-            items.request(sender, message.seq, as_float=True)
+        self.pilot.transfers.request(sender, message.mission_type, message.seq, as_float=True)
 
     def _mission_clear(self, message: Any, sender: tuple[int, int]) -> None:
-        if (items := self._list(message, sender)) is not None:
-            items.clear(sender)
+        self.pilot.transfers.clear(sender, message.mission_type)
+
+    def _mission_ack(self, message: Any, sender: tuple[int, int]) -> None:
+        self.pilot.transfers.acknowledged(sender, message.mission_type)
 
     def _mission_write_partial(self, message: Any, sender: tuple[int, int]) -> None:
-        if (items := self._list(message, sender)) is not None:
-            items.write_partial(sender, message.start_index, message.end_index, self.pilot.ground_time_s())
+        self.pilot.transfers.write_partial(sender, message.mission_type, message.start_index, message.end_index)
 
     def _set_current(self, message: Any, sender: tuple[int, int]) -> None:
         self.commands.set_current(message.seq)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
 
 import pytest
 
@@ -13,91 +11,102 @@ from fleet.commands import CommandState, holds
 from fleet.errors import VehicleRefused
 from fleet.fleet import Fleet
 from fleet.flying import fly
-from fleet.missions import mission_hash
+from fleet.missions import MissionItem, mission_hash
 from fleet.vehicle import MavlinkVehicle, VehicleRecord
 from geo.positions import Altitude, Datum
-from tests.fleet.conftest import HOME, proxy_to, survey
-from tests.fleet.px4 import FENCE_M, Px4Vehicle
+from simulators.vehicle import SimulatedVehicle
+from tests.fleet.conftest import HOME, Fly, proxy_to, survey
 
-
-@asynccontextmanager
-async def flying(vehicle: Px4Vehicle) -> AsyncIterator[None]:
-    task = asyncio.create_task(vehicle.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+MISSION, TAKEOFF_COMMAND = 0, 22
 
 
 async def connected(fleet: Fleet) -> MavlinkVehicle:
     vehicle = fleet.register(VehicleRecord(sysid=6, name="six"))
-    assert await holds(lambda: vehicle.state.home is not None and vehicle.state.vehicle_utc_s is not None, 5.0)
+    heard = vehicle.telemetry
+    assert await holds(lambda: heard.autopilot is not None and vehicle.state.home is not None, 5.0)
+    assert await holds(lambda: vehicle.state.vehicle_utc_s is not None, 5.0)
     return vehicle
 
 
+def aboard(px4: SimulatedVehicle) -> list[MissionItem]:
+    return px4.pilot.transfers.items[MISSION]  # type: ignore[attr-defined,no-any-return]
+
+
+async def in_the_air(vehicle: MavlinkVehicle, px4: SimulatedVehicle) -> None:
+    """Flying its survey, above 25 m."""
+    assert await holds(lambda: px4.pilot.checks_pass(), 3.0)
+    await vehicle.arm(await vehicle.upload_mission(survey()))
+    await vehicle.start_mission()
+    assert await holds(lambda: px4.pilot.relative_m() > 25.0, 10.0)
+
+
 @pytest.mark.slow
-async def test_a_flight_whole(port: int) -> None:
+async def test_a_flight_whole(port: int, simulated: Fly) -> None:
     plan = survey(lines=2)
-    px4 = Px4Vehicle(port)
-    async with flying(px4):
-        result = await fly(plan, f"udpin:127.0.0.1:{port}")
+    px4 = simulated(port, sysid=6, autopilot="px4")
+    result = await fly(plan, f"udpin:127.0.0.1:{port}")
     assert (result.autopilot, result.items, result.reached, result.landed) == ("px4", len(plan), len(plan), True)
     assert result.hash == mission_hash(plan)
-    assert len(px4.items) == len(plan), "no home slot"
-    assert result.max_cross_track_m < 4, "at most one look's way at 60 m/s"
-    assert px4.orders.count("300") == 1, "a start must not be repeated: it would begin anew"
+    assert len(aboard(px4)) == len(plan), "no home slot"
+    assert aboard(px4)[0].command == TAKEOFF_COMMAND
+    assert result.max_cross_track_m < 4
+    assert px4.body.on_ground
+    assert math.hypot(px4.body.n, px4.body.e) < 6.0
 
 
-async def test_the_second_answer_to_a_mode_is_the_true_one(port: int) -> None:
-    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet, flying(Px4Vehicle(port)):
+async def test_the_second_answer_to_a_mode_is_the_true_one(port: int, simulated: Fly) -> None:
+    px4 = simulated(port, sysid=6, autopilot="px4")
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet:
         vehicle = await connected(fleet)
+        await holds(lambda: px4.pilot.may_arm(), 3.0)  # type: ignore[attr-defined]
+        px4.pilot.arm()
         result = await vehicle.set_mode(FlightMode.MISSION)
         assert result.state is CommandState.DENIED
         assert "Switching to Mission is currently not available" in result.text
         assert (await vehicle.hold()).state is CommandState.ACCEPTED
 
 
-async def test_arming_is_denied_with_the_whole_text(port: int) -> None:
-    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet, flying(Px4Vehicle(port, refusals=1)):
+async def test_arming_is_denied_with_the_whole_text(port: int, simulated: Fly) -> None:
+    simulated(port, sysid=6, autopilot="px4", ready_after_s=30.0)
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet:
         vehicle = await connected(fleet)
         aboard = await vehicle.upload_mission(survey())
         with pytest.raises(VehicleRefused) as caught:
             await vehicle.arm(aboard)
         assert caught.value.texts == ("Arming denied: Resolve system health failures first",)
-        await vehicle.arm(aboard)
-        assert await holds(lambda: vehicle.state.armed, 2.0)
 
 
-async def test_a_goto_above_home_does_not_dive(port: int) -> None:
-    px4 = Px4Vehicle(port, refusals=0)
-    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet, flying(px4):
+@pytest.mark.slow
+async def test_a_goto_above_home_does_not_dive(port: int, simulated: Fly) -> None:
+    px4 = simulated(port, sysid=6, autopilot="px4")
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet:
         vehicle = await connected(fleet)
-        await vehicle.arm(await vehicle.upload_mission(survey()))
-        px4.up_m = 30.0
-        result = await vehicle.goto(lon=HOME[0], lat=HOME[1] + 0.001, altitude=Altitude(20.0, Datum.HOME))
+        await in_the_air(vehicle, px4)
+        result = await vehicle.goto(lon=HOME[0], lat=HOME[1] + 0.0005, altitude=Altitude(20.0, Datum.HOME))
         assert result.state is CommandState.ACCEPTED
-        assert await holds(lambda: px4.north_m > 111 and px4.target is None, 5.0)
-        assert px4.up_m == pytest.approx(20.0, abs=0.1)
+        assert await holds(lambda: abs(px4.body.n - 55.0) < 3.0 and abs(px4.body.vn) < 0.3, 10.0)
+        assert px4.pilot.relative_m() == pytest.approx(20.0, abs=5.0), "the home's height wanders by metres"
 
 
-async def test_a_goto_beyond_the_fence_is_not_taken_for_accepted(port: int) -> None:
-    px4 = Px4Vehicle(port, refusals=0)
-    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet, flying(px4):
+@pytest.mark.slow
+async def test_a_goto_beyond_the_fence_is_not_taken_for_accepted(port: int, simulated: Fly) -> None:
+    px4 = simulated(port, sysid=6, autopilot="px4")
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet:
         vehicle = await connected(fleet)
-        beyond = HOME[1] + 2 * FENCE_M / 111_000
-        result = await vehicle.goto(lon=HOME[0], lat=beyond, altitude=Altitude(820.0, Datum.AMSL))
+        await in_the_air(vehicle, px4)
+        place = (round(HOME[1] * 1e7), round(HOME[0] * 1e7))
+        circle = MissionItem(frame=5, command=5003, params=(150.0, 0, 0, 0), x=place[0], y=place[1])
+        px4.pilot.transfers.items[1] = [circle]  # type: ignore[attr-defined]
+        px4.pilot._list_changed(1)  # type: ignore[attr-defined]
+        result = await vehicle.goto(lon=HOME[0], lat=HOME[1] + 0.005, altitude=Altitude(820.0, Datum.AMSL))
         assert (result.state, result.texts) == (CommandState.DENIED, ("Reposition is outside geofence",))
 
 
 @pytest.mark.slow
-async def test_a_mission_gets_through_with_a_third_of_the_frames_lost(port: int) -> None:
+async def test_a_mission_gets_through_with_a_third_of_the_frames_lost(port: int, simulated: Fly) -> None:
     plan = survey(lines=3)
-    async with (
-        Fleet([f"udpin:127.0.0.1:{port}"]) as fleet,
-        proxy_to(port, seed=2) as (proxy, way),
-        flying(Px4Vehicle(way)),
-    ):
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet, proxy_to(port, seed=2) as (proxy, way):
+        simulated(way, sysid=6, autopilot="px4")
         vehicle = await connected(fleet)
         proxy.loss = 0.3
         assert await vehicle.upload_mission(plan) == mission_hash(plan)
