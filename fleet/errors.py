@@ -19,7 +19,7 @@ FleetError
 │   ├── SigningInvalid   a key, a frame or a clock that nothing can be signed with
 │   ├── KeyUnknown       the key store has no key for that vehicle
 │   ├── KeyExists        the key store has a key for that vehicle, or that sysid, already
-│   ├── KeyStoreLocked   the identity or passphrase does not open the key store
+│   ├── KeyStoreLocked   the identity does not open the key store
 │   └── KeyStoreInvalid  a key store, or its identity, that cannot be read, written, or trusted
 ├── PlanFileInvalid      a .plan file that cannot be read; names the place in it
 └── RecordingInvalid     a .tlog file that cannot be read or written
@@ -111,7 +111,7 @@ class KeyExists(SigningError):
 
 
 class KeyStoreLocked(SigningError):
-    """The identity or the passphrase does not open the key store."""
+    """The identity does not open the key store."""
 
 
 class KeyStoreInvalid(SigningError):
