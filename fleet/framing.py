@@ -87,8 +87,8 @@ _SPAN_SIGNATURE = types.int64(_BYTES, types.int64, types.int64)  # type: ignore[
 _HOLDS_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
     _BYTES, types.int64, types.int64, types.int64, _TABLES, _EXTRAS
 )
-_SCAN_SIGNATURE = types.UniTuple(types.int64, 4)(  # type: ignore[no-untyped-call, unused-ignore]
-    _BYTES, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C")
+_SCAN_SIGNATURE = types.UniTuple(types.int64, 5)(  # type: ignore[no-untyped-call, unused-ignore]
+    _BYTES, types.int64, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C")
 )
 
 
@@ -172,20 +172,27 @@ def _holds_known(
 def _scan(
     buffer: NDArray[np.uint8],
     length: int,
+    skip: int,
     tables: NDArray[np.uint16],
     extras: NDArray[np.int16],
     found: NDArray[np.int32],
-) -> tuple[int, int, int, int]:
-    """Frames of `buffer[:length]` into rows of `found`; returns (frames, bytes used, bad CRCs, garbage bytes).
+) -> tuple[int, int, int, int, int]:
+    """Frames of `buffer[:length]` into rows of `found`.
+
+    Returns frames, bytes used, bytes to skip next time, bad CRCs, garbage bytes. The first `skip` bytes belong to a
+    frame found before.
 
     Stops where a frame is cut off by the end; `found` must have room for all. A frame whose CRC is wrong costs one
     byte: the search goes on right after its magic, so a true frame inside it is found. A frame of an id without a
     known CRC_EXTRA counts as unverified if one of the 256 possible values would make its CRC right, what follows it
     looks like a frame, and no frame of a known id starts within it; ids from 65536 on, which no dialect has, are
-    garbage.
+    garbage. A signature has no checksum: where no frame follows it, bytes of it were lost on the way, and the next
+    frame may have begun within what was taken for it; so the search goes back there.
     """
     frames = 0
-    at = 0
+    at = skip
+    taken = skip
+    back = 0 if skip else -1
     bad_crc = 0
     garbage = 0
     while at < length:
@@ -193,8 +200,12 @@ def _scan(
         if size < 0:
             break
         if size == 0:
+            if back >= 0:
+                at = back
+                back = -1
+                continue
+            garbage += at >= taken
             at += 1
-            garbage += 1
             continue
         if buffer[at] == 0xFD:
             seq, sysid, compid = buffer[at + 4], buffer[at + 5], buffer[at + 6]
@@ -206,18 +217,15 @@ def _scan(
             msgid = int(buffer[at + 5])
             crc_at = at + 6 + int(buffer[at + 1])
             signed = np.uint8(0)
-        if msgid >= extras.shape[0]:
-            at += 1
-            garbage += 1
-            continue
         crc = _crc(buffer, at + 1, crc_at, tables)
         sent = np.uint16(buffer[crc_at]) | np.uint16(np.uint16(buffer[crc_at + 1]) << 8)
         end = at + size
         kind = 0
         good = False
-        if extras[msgid] >= 0:
+        known = msgid < extras.shape[0]
+        if known and extras[msgid] >= 0:
             good = np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(extras[msgid])) & 0xFF]) == sent
-        elif end == length or buffer[end] == 0xFD or buffer[end] == 0xFE:
+        elif known and (end == length or buffer[end] == 0xFD or buffer[end] == 0xFE):
             kind = UNVERIFIED
             for guess in range(256):
                 if np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(guess)) & 0xFF]) == sent:
@@ -229,9 +237,13 @@ def _scan(
                     break
                 good = inside == 0
         if not good:
+            if back >= 0:
+                at = back
+                back = -1
+                continue
+            bad_crc += at >= taken and known
+            garbage += at >= taken
             at += 1
-            bad_crc += 1
-            garbage += 1
             continue
         found[frames, START] = at
         found[frames, LENGTH] = size
@@ -242,7 +254,10 @@ def _scan(
         found[frames, KIND] = kind | (SIGNED if signed else 0)
         frames += 1
         at = end
-    return frames, at, bad_crc, garbage
+        taken = max(taken, end)
+        back = crc_at + 2 if signed else -1
+    used = back if back >= 0 else min(at, length)
+    return frames, used, max(taken - used, 0), bad_crc, garbage
 
 
 class Frame(NamedTuple):
@@ -318,7 +333,7 @@ class Framer:
 
     def __init__(self) -> None:
         """Starts with an empty stream."""
-        self._rest = b""
+        self._rest, self._skip = b"", 0
         self._found = np.empty((0, FOUND_COLUMNS), np.int32)
         self.frames = 0
         """Frames found."""
@@ -339,8 +354,8 @@ class Framer:
         most = len(stream) // SHORTEST_FRAME_BYTES
         if most > len(self._found):
             self._found = np.empty((most, FOUND_COLUMNS), np.int32)
-        count, used, bad_crc, garbage = _scan(
-            np.frombuffer(stream, np.uint8), len(stream), _CRC_TABLES, _CRC_EXTRAS, self._found
+        count, used, self._skip, bad_crc, garbage = _scan(
+            np.frombuffer(stream, np.uint8), len(stream), self._skip, _CRC_TABLES, _CRC_EXTRAS, self._found
         )
         self._rest = stream[used:]
         self.bytes += len(data)
