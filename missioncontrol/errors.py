@@ -10,7 +10,8 @@ MissionControlError
 ├── TooManyAttempts       log-in attempts from one address or for one name; says how long to wait
 ├── Conflict              the thing is in the wrong state
 │   ├── TransitionImpossible   the state machine has no such step; names both states
-│   └── HashMismatch           what the vehicle read back is not what was approved
+│   ├── HashMismatch           what the vehicle read back is not what was approved
+│   └── ControlHeld            somebody else holds the vehicle; names whom
 ├── LaunchFailed          a vehicle could not be brought into the air; names the stage
 ├── AdapterUnknown        no entry point of that name; lists the ones there are
 ├── ClientTooSlow         a live client let too many messages wait
@@ -68,6 +69,10 @@ class TransitionImpossible(Conflict):
 
 class HashMismatch(Conflict):
     """What the vehicle read back is not what was approved."""
+
+
+class ControlHeld(Conflict):
+    """Somebody else holds the vehicle."""
 
 
 class LaunchFailed(MissionControlError):

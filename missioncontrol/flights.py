@@ -25,6 +25,7 @@ from fleet.transfers import TransferProgress
 from fleet.vehicle import Vehicle
 from missioncontrol import audit
 from missioncontrol.clocks import Clock
+from missioncontrol.control import Control
 from missioncontrol.errors import Conflict, HashMismatch, LaunchFailed, TransitionImpossible
 from missioncontrol.logbook import Flight, Logbook, flight_of, public
 from missioncontrol.missions import Missions, MissionState
@@ -58,6 +59,7 @@ class Flights:
         fleet: Fleet,
         missions: Missions,
         vehicles: Vehicles,
+        control: Control,
         settings: Settings,
         clock: Clock,
         *,
@@ -66,18 +68,25 @@ class Flights:
     ) -> None:
         """`start` starts a task of the service; `on_alarm` hears of flights that fail."""
         self._logbook, self._fleet, self._missions, self._vehicles = Logbook(store), fleet, missions, vehicles
+        self._control = control
         self._settings, self._clock, self._start, self._on_alarm = settings, clock, start, on_alarm
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[int, str] = {}
         self._returning: set[str] = set()
 
     async def launch(self, mission_id: str, *, person: str) -> dict[str, Any]:
-        """Begin to fly an approved mission. Raises TransitionImpossible, HashMismatch, VehicleUnknown, Conflict."""
+        """Begin to fly an approved mission; the person then holds its vehicles.
+
+        Raises TransitionImpossible, HashMismatch, VehicleUnknown, Conflict, ControlHeld.
+        """
         plan = await self._missions.approved_plan(mission_id)
         for part in plan.vehicles:
             self._check_free(part.sysid)
+            self._control.check(part.sysid, person=person)
         if mission_id in self._launches:
             raise TransitionImpossible(f"mission {mission_id} is being launched already")
+        for part in plan.vehicles:
+            await self._control.need(part.sysid, person=person)
         self._returning.discard(mission_id)
         for part in plan.vehicles:
             self._busy[part.sysid] = mission_id

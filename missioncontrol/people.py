@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from missioncontrol import audit
 from missioncontrol.clocks import Clock
-from missioncontrol.errors import Conflict, InputInvalid, NotAuthenticated, TooManyAttempts
+from missioncontrol.errors import Conflict, InputInvalid, NotAuthenticated, NotFound, TooManyAttempts
 from missioncontrol.settings import AdministratorSettings, HttpSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import people, sessions
@@ -88,6 +88,15 @@ class People:
         async with self._store.reading() as connection:
             query = select(people.c.id, people.c.name, people.c.roles, people.c.language).order_by(people.c.name)
             return [_person(row) for row in await connection.execute(query)]
+
+    async def with_role(self, name: str, role: Role) -> Person:
+        """The person of that name who has a role. Raises NotFound, InputInvalid."""
+        person = next((person for person in await self.everyone() if person.name == name), None)
+        if person is None:
+            raise NotFound(f"nobody is named {name!r}")
+        if role not in person.roles:
+            raise InputInvalid(f"{name} is not {role}")
+        return person
 
     async def add(self, new: NewPerson, by: str) -> Person:
         """Add a person. Raises Conflict if the name is taken, InputInvalid without a role."""

@@ -23,6 +23,7 @@ from geo.terrain import GridTerrain, Terrain
 from missioncontrol import logs
 from missioncontrol.api.app import Rooms, make_app
 from missioncontrol.clocks import Clock
+from missioncontrol.control import Control
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.evidence import Evidence
 from missioncontrol.flights import Flights
@@ -103,6 +104,7 @@ class Service:
             fleet = await stack.enter_async_context(_fleet(settings, self._clock))
             rooms = self.rooms = self._rooms(store, fleet, terrain)
             stack.callback(rooms.layers.close)
+            await rooms.control.load()
             password = await rooms.people.ensure_administrator(settings.administrator)
             if password is not None:
                 self._on_password(settings.administrator.name, password)
@@ -113,7 +115,8 @@ class Service:
         feed = Live(clock)
         fleet.on_alarm = lambda text: feed.alarm(text, "severe")
         evidence = Evidence(settings.data / "evidence")
-        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock)
+        control = Control(store, clock)
+        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control)
         surveyor = Surveyor(settings, terrain, fleet)
         missions = Missions(store, surveyor.plan, clock, on_change=feed.mission)
         incidents = Incidents(
@@ -132,8 +135,11 @@ class Service:
             store=store,
             people=People(store, settings.http, clock),
             missions=missions,
-            flights=Flights(store, fleet, missions, vehicles, settings, clock, start=self._start, on_alarm=feed.alarm),
+            flights=Flights(
+                store, fleet, missions, vehicles, control, settings, clock, start=self._start, on_alarm=feed.alarm
+            ),
             roster=vehicles,
+            control=control,
             incidents=incidents,
             outbox=outbox,
             evidence=evidence,

@@ -181,3 +181,12 @@ outbox = Table(
     _utc("retried_utc_s", nullable=True),
     Index(None, "sink", "state", "number"),
 )
+
+controls = Table(
+    "controls",
+    metadata,
+    Column("sysid", Integer, primary_key=True, autoincrement=False),
+    Column("person", String(100)),
+    Column("token", Integer, nullable=False),
+    _utc("since_utc_s", nullable=True),
+)

@@ -18,6 +18,7 @@ from geo.positions import Altitude, Datum, Latitude, Longitude
 from geo.terrain import Terrain
 from missioncontrol import audit
 from missioncontrol.clocks import Clock
+from missioncontrol.control import Control
 from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.live import Live
 from missioncontrol.settings import Settings
@@ -54,6 +55,21 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Of the place to go to, deg."""
     altitude: Altitude | None = None
     """Of the place to go to."""
+    token: int | None = None
+    """The fencing token that the sender believes in; not checked where absent."""
+
+
+class ControlChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What becomes of the control of a vehicle."""
+
+    action: Literal["take", "take_over", "hand_over", "release"]
+    """take is refused where somebody else holds it, take_over is not."""
+    to: str | None = None
+    """Whom it is handed over to."""
+
+
+EMERGENCY = frozenset({"hold", "rtl", "land"})
+"""Commands that make a flight safer: every operator may give them, whoever holds the vehicle."""
 
 
 class TrackPoint(msgspec.Struct, frozen=True):
@@ -75,10 +91,17 @@ class Vehicles:
     """All vehicles that are ours or were heard."""
 
     def __init__(
-        self, fleet: Fleet, settings: Settings, terrain: Terrain | None, store: Store, live: Live, clock: Clock
+        self,
+        fleet: Fleet,
+        settings: Settings,
+        terrain: Terrain | None,
+        store: Store,
+        live: Live,
+        clock: Clock,
+        control: Control,
     ) -> None:
-        """Those of `fleet`; heights above ground by `terrain`."""
-        self._fleet, self._settings, self._terrain = fleet, settings, terrain
+        """Those of `fleet`; heights above ground by `terrain`; held as `control` says."""
+        self._fleet, self._settings, self._terrain, self._control = fleet, settings, terrain, control
         self._store, self._live, self._clock = store, live, clock
         self._flights: dict[int, tuple[str, str]] = {}
         self._tracks: dict[int, deque[TrackPoint]] = {}
@@ -148,6 +171,7 @@ class Vehicles:
                 "vehicle_utc_s": state.vehicle_utc_s,
                 "loss_percent": round(state.loss_percent, 2),
                 "conflict": state.conflict,
+                "control": self._control.lease(state.sysid).public(),
                 "texts": [
                     {"text": text.text, "severity": text.severity, "utc_s": text.utc_s}
                     for text in state.texts[-_TEXTS:]
@@ -157,8 +181,13 @@ class Vehicles:
         }
 
     async def command(self, sysid: int, command: Command, *, person: str) -> dict[str, Any]:
-        """Give a command and wait for its acknowledgement. Raises VehicleUnknown, InputInvalid, VehicleRefused."""
+        """Give a command and wait for its acknowledgement.
+
+        Raises VehicleUnknown, InputInvalid, VehicleRefused, and ControlHeld for what is no emergency command.
+        """
         vehicle = self._fleet.vehicle(sysid)
+        if command.command not in EMERGENCY:
+            await self._control.need(sysid, person=person, token=command.token)
         try:
             result = await _carry_out(vehicle, command)
             answer = {"sysid": sysid, "command": command.command, "state": result.state.value, "text": result.text}
@@ -167,6 +196,21 @@ class Vehicles:
             raise
         await self._record(sysid, command, person, answer)
         return answer
+
+    async def change_control(self, sysid: int, change: ControlChange, *, person: str) -> dict[str, Any]:
+        """Take, take over, hand over or release. Raises VehicleUnknown, ControlHeld, InputInvalid."""
+        self._fleet.vehicle(sysid)
+        if (change.to is not None) != (change.action == "hand_over"):
+            raise InputInvalid("to: is the person that a vehicle is handed over to, and goes with hand_over alone")
+        if change.action == "take":
+            lease = await self._control.need(sysid, person=person)
+        elif change.action == "take_over":
+            lease = await self._control.take_over(sysid, person=person)
+        elif change.to is not None:
+            lease = await self._control.hand_over(sysid, change.to, person=person)
+        else:
+            lease = await self._control.release(sysid, person=person)
+        return {"sysid": sysid, **lease.public()}
 
     async def _record(self, sysid: int, command: Command, person: str, answer: dict[str, Any]) -> None:
         detail = {**msgspec.to_builtins(command), "state": answer["state"], "text": answer["text"]}

@@ -17,6 +17,7 @@ from litestar.types import Message, Scope
 from missioncontrol.api import city, flights, health, incidents, live, missions, pages, people, session, vehicles
 from missioncontrol.api.access import logged_in
 from missioncontrol.api.errors import HANDLERS
+from missioncontrol.control import Control
 from missioncontrol.evidence import Evidence
 from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox
@@ -57,6 +58,7 @@ class Rooms:
     missions: Missions
     flights: Flights
     roster: Vehicles
+    control: Control
     incidents: Incidents
     outbox: Outbox
     evidence: Evidence

@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from missioncontrol.api.access import requires
-from missioncontrol.people import Person, Role
-from missioncontrol.vehicles import Command, Vehicles
+from missioncontrol.people import People, Person, Role
+from missioncontrol.vehicles import Command, ControlChange, Vehicles
 
 
 @get("/")
@@ -30,6 +30,20 @@ async def command(
     return await roster.command(sysid, data, person=request.user.name)
 
 
+@post("/{sysid:int}/control", guards=[requires(Role.OPERATOR)], status_code=200)
+async def hold(
+    sysid: FromPath[int],
+    data: JSONBody[ControlChange],
+    request: Request[Person, Any, Any],
+    roster: NamedDependency[Vehicles],
+    people: NamedDependency[People],
+) -> dict[str, Any]:
+    """Take, take over, hand over or release a vehicle; who holds it then, and the fencing token."""
+    if data.to is not None:
+        await people.with_role(data.to, Role.OPERATOR)
+    return await roster.change_control(sysid, data, person=request.user.name)
+
+
 @get("/{sysid:int}/track")
 async def track(
     sysid: FromPath[int],
@@ -40,4 +54,4 @@ async def track(
     return roster.track(sysid, seconds)
 
 
-router = Router("/vehicles", route_handlers=[everything, command, track], tags=["vehicles"])
+router = Router("/vehicles", route_handlers=[everything, command, hold, track], tags=["vehicles"])

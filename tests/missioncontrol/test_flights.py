@@ -16,6 +16,7 @@ from fleet.errors import CommandUnknown, MissionMismatch, VehicleUnknown
 from fleet.missions import MissionItem, mission_hash
 from fleet.telemetry import Condition, TelemetryState
 from missioncontrol import flights as flights_module
+from missioncontrol.control import Control
 from missioncontrol.flights import Flights
 from missioncontrol.live import Live
 from missioncontrol.missions import Missions
@@ -112,12 +113,14 @@ class House:
         self.tasks: list[asyncio.Task[None]] = []
         settings = Settings(fleet=FleetSettings(launch_timeout_s=0.6))
         self.missions = Missions(store, planner, clock, on_change=lambda _: None)
-        vehicles = Vehicles(fleet, settings, None, store, Live(clock), clock)  # type: ignore[arg-type]
+        self.control = Control(store, clock)
+        vehicles = Vehicles(fleet, settings, None, store, Live(clock), clock, self.control)  # type: ignore[arg-type]
         self.flights = Flights(
             store,
             fleet,  # type: ignore[arg-type]
             self.missions,
             vehicles,
+            self.control,
             settings,
             clock,
             start=self._start,

@@ -6,6 +6,7 @@ import type {
   CityTheme,
   CommandRequest,
   CommandResult,
+  ControlAction,
   Incident,
   Layer,
   Mission,
@@ -94,6 +95,7 @@ export const api = {
     get(`/vehicles/${sysid}/track?seconds=${seconds}`),
   command: (sysid: number, command: CommandRequest): Promise<CommandResult> =>
     post(`/vehicles/${sysid}/commands`, command),
+  control: (sysid: number, action: ControlAction): Promise<void> => post(`/vehicles/${sysid}/control`, { action }),
 
   preview: (plan: PlanRequest): Promise<Plan> => post("/plans", plan),
   missions: (): Promise<Mission[]> => get("/missions"),

@@ -30,6 +30,10 @@ export interface VehicleProperties {
   armed?: boolean;
   battery_percent?: number | null;
   voltage_v?: number | null;
+  /** Who holds the vehicle, and the fencing token that goes with it. */
+  control?: { person: string | null; token: number; since_utc: string | null };
+  /** Who else claims the sysid; while that lasts the vehicle gets no commands. */
+  conflict?: string | null;
   height_agl_m?: number | null;
   relative_altitude_m?: number | null;
   ground_speed_m_s?: number | null;
@@ -49,6 +53,8 @@ export interface VehicleProperties {
 export type StatusText = string | { text: string; severity?: number | string; utc?: Moment; utc_s?: number };
 
 export type Vehicle = Feature<Point | null, VehicleProperties>;
+
+export type ControlAction = "take" | "take_over" | "release";
 
 export type Command = "hold" | "resume" | "rtl" | "land" | "goto";
 

@@ -7,6 +7,7 @@ import { orderOf } from "../map/overlay";
 import { Bar } from "../parts/controls";
 import { VehicleIcon } from "../parts/icons";
 import { VehicleCommands } from "./VehicleCommands";
+import { VehicleControl } from "./VehicleControl";
 import { VehicleFacts } from "./VehicleFacts";
 
 const LOW_BATTERY_PERCENT = 25;
@@ -75,6 +76,7 @@ export function Vehicles({ selected, onSelect, onCentre }: VehiclesProps) {
             </button>
             {open && (
               <div className="card-body">
+                <VehicleControl vehicle={vehicle} />
                 <VehicleCommands vehicle={vehicle} />
                 <VehicleFacts vehicle={vehicle} />
               </div>
