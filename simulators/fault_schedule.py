@@ -67,6 +67,10 @@ class Loss(WireFault, frozen=True, kw_only=True, tag="loss"):
 
     share: Share = 1.0
     """Of the frames."""
+    messages: tuple[int, ...] = ()
+    """Only of messages with these ids; of all if empty."""
+    command: int | None = None
+    """Only of orders and acknowledgements of this MAV_CMD."""
 
 
 class Delay(WireFault, frozen=True, kw_only=True, tag="delay"):

@@ -26,6 +26,8 @@ from simulators.fault_schedule import (
 ANSWERS = frozenset((22, 39, 40, 44, 46, 47, 51, 73, 77, 110, 111, 148, 244, 253))
 """Messages that answer or tell of something once, and so go on when telemetry freezes: parameters, missions,
 acknowledgements, files, TIMESYNC, AUTOPILOT_VERSION, MESSAGE_INTERVAL, texts."""
+COMMANDS = frozenset((75, 76, 77))
+"""COMMAND_INT, COMMAND_LONG, COMMAND_ACK."""
 BOOT_MS, ANY_US, UTC_US, SYNC_NS = "time_boot_ms", "time_usec", "time_unix_usec", "tc1"
 UTC_FROM_US = 10**15
 """A time_usec above this (2001) counts from 1970, else from boot."""
@@ -57,10 +59,19 @@ class Losing:
     """Loss."""
 
     def __init__(self, fault: Loss, chance: random.Random) -> None:
-        self._share, self._chance = fault.share, chance
+        self._fault, self._chance = fault, chance
 
     def carry(self, passing: Passing) -> list[Passing]:
-        return [] if self._chance.random() < self._share else [passing]
+        if not self._meant(passing.frame):
+            return [passing]
+        return [] if self._chance.random() < self._fault.share else [passing]
+
+    def _meant(self, frame: Frame) -> bool:
+        if self._fault.messages and frame.msgid not in self._fault.messages:
+            return False
+        if self._fault.command is None:
+            return True
+        return frame.msgid in COMMANDS and decode(frame).command == self._fault.command
 
 
 class Delaying:

@@ -211,7 +211,7 @@ class FaultyLink:
         once(self._clock.utc_s())
 
     def pump(self) -> None:
-        """Do what is due; called by itself as frames pass and, once open, by a timer."""
+        """Do what is due; called by itself as frames come from the ground and, once open, by a timer."""
         while self._due and self._due[0][0] <= self._clock.utc_s():
             heapq.heappop(self._due)[2]()
         self._arm()
@@ -258,11 +258,13 @@ class FaultyLink:
         self._inner.close()
 
     def send(self, data: bytes) -> None:
-        """One frame of the vehicle. Raises what broke a fault meanwhile: FaultInvalid, LinkUnusable."""
+        """One frame of the vehicle. Raises what broke a fault meanwhile: FaultInvalid, LinkUnusable.
+
+        Nothing that is due arrives from in here: a vehicle in the midst of a step is not ready to receive.
+        """
         if self._broke is not None:
             broke, self._broke = self._broke, None
             raise broke
-        self.pump()
         if not self._running and not self._offsets and not self._due and self._vehicle_sysid:
             self._inner.send(data)
             return

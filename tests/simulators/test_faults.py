@@ -146,6 +146,17 @@ async def test_loss_takes_its_share_of_its_way_only(way: Way, struck: str) -> No
     assert count.lost == pytest.approx(1000 - len(bench.inner.sent), abs=3)
 
 
+async def test_loss_can_be_of_some_messages_or_of_one_command() -> None:
+    bench = await Bench(Loss(messages=(30,), way=Way.UP), Loss(command=300)).open()
+    bench.up(attitude(0))
+    kept = [bench.up(beat()), bench.up(mavlink.MAVLink_command_ack_message(400, 0))]
+    bench.up(mavlink.MAVLink_command_ack_message(300, 0))
+    assert bench.inner.sent == kept
+    bench.down(mavlink.MAVLink_command_long_message(7, 1, 300, 0, 0, 0, 0, 0, 0, 0, 0))
+    order = bench.down(mavlink.MAVLink_command_long_message(7, 1, 400, 0, 1, 0, 0, 0, 0, 0, 0))
+    assert bench.heard == [order]
+
+
 async def test_the_same_seed_loses_the_same_frames_and_another_others() -> None:
     async def lost(seed: int) -> list[bytes]:
         bench = await Bench(Loss(share=0.5), seed=seed).open()
@@ -180,6 +191,16 @@ async def test_delay_keeps_the_order_and_its_limits() -> None:
     assert 0.39 < min(late_s) < 0.5
     assert 0.6 < max(late_s) < 0.72
     bench.down(beat())
+    assert len(bench.heard) == 1
+
+
+async def test_nothing_reaches_a_vehicle_while_it_sends() -> None:
+    bench = await Bench(Delay(by_s=0.4, way=Way.DOWN)).open()
+    bench.down(beat())
+    bench.clock.now_s = 1.0
+    bench.up(attitude(0))
+    assert bench.heard == []
+    bench.link.pump()
     assert len(bench.heard) == 1
 
 
@@ -610,7 +631,10 @@ def test_vehicle_faults_are_parameters_while_they_last() -> None:
         ("- fault: loss\n- at_s: 3", "day.yaml, entry 2: `fault` is missing; known are loss, delay"),
         ("- fault: gremlin", "day.yaml, entry 1: no fault is called 'gremlin'; known are loss"),
         ("- {fault: loss, share: 1.5}", r"entry 1 \(loss\): Expected `float` <= 1.0 - at `\$.share`"),
-        ("- {fault: loss, shar: 0.5}", r"entry 1 \(loss\): .*unknown field `shar`; loss takes at_s, for_s, way, share"),
+        (
+            "- {fault: loss, shar: 0.5}",
+            r"entry 1 \(loss\): .*unknown field `shar`; loss takes at_s, for_s, way, share, messages, command",
+        ),
         ("- {fault: loss, at_s: soon}", r"entry 1 \(loss\): Expected `float`, got `str` - at `\$.at_s`"),
         ("- {fault: loss, for_s: 0}", r"Expected `float` > 0.0 - at `\$.for_s`"),
         ("- {fault: delay, way: sideways}", r"Invalid enum value 'sideways' - at `\$.way`"),
