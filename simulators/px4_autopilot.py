@@ -20,10 +20,12 @@ from simulators.px4_missions import Px4Transfers
 from simulators.px4_parameters import Px4Parameters
 from simulators.px4_return import Px4Return
 
-FIRST_FIX_S, HOME_S = 0.3, 2.0
+FIRST_FIX_S, FIRST_TEXT_S = 0.3, 2.2
 """After power-on, s."""
 STALE_S = 5.0
 """A text that no ground was there to read for so long is dropped, s of the ground's clock."""
+SINKS_M_S2 = -0.3
+"""On the ground and asked for less than that, it is felt to have landed, m/s2 upward."""
 CHUNK = 50
 """Characters of a STATUSTEXT."""
 TOLD_TIMES = 10
@@ -49,9 +51,15 @@ class Px4Autopilot(Autopilot):
         self._held: deque[tuple[float, int, str]] = deque()
         self._text_id = 0
         self._event_seq = 65533
-        self.transfers: Px4Transfers = Px4Transfers(self.emit, self.say, self.ground_time_s, self._list_changed)
+        self.transfers: Px4Transfers = Px4Transfers(self.emit, self.say, self.ground_time_s, self._list_replaced)
         self.run = Px4MissionRun(
-            lambda: self.transfers.items[MISSION], self.controls, self.place_of, self.perform, self._reached, self.say
+            lambda: self.transfers.items[MISSION],
+            self.controls,
+            self.place_of,
+            self.perform,
+            self._reached,
+            self.say,
+            self.event,
         )
         self.transfers.current = lambda: self.run.current
         self.ground = GroundLink(parameters)
@@ -66,7 +74,7 @@ class Px4Autopilot(Autopilot):
         self._took_off_to_m: float | None = None
         self._back_to = Mode.HOLD
         self._idle_s = self._touched_s = 0.0
-        self._aloft = False
+        self._aloft = self._enters_mission = False
         self._landed_s: float | None = None
         self._told: tuple[int, int, float] | None = None
         self._rally_s = 0.0
@@ -162,7 +170,7 @@ class Px4Autopilot(Autopilot):
     def say_now(self) -> None:
         """Send what waits, if a ground is there to read it; what is older than STALE_S is lost."""
         now_s = self.ground_time_s()
-        if not self._held or not self.ground.present(now_s):
+        if not self._held or self.time_s < FIRST_TEXT_S or not self.ground.present(now_s):
             return
         while self._held:
             said_s, severity, text = self._held.popleft()
@@ -194,18 +202,20 @@ class Px4Autopilot(Autopilot):
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def set_mode(self, mode: Mode) -> bool:
+    def set_mode(self, mode: Mode, words: str = "") -> bool:
         """By the ground; armed, it must be able to run it. Ends a failsafe, which then does not act again."""
         if self.armed and not self._can_run(mode):
             self.say(2, f"Switching to {NAMES.get(mode, mode.value.capitalize())} is currently not available")
             return False
         if self.in_failsafe and mode is not self.mode:
             self.event(Event.PILOT_TOOK_OVER)
+            if self._outside:
+                self.say_plainly(2, "Geofence: approaching or outside geofence")
         self.in_failsafe, self._escape_s, self._blind = False, None, False
         if mode in (Mode.RTL, Mode.LAND) and self.mode in (Mode.HOLD, Mode.AUTO):
             self._back_to = self.mode
-        if self._outside and self.flying:
-            self.say_plainly(2, "Geofence: approaching or outside geofence")
+        if words:
+            self.say(6, words)
         self._enter(mode)
         return True
 
@@ -229,8 +239,7 @@ class Px4Autopilot(Autopilot):
             self._manoeuvre = None
         elif mode is Mode.AUTO:
             self._manoeuvre = None
-            if entered:
-                self.run.enter()
+            self._enters_mission = self._enters_mission or entered
         else:
             self._manoeuvre = self._manoeuvre_of(mode)
 
@@ -285,7 +294,7 @@ class Px4Autopilot(Autopilot):
         self.event(Event.ARMED)
         self.say(6, "Armed by external command")
         if self.mode is Mode.AUTO:
-            self.run.enter()
+            self._enters_mission = True
         elif self.mode is Mode.TAKEOFF:
             self._manoeuvre = self._climb()
         return True
@@ -350,8 +359,9 @@ class Px4Autopilot(Autopilot):
         self._watch_ground(now_s)
         self._watch_position(before_s, dt_s)
         self._watch_rally(now_s)
-        if self.armed and self.flying:
+        if self.armed:
             self._watch_battery(dt_s)
+        if self.armed and self.flying:
             self._watch_fence()
         if self._escape_s is not None and now_s >= self._escape_s:
             self._escape_s = None
@@ -468,6 +478,9 @@ class Px4Autopilot(Autopilot):
         self._feel_ground(dt_s)
 
     def _fly_mission(self, dt_s: float) -> None:
+        if self._enters_mission:
+            self._enters_mission = False
+            self.run.enter()
         outcome = self.run.step(dt_s)
         if outcome is Outcome.RETURNS:
             self.say(6, "Returning to launch")
@@ -476,14 +489,14 @@ class Px4Autopilot(Autopilot):
             self._enter(Mode.HOLD)
 
     def _feel_ground(self, dt_s: float) -> None:
-        """Takeoff and landing, as the land detector sees them; with a dead motor it sees nothing."""
-        on_ground = self.body.on_ground
+        """Takeoff and landing, as the land detector sees them: coming down in vain, not blind, no motor dead."""
+        on_ground = self.body.on_ground and self.controls.demand.up_m_s2 < SINKS_M_S2
         if self.flying and not self._aloft:
             self._aloft = True
             self.event(Event.TAKEOFF_DETECTED)
             self.say(6, "Takeoff detected")
         self._touched_s = self._touched_s + dt_s if self.flying and on_ground else 0.0
-        if self._touched_s > TOUCHED_S and not self.motors_dead:
+        if self._touched_s > TOUCHED_S and not self.motors_dead and not self._blind:
             self.event(Event.LANDING_DETECTED)
             self.say(6, "Landing detected")
             self._landed_s = 0.0
@@ -512,17 +525,29 @@ class Px4Autopilot(Autopilot):
 
     # -- lists and reports -----------------------------------------------------------------------------------------
 
-    def _list_changed(self, kind: int) -> None:
+    def _list_replaced(self, kind: int, another: bool) -> None:
+        if kind == MISSION:
+            self._told = None
+        if not another:
+            return
         if kind == FENCE:
             self.fence = Fence(self.transfers.items[FENCE], self.frame)
         elif kind == MISSION:
             self.run.changed()
             if self.mode is Mode.AUTO and self.armed:
-                if self.run.valid:
-                    self.run.enter()
-                else:
+                self._enters_mission = self.run.valid
+                if not self.run.valid:
                     self.say(2, "No valid mission available, loitering")
                     self._enter(Mode.HOLD)
+
+    def jump(self, seq: int) -> bool:
+        """MISSION_SET_CURRENT; False if there is no such item."""
+        if not self.run.set_current(seq):
+            return False
+        self._told = None
+        if self.armed and self.mode is Mode.AUTO and not self._enters_mission:
+            self.run.go()
+        return True
 
     def _reached(self, seq: int) -> None:
         self._item_reached(seq)

@@ -57,8 +57,8 @@ class Px4Commands:
 
     # -- modes and motion ------------------------------------------------------------------------------------------
 
-    def _mode(self, mode: Mode) -> int:
-        return ACCEPTED if self._pilot.set_mode(mode) else REJECTED
+    def _mode(self, mode: Mode, words: str = "") -> int:
+        return ACCEPTED if self._pilot.set_mode(mode, words) else REJECTED
 
     def _set_mode(self, order: Order) -> int:
         """The first answer is always ACCEPTED, the one that is returned is the true one."""
@@ -90,16 +90,10 @@ class Px4Commands:
         return ACCEPTED if self._pilot.take_off(order.z) else REJECTED
 
     def _return(self, order: Order) -> int:
-        result = self._mode(Mode.RTL)
-        if result == ACCEPTED:
-            self._pilot.say(6, "Returning to launch")
-        return result
+        return self._mode(Mode.RTL, "Returning to launch")
 
     def _land(self, order: Order) -> int:
-        result = self._mode(Mode.LAND)
-        if result == ACCEPTED:
-            self._pilot.say(6, "Landing at current position")
-        return result
+        return self._mode(Mode.LAND, "Landing at current position")
 
     def _terminate(self, order: Order) -> int:
         if order.params[0] > 0.5:
@@ -152,14 +146,13 @@ class Px4Commands:
         if not pilot.run.valid or first >= len(pilot.transfers.items[MISSION]):
             pilot.say(2, "Mission start denied! No valid mission")
             return DENIED
-        pilot.run.set_current(first, flying=pilot.armed and pilot.mode is Mode.AUTO)
+        pilot.jump(first)
         return self._mode(Mode.AUTO)
 
     def set_current(self, seq: int) -> None:
         """MISSION_SET_CURRENT: the next MISSION_CURRENT tells; for no such item a text."""
-        pilot = self._pilot
-        if not pilot.run.set_current(seq, flying=pilot.armed and pilot.mode is Mode.AUTO):
-            pilot.say(2, "WPM: WP CURR CMD: Not in list")
+        if not self._pilot.jump(seq):
+            self._pilot.say(2, "WPM: WP CURR CMD: Not in list")
 
     # -- failures ----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Messages of PX4 that the dialect at hand does not know: EVENT (410) and CURRENT_MODE (436)."""
+"""Messages of PX4 that the dialect at hand does not know: EVENT (410), CURRENT_MODE (436) and two more."""
 
 from __future__ import annotations
 
@@ -61,3 +61,13 @@ def event_message(event: Event, *, boot_ms: int, sequence: int) -> RawMessage:
 def current_mode_message(custom_mode: int, standard_mode: int) -> RawMessage:
     """A CURRENT_MODE: the mode that it is in and meant to be in."""
     return RawMessage(436, "CURRENT_MODE", 193, struct.pack("<IIB", custom_mode, custom_mode, standard_mode))
+
+
+def protocol_version_message() -> RawMessage:
+    """PROTOCOL_VERSION: 1.0 to 2.0."""
+    return RawMessage(300, "PROTOCOL_VERSION", 217, struct.pack("<HHH8s8s", 200, 100, 200, b"", b""))
+
+
+def component_metadata_message(boot_ms: int, uri: bytes) -> RawMessage:
+    """COMPONENT_METADATA: where the description of the component is."""
+    return RawMessage(397, "COMPONENT_METADATA", 182, struct.pack("<II100s", boot_ms, 0, uri))

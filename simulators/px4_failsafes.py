@@ -84,6 +84,7 @@ class BatteryLevel:
         self._parameters, self._battery = parameters, battery
         self.warning = Warning.NONE
         self.failed = False
+        self._simulated: float | None = None
 
     def step(self, dt_s: float) -> Warning | None:
         """The new level when it has just become worse; the ground's SIM_BAT_DRAIN and SIM_BAT_MIN_PCT are obeyed."""
@@ -97,12 +98,14 @@ class BatteryLevel:
         return level
 
     def _drain(self, dt_s: float) -> None:
+        """As SITL's battery: it falls at its own pace to its own end, whatever the flight draws."""
         p, battery = self._parameters, self._battery
         if not p.drained:
             return
+        left = battery.remaining() if self._simulated is None else self._simulated
         floor = p["SIM_BAT_MIN_PCT"] / 100.0
-        if battery.remaining() > floor:
-            battery.used_mah += battery.capacity_mah * dt_s / max(p["SIM_BAT_DRAIN"], 1.0)
+        self._simulated = max(left - dt_s / max(p["SIM_BAT_DRAIN"], 1.0), min(floor, left))
+        battery.used_mah = battery.capacity_mah * (1.0 - self._simulated)
 
     def rest(self) -> None:
         """The motors stopped: the level is judged anew."""

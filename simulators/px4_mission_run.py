@@ -11,6 +11,7 @@ from simulators.autopilot_auto import LandAt
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_guidance import Leg, Point, corner_speed_m_s
 from simulators.autopilot_manoeuvres import FlightControls, FlyTo, Hold, Land, Manoeuvre, TakeOff
+from simulators.px4_events import Event
 
 NAVIGATION = {16, 17, 19, 20, 21, 22, 31, 84, 85, 93}
 """Commands that are flown; the others are done on the way."""
@@ -37,10 +38,11 @@ class Px4MissionRun:
     def __init__(
         self, items: Callable[[], list[MissionItem]], controls: FlightControls, place: Callable[[MissionItem], Point],
         perform: Callable[[MissionItem], None], reached: Callable[[int], None], say: Callable[[int, str], None],
+        event: Callable[[Event], None],
     ) -> None:  # fmt: skip
         """`place` finds an item in the local frame, `perform` does a command that is not flown."""
         self._items, self._controls, self._place = items, controls, place
-        self._perform, self._reached, self._say = perform, reached, say
+        self._perform, self._reached, self._say, self._event = perform, reached, say, event
         self.current = 0
         self.valid = False
         self.paused = self.complete = False
@@ -48,6 +50,7 @@ class Px4MissionRun:
         self._unchecked_s: float | None = None
         self._manoeuvre: Manoeuvre | None = None
         self._waits_s: float | None = None
+        self._lifts_first = False
         self._jumps: dict[int, int] = {}
 
     def total(self) -> int:
@@ -88,7 +91,7 @@ class Px4MissionRun:
         flown = [item.command for item in items if item.command in NAVIGATION]
         if TAKEOFF in flown[1:] and flown[0] != TAKEOFF:
             self.valid = False
-            self._say(3, "Mission rejected: takeoff is not the first waypoint item")
+            self._event(Event.TAKEOFF_NOT_FIRST)
         for seq, item in enumerate(items):
             if fence and item.command in POSITIONS and not fence.allows(*self._place(item)[:2]):
                 self.valid = False
@@ -96,15 +99,17 @@ class Px4MissionRun:
                 break
         return not self.valid
 
-    def set_current(self, seq: int, *, flying: bool) -> bool:
-        """MISSION_SET_CURRENT, and the first item of MISSION_START; False if there is no such item."""
+    def set_current(self, seq: int) -> bool:
+        """Make an item the current one; False if there is no such item."""
         if not 0 <= seq < len(self._items()):
             return False
         self.current = seq
         self.paused = self.complete = self._goes_back = False
-        if flying:
-            self._begin(seq)
         return True
+
+    def go(self) -> None:
+        """Fly to the current item without a word."""
+        self._begin(self.current)
 
     def enter(self) -> None:
         """Fly, from the current item on.
@@ -137,6 +142,10 @@ class Px4MissionRun:
             return Outcome.FINISHED
         if not manoeuvre.step(self._controls, dt_s):
             return Outcome.GOES_ON
+        if isinstance(manoeuvre, TakeOff) and self._lifts_first:
+            self._lifts_first = False
+            self._manoeuvre = self._manoeuvre_for(self._items()[self.current], None)
+            return Outcome.GOES_ON
         if isinstance(manoeuvre, Land | LandAt):
             self._reached(self.current)
             self.complete = True
@@ -150,7 +159,9 @@ class Px4MissionRun:
     def _begin(self, seq: int, *, arrived: bool = False) -> Outcome:
         """Do what is not flown from `seq` on, then take the next item that is; only the last one done is told."""
         items = self._items()
-        last = seq - 1
+        last = seq - 1 if arrived else None
+        if last is not None and self._is_told_apart(items[last]):
+            self._reached(last)
         for _ in range(1000):
             if seq >= len(items) or items[seq].command in NAVIGATION:
                 break
@@ -165,15 +176,19 @@ class Px4MissionRun:
             self.current = min(seq, len(items) - 1)
             self._manoeuvre = Hold(self._controls)
             self._say(6, "Mission finished, loitering")
-            self._reached(self.current if returns else last)
+            self._reached(self.current)
             return Outcome.RETURNS if returns else Outcome.FINISHED
-        if arrived or last >= 0:
+        if last is not None and not (last == self.current and self._is_told_apart(items[last])):
             self._reached(last)
         previous = self._manoeuvre
         self.current, self._waits_s = seq, None
         self._controls.heading_rad = None
         self._manoeuvre = self._manoeuvre_for(items[seq], previous)
         return Outcome.GOES_ON
+
+    def _is_told_apart(self, item: MissionItem) -> bool:
+        """A waypoint with a stay, or a take-off flown to in the air, is told before what is done behind it."""
+        return self._waits_s is not None or (item.command == TAKEOFF and isinstance(self._manoeuvre, FlyTo))
 
     def _jump(self, seq: int, item: MissionItem) -> int:
         goal, times = int(item.params[0]), int(item.params[1])
@@ -189,8 +204,9 @@ class Px4MissionRun:
             self._waits_s = item.params[0]
             return Hold(controls)
         place = self._place(item)
-        if command == TAKEOFF and controls.body.on_ground:
+        if controls.body.on_ground and command != LAND and math.isfinite(place.u):
             self._say(6, f"Climb to {place.u - controls.home.u:.1f} meters above home")
+            self._lifts_first = command != TAKEOFF
             return TakeOff(place.u)
         if not all(map(math.isfinite, place)):
             place = Point(

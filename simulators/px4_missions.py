@@ -37,12 +37,13 @@ class Px4Transfers:
 
     def __init__(
         self, emit: Callable[[Any], None], say: Callable[[int, str], None], now_s: Callable[[], float],
-        changed: Callable[[int], None],
+        replaced: Callable[[int, bool], None],
     ) -> None:  # fmt: skip
-        """`now_s` is the ground's clock; `changed` is called with the type of a list that was replaced."""
+        """`now_s` is the ground's clock; `replaced` is called with the type of a list that came, and
+        whether it is another one than before."""
         self.items: dict[int, list[MissionItem]] = {MISSION: [], FENCE: [], RALLY: []}
         self.current: Callable[[], int] = lambda: 0
-        self._emit, self._say, self._now_s, self._changed = emit, say, now_s, changed
+        self._emit, self._say, self._now_s, self._replaced = emit, say, now_s, replaced
         self._partner: Ground | None = None
         self._receiving = False
         self._kind = MISSION
@@ -114,8 +115,7 @@ class Px4Transfers:
 
     def _replace(self, kind: int, items: list[MissionItem]) -> None:
         before, self.items[kind] = self.items[kind], items
-        if repr(items) != repr(before):
-            self._changed(kind)
+        self._replaced(kind, repr(items) != repr(before))
 
     def _end(self) -> None:
         self._partner, self._receiving, self._seq, self._count = None, False, 0, 0

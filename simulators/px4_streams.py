@@ -10,7 +10,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from simulators.autopilot_flavour import Mode
 from simulators.autopilot_streams import SENSORS_PRESENT, Streams
 from simulators.px4_autopilot import Px4Autopilot
-from simulators.px4_events import current_mode_message
+from simulators.px4_events import component_metadata_message, current_mode_message, protocol_version_message
 
 FIRST_BEAT_S = 1.0
 """Other frames come before the first heartbeat."""
@@ -90,10 +90,10 @@ class Px4Streams(Streams):
         )  # fmt: skip
 
     def _protocol(self) -> Any:
-        return mavlink.MAVLink_protocol_version_message(200, 100, 200, [0] * 8, [0] * 8)
+        return protocol_version_message()
 
     def _component_metadata(self) -> Any:
-        return mavlink.MAVLink_component_metadata_message(self._boot_ms(), 0, b"")
+        return component_metadata_message(self._boot_ms(), b"mftp:/etc/extras/component_general.json.xz")
 
     def _current_mode(self) -> Any:
         pilot = self._pilot

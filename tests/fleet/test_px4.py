@@ -97,7 +97,7 @@ async def test_a_goto_beyond_the_fence_is_not_taken_for_accepted(port: int, simu
         place = (round(HOME[1] * 1e7), round(HOME[0] * 1e7))
         circle = MissionItem(frame=5, command=5003, params=(150.0, 0, 0, 0), x=place[0], y=place[1])
         px4.pilot.transfers.items[1] = [circle]  # type: ignore[attr-defined]
-        px4.pilot._list_changed(1)  # type: ignore[attr-defined]
+        px4.pilot._list_replaced(1, True)  # type: ignore[attr-defined]
         result = await vehicle.goto(lon=HOME[0], lat=HOME[1] + 0.005, altitude=Altitude(820.0, Datum.AMSL))
         assert (result.state, result.texts) == (CommandState.DENIED, ("Reposition is outside geofence",))
 

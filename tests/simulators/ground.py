@@ -24,6 +24,7 @@ class Ground:
         clock = SimClock(start_utc_s=1_800_000_000.0, speedup=speedup)
         self.vehicle = SimulatedVehicle(sysid=7, home=HOME, link=self.link, clock=clock, **options)
         self.heard: list[Any] = []
+        self.frames: list[bytes] = []
         self.beats = True
         self._mav = mavlink.MAVLink(None, srcSystem=sysid, srcComponent=190)
         self._parser = mavlink.MAVLink(None)
@@ -60,6 +61,10 @@ class Ground:
         """All messages of one type so far."""
         return [m for m in self.heard if m.get_type() == kind]
 
+    def raw(self, number: int) -> list[bytes]:
+        """Payloads, zeros at the end cut off, of all messages of a number so far, known to the dialect or not."""
+        return [f[10 : 10 + f[1]] for f in self.frames if int.from_bytes(f[7:10], "little") == number]
+
     def texts(self) -> list[str]:
         """All texts so far."""
         return [m.text for m in self.of("STATUSTEXT")]
@@ -70,6 +75,7 @@ class Ground:
         self.heard.clear()
 
     def _collect(self) -> None:
+        self.frames += self.link.sent
         for frame in self.link.sent:
             self.heard.extend(self._parser.parse_buffer(frame) or [])
         self.link.sent.clear()
