@@ -12,7 +12,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from run import Peers, in_turn, line, timed
 
 from fleet.columns import HOT_MESSAGES, MSGID
-from fleet.framing import Framer, decode
+from fleet.framing import Batch, Framer, decode
 from fleet.signing import SignatureCheck, ticks_of
 
 MESSAGES = 20_000
@@ -32,6 +32,8 @@ class Case(NamedTuple):
     """Whether frames are signed, and signatures checked by both."""
     piece: int
     """The stream comes in pieces of so many bytes, to both."""
+    joined: int
+    """Ours judges, and makes columns of, so many pieces at once."""
     columns: bool
     """Ours makes the columns of all hot messages."""
     decoding: str
@@ -39,12 +41,14 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("columns, 16 kB pieces", False, READ_BYTES, True, "none"),
-    Case("columns, 1 kB pieces", False, DATAGRAM_BYTES, True, "none"),
-    Case("columns and the rest decoded, 16 kB pieces", False, READ_BYTES, True, "rest"),
-    Case("signed, columns, 16 kB pieces", True, READ_BYTES, True, "none"),
-    Case("signed, columns, 1 kB pieces", True, DATAGRAM_BYTES, True, "none"),
-    Case("framed and all decoded, 1 kB pieces", False, DATAGRAM_BYTES, False, "all"),
+    Case("columns, 16 kB pieces", False, READ_BYTES, 1, True, "none"),
+    Case("columns, 1 kB pieces", False, DATAGRAM_BYTES, 1, True, "none"),
+    Case("columns of 16 pieces of 1 kB at once", False, DATAGRAM_BYTES, 16, True, "none"),
+    Case("columns and the rest decoded, 16 kB pieces", False, READ_BYTES, 1, True, "rest"),
+    Case("signed, columns, 16 kB pieces", True, READ_BYTES, 1, True, "none"),
+    Case("signed, columns, 1 kB pieces", True, DATAGRAM_BYTES, 1, True, "none"),
+    Case("signed, columns of 16 pieces of 1 kB at once", True, DATAGRAM_BYTES, 16, True, "none"),
+    Case("framed and all decoded, 1 kB pieces", False, DATAGRAM_BYTES, 1, False, "all"),
 )
 
 
@@ -79,8 +83,13 @@ def _ours(case: Case, data: bytes) -> Callable[[], float]:
 
     def run() -> None:
         framer, check, count = Framer(), SignatureCheck(1, KEY), 0
+        pieces: list[Batch] = []
         for at in range(0, len(data), case.piece):
-            batch = framer.scan(data[at : at + case.piece])
+            pieces.append(framer.scan(data[at : at + case.piece]))
+            if len(pieces) < case.joined and at + case.piece < len(data):
+                continue
+            batch = pieces[0] if len(pieces) == 1 else Batch.joined(pieces)
+            pieces.clear()
             count += len(batch)
             if case.signed:
                 check.check_batch(batch, NOW_S)

@@ -202,6 +202,7 @@ _JUDGE_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
     types.Array(types.uint32, 1, "C"),
     types.Array(types.uint32, 1, "C"),
     types.Array(types.uint8, 1, "C"),
+    types.Array(types.int64, 1, "C"),
 )
 
 
@@ -216,8 +217,9 @@ def _judge(
     start: NDArray[np.uint32],
     rounds: NDArray[np.uint32],
     verdicts: NDArray[np.uint8],
+    counts: NDArray[np.int64],
 ) -> int:
-    """A Verdict for each of `rows`; returns the newest timestamp accepted.
+    """A Verdict for each of `rows`, counted in `counts` too; returns the newest timestamp accepted.
 
     `keys` (2, 32) is the key and the one before. `limits`: sysid; 0 no key before, 1 it is still accepted, 2 it is
     retired; the latest timestamp taken; the earliest one of a new stream; the newest accepted so far. `last` (65536,)
@@ -244,6 +246,7 @@ def _judge(
     nth = -1
     for place in range(rows.shape[0]):
         if verdicts[place] != Verdict.ACCEPTED.value:
+            counts[verdicts[place]] += 1
             continue
         nth += 1
         row = rows[place]
@@ -270,6 +273,7 @@ def _judge(
                 last[slot] = ticks
                 newest = max(newest, ticks)
         verdicts[place] = verdict
+        counts[verdict] += 1
     return int(newest)
 
 
@@ -300,6 +304,7 @@ class SignatureCheck:
         self._unsigned = frozenset(unsigned)
         self._future_s = future_s
         self._last = np.zeros(1 << 16, np.int64)
+        self._limits = np.array((sysid, 0, 0, 0, 0), np.int64)
         self._counts = np.zeros(len(Verdict), np.int64)
 
     @property
@@ -333,15 +338,16 @@ class SignatureCheck:
         before = 0 if not self._has_previous else 1 if utc_s <= self._previous_until_utc_s else 2
         latest = now + round(self._future_s * TICKS_PER_S)
         earliest = now - NEW_STREAM_BEHIND_TICKS
-        limits = np.array((self.sysid, before, latest, earliest, self.newest), np.int64)
+        self._limits[1:] = before, latest, earliest, self.newest
         verdicts = np.empty(len(rows), np.uint8)
-        stream = np.frombuffer(batch.stream, np.uint8)
         self.newest = int(
-            _judge(stream, batch.found, rows, self._keys, limits, self._last, SHA_START, SHA_ROUNDS, verdicts)
-        )
+            _judge(
+                np.frombuffer(batch.stream, np.uint8), batch.found, rows, self._keys, self._limits, self._last,
+                SHA_START, SHA_ROUNDS, verdicts, self._counts,
+            )
+        )  # fmt: skip
         if self._unsigned:
             self._excuse(batch, rows, verdicts)
-        self._counts += np.bincount(verdicts, minlength=len(Verdict))
         return verdicts
 
     def _excuse(self, batch: Batch, rows: NDArray[np.int32], verdicts: NDArray[np.uint8]) -> None:
@@ -349,6 +355,8 @@ class SignatureCheck:
             frame = batch.frame(int(rows[place]))
             seen = UnsignedException(msgid=frame.msgid, sysid=frame.sysid, compid=frame.compid)
             if not frame.signed and frame.verified and seen in self._unsigned:
+                self._counts[verdicts[place]] -= 1
+                self._counts[Verdict.ACCEPTED_UNSIGNED] += 1
                 verdicts[place] = Verdict.ACCEPTED_UNSIGNED
 
 

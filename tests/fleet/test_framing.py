@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
-from fleet.framing import Encoder, Framer, SequenceCount, decode
+from fleet.columns import HOT_MESSAGES
+from fleet.framing import Batch, Encoder, Framer, SequenceCount, decode
 
 MESSAGES = [
     dialect.MAVLink_heartbeat_message(6, 8, 0, 0, 4, 3),
@@ -140,3 +142,51 @@ def test_loss_is_counted_by_sequence(seqs: list[int], lost: int) -> None:
         count.count(frame._replace(seq=seq))
     assert count.lost == lost
     assert count.frames == len(seqs)
+
+
+def test_columns_of_recorded_telemetry_hold_what_pymavlink_decodes(tlogs: Path) -> None:
+    for name in ("px4_02d_goto.tlog", "ap_02_mission.tlog", "ap_08_mount.tlog"):
+        batch = Framer().scan(b"".join(stamped((tlogs / name).read_bytes())))
+        frames = batch.frames()
+        assert len(batch.columns.present) >= 6
+        rows: list[int] = []
+        for hot in HOT_MESSAGES:
+            columns = batch.columns[hot]
+            rows += columns.rows.tolist()
+            for row, record in list(zip(columns.rows.tolist(), columns.values, strict=True))[::17]:
+                message = decode(frames[row])
+                assert message.get_type() == hot
+                for field in message.get_fieldnames():
+                    assert np.array_equal(record[field], getattr(message, field), equal_nan=True)
+        hot_ids = [getattr(dialect, f"MAVLINK_MSG_ID_{hot}") for hot in HOT_MESSAGES]
+        assert sorted(rows) == [row for row, frame in enumerate(frames) if frame.msgid in hot_ids]
+
+
+def test_columns_are_numbers_of_the_wire_in_rows_of_the_batch() -> None:
+    encoder = Encoder(sysid=3, compid=1)
+    position = dialect.MAVLink_global_position_int_message(5, 432380000, 769450000, 800_090, 60_250, 100, -200, 3, 9000)
+    batch = Framer().scan(
+        b"".join(encoder.encode(message) for message in (MESSAGES[0], position, MESSAGES[1], position))
+    )
+    columns = batch.columns["GLOBAL_POSITION_INT"]
+    assert batch.columns.present == ("HEARTBEAT", "ATTITUDE", "GLOBAL_POSITION_INT")
+    assert columns.rows.tolist() == [1, 3]
+    assert columns.values["lat"].tolist() == [432380000] * 2
+    assert columns.values["vy"].tolist() == [-200] * 2
+    assert columns.values["hdg"].dtype == np.uint16
+    assert batch.columns["ATTITUDE"].values["roll"].tolist() == [np.float32(0.1)]
+    assert len(batch.columns["VFR_HUD"].rows) == len(batch.columns["VFR_HUD"].values) == 0
+    with pytest.raises(KeyError):
+        batch.columns["PING"]
+
+
+def test_joined_batches_are_as_one(tlogs: Path) -> None:
+    stream = b"".join(stamped((tlogs / "ap_08_mount.tlog").read_bytes()))
+    framer = Framer()
+    batches = [framer.scan(stream[at : at + 100]) for at in range(0, len(stream), 100)]
+    joined, whole = Batch.joined(batches), Framer().scan(stream)
+    assert joined.frames() == whole.frames()
+    for name in HOT_MESSAGES:
+        assert joined.columns[name].rows.tolist() == whole.columns[name].rows.tolist()
+        assert joined.columns[name].values.tobytes() == whole.columns[name].values.tobytes()
+    assert len(Batch.joined([])) == 0
