@@ -118,6 +118,10 @@ class Autopilot(ABC):
         self.flying = False
         self.home_set = False
         self.motors_dead = False
+        self.breach = 0
+        """FENCE_BREACH of now; 0 for none."""
+        self.breaches = 0
+        """How often a fence was breached."""
         self.controls = FlightControls(hardware.body, parameters)
         self.gimbal = Gimbal(hardware.gimbal_pitch_deg)
         self.camera = CameraTrigger(self._camera_feedback)

@@ -12,14 +12,19 @@ from simulators.autopilot import Autopilot, Hardware
 from simulators.autopilot_arming import NEEDS_POSITION, Boot, refusals
 from simulators.autopilot_auto import MissionRun
 from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, PositionWatch
+from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import ARDUCOPTER, Mode
 from simulators.autopilot_guidance import Leg, Point
 from simulators.autopilot_manoeuvres import Drift, Drive, Hold, Land, Manoeuvre, ReturnHome, Sink, TakeOff
 from simulators.autopilot_missions import FENCE, MISSION, RALLY, TYPES_MIS_TOTAL, ItemList, ItemTransfers
 from simulators.autopilot_parameters import Parameters
 
-SEVERITY_CRITICAL, SEVERITY_WARNING, SEVERITY_INFO = 2, 4, 6
+SEVERITY_CRITICAL, SEVERITY_WARNING, SEVERITY_NOTICE, SEVERITY_INFO = 2, 4, 5, 6
 """MAV_SEVERITY."""
+MAXIMUM_HEIGHT, BOUNDARY, RADIUS = 2, 3, 4
+"""FENCE_BREACH; RADIUS is not of that enumeration, and told as BOUNDARY."""
+BREACHES = {MAXIMUM_HEIGHT: "Max Alt", BOUNDARY: "Polygon", RADIUS: "Circle"}
+"""What ArduPilot calls them in its texts."""
 DRIVE_S = 3.0
 """How old a velocity of the ground may be in GUIDED (GUID_TIMEOUT), s."""
 
@@ -40,6 +45,7 @@ class ArduCopter(Autopilot):
         self.ground = GroundWatch(parameters)
         self.position_watch = PositionWatch()
         self.battery_watch = BatteryWatch(parameters, self.battery)
+        self.fence = Fence([], self.frame)
         self.transfers = ItemTransfers(self.lists, self.emit, self.ground_time_s, self._list_counted)
         self._idle_s = 0.0
         self._driven_s = 0.0
@@ -52,6 +58,7 @@ class ArduCopter(Autopilot):
         mission.running = lambda: self.mode is Mode.AUTO and self.run.started
         mission.changed = self._mission_changed
         self.lists[RALLY].changed = self._rally_changed
+        self.lists[FENCE].changed = self._fence_changed
 
     # -- what it believes ----------------------------------------------------------------------------------------
 
@@ -72,7 +79,8 @@ class ArduCopter(Autopilot):
 
     def refusals(self) -> list[str]:
         """Why it would not arm now."""
-        return refusals(
+        outside = [f"Vehicle breaching {BREACHES[self.breach]} fence"] if self.breach else []
+        return outside + refusals(
             boot=self.boot,
             time_s=self.time_s,
             mode=self.mode,
@@ -222,7 +230,7 @@ class ArduCopter(Autopilot):
 
     def go_to(self, place: Point, *, speed_m_s: float | None = None) -> bool:
         """Fly to a place in GUIDED."""
-        if not self.armed or not self.flying or not self.set_mode(Mode.GUIDED):
+        if not self.armed or not self.flying or self._breach_at(place) or not self.set_mode(Mode.GUIDED):
             return False
         if speed_m_s is not None and speed_m_s > 0.0:
             self.controls.speed_m_s = speed_m_s
@@ -285,6 +293,7 @@ class ArduCopter(Autopilot):
                 self.say(SEVERITY_CRITICAL, "EKF variance")
                 self._escape(Mode.LAND)
                 self.say(SEVERITY_CRITICAL, "EKF Failsafe: changed to LAND Mode")
+        self._watch_fence()
         worse = self.battery_watch.step(dt_s) if self.armed else None
         if worse is not None:
             word = "low" if worse is Charge.LOW else "critical"
@@ -293,6 +302,33 @@ class ArduCopter(Autopilot):
             self.say(SEVERITY_WARNING, "Battery Failsafe")
             action = self.parameters["BATT_FS_LOW_ACT" if worse is Charge.LOW else "BATT_FS_CRT_ACT"]
             self._escape(Mode.RTL if action in (2, 3, 4) else Mode.LAND if action == 1 else None)
+
+    def _breach_at(self, place: Point) -> int:
+        """FENCE_BREACH at a place, of the kinds that FENCE_TYPE switches on; 0 for none."""
+        p, home = self.parameters, self.controls.home
+        if not p["FENCE_ENABLE"]:
+            return 0
+        kinds = int(p["FENCE_TYPE"])
+        if kinds & 1 and place.u - home.u > p["FENCE_ALT_MAX"]:
+            return MAXIMUM_HEIGHT
+        if kinds & 2 and math.hypot(place.n - home.n, place.e - home.e) > p["FENCE_RADIUS"]:
+            return RADIUS
+        return BOUNDARY if kinds & 4 and not self.fence.allows(place.n, place.e) else 0
+
+    def _watch_fence(self) -> None:
+        breach = self._breach_at(self.controls.motion.point()) if self.home_set else 0
+        if breach == self.breach:
+            return
+        was, self.breach = self.breach, breach
+        if not breach:
+            self.say(SEVERITY_NOTICE, "Fence breach cleared")
+        elif not was and self.flying:
+            self.breaches += 1
+            action = int(self.parameters["FENCE_ACTION"])
+            if action:
+                self._escape(Mode.LAND if action == 2 else Mode.RTL)
+            self.say(SEVERITY_NOTICE, f"{BREACHES[breach]} fence breached")
+            self.say(SEVERITY_INFO, "Manual recovery started")
 
     def _ground_lost(self) -> None:
         action, options = int(self.parameters["FS_GCS_ENABLE"]), int(self.parameters["FS_OPTIONS"])
@@ -372,6 +408,9 @@ class ArduCopter(Autopilot):
     def _mission_changed(self) -> None:
         self.parameters.set("MIS_TOTAL", len(self.lists[MISSION].items))
         self.run.changed()
+
+    def _fence_changed(self) -> None:
+        self.fence = Fence(self.lists[FENCE].items, self.frame)
 
     def _rally_changed(self) -> None:
         self.controls.rally = [self.place_of(item) for item in self.lists[RALLY].items]

@@ -88,7 +88,8 @@ class Commands:
         self._pilot, self._streams = pilot, streams
         self._table: dict[int, Callable[[Order], int]] = {
             20: lambda _: self._mode(Mode.RTL), 21: lambda _: self._mode(Mode.LAND), 22: self._take_off,
-            115: self._yaw, 176: self._set_mode, 178: self._change_speed, 179: self._set_home, 192: self._reposition,
+            115: self._yaw, 176: self._set_mode, 178: self._change_speed, 179: self._set_home, 185: self._terminate,
+            192: self._reposition,
             193: self._pause, 195: self._look, 197: lambda _: self._look_away(), 201: self._look, 203: self._photo,
             204: lambda _: ACCEPTED, 205: self._mount, 206: self._trigger, 207: self._fence, 224: self._jump,
             241: self._calibrate, 245: lambda _: DENIED, 246: lambda _: ACCEPTED, 300: self._start, 400: self._arm,
@@ -148,6 +149,9 @@ class Commands:
             return UNSUPPORTED
         done = self._pilot.arm(force=force) if order.params[0] else self._pilot.disarm(force=force)
         return ACCEPTED if done else FAILED
+
+    def _terminate(self, order: Order) -> int:
+        return ACCEPTED if order.params[0] <= 0.5 or self._pilot.disarm(force=True) else FAILED
 
     def _take_off(self, order: Order) -> int:
         return ACCEPTED if self._pilot.take_off(order.z) else FAILED

@@ -16,7 +16,7 @@ STREAMS: dict[int, tuple[int, ...]] = {
 """Messages of each MAV_DATA_STREAM of REQUEST_DATA_STREAM, as ArduCopter groups them."""
 SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 1399979055, 1398930479, 1467087919
 """SYS_STATUS bits as recorded when all is well."""
-SENSOR_GPS, PREARM_CHECK = 0x20, 0x10000000
+SENSOR_GPS, SENSOR_GEOFENCE, PREARM_CHECK = 0x20, 0x100000, 0x10000000
 
 
 def quaternion(roll: float, pitch: float, yaw: float) -> list[float]:
@@ -117,6 +117,8 @@ class Streams:
         healthy = SENSORS_HEALTHY
         if not pilot.has_fix():
             healthy &= ~SENSOR_GPS
+        if pilot.breach:
+            healthy &= ~SENSOR_GEOFENCE
         if not pilot.checks_pass():
             healthy &= ~PREARM_CHECK
         return mavlink.MAVLink_sys_status_message(
@@ -211,7 +213,8 @@ class Streams:
         )
 
     def _fence_status(self) -> Any:
-        return mavlink.MAVLink_fence_status_message(0, 0, 0, 0)
+        pilot = self._pilot
+        return mavlink.MAVLink_fence_status_message(int(pilot.breach > 0), pilot.breaches, min(pilot.breach, 3), 0)
 
     def _vfr_hud(self) -> Any:
         pilot, motion = self._pilot, self._pilot.controls.motion

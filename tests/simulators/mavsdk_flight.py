@@ -15,6 +15,7 @@ from mavsdk.asyncio.plugins.telemetry import TelemetryAsync
 from mavsdk.plugins.telemetry import LandedState
 
 LAT, LON = 43.238, 76.945
+PLACELESS = 2
 NORTH_DEG, EAST_DEG = 1 / 111_090, 1 / (111_300 * math.cos(math.radians(LAT)))
 
 
@@ -44,13 +45,16 @@ async def fly(port: int) -> dict[str, Any]:
         async for health in telemetry.subscribe_health():
             if health.is_global_position_ok and health.is_home_position_ok:
                 break
-        items = [item(0, 0, 16, z=800.0), item(1, 6, 22, z=30.0), item(2, 6, 178, p2=8.0)]
-        items += [item(3, 6, 16, 100, 0, 30.0), item(4, 6, 16, 100, 60, 30.0), item(5, 6, 20)]
+        home = [item(0, 0, 16, z=800.0)] if said["autopilot"] == "ARDUPILOT" else []
+        first = len(home)
+        items = [*home, item(first, 6, 22, z=30.0), item(first + 1, PLACELESS, 178, p2=8.0)]
+        items += [item(first + 2, 6, 16, 100, 0, 30.0), item(first + 3, 6, 16, 100, 60, 30.0)]
+        items.append(item(first + 4, PLACELESS, 20))
         await mission.upload_mission(items)
         back = await mission.download_mission()
         said["items"] = len(items)
-        said["uploaded"] = [[i.command, i.x, i.y, i.z] for i in items[1:]]
-        said["read_back"] = [[i.command, i.x, i.y, i.z] for i in back[1:]]
+        said["uploaded"] = [[i.command, i.x, i.y, i.z] for i in items[first:]]
+        said["read_back"] = [[i.command, i.x, i.y, i.z] for i in back[first:]]
         await action.arm()
         watch = asyncio.create_task(progress(mission, said["progress"]))
         await mission.start_mission()

@@ -27,6 +27,8 @@ GROUNDS = 200
 """System ids from here on are grounds."""
 HEIGHTS = re.compile(r"start return at \d+ m \(\d+ m above dest")
 """Heights that hang on where exactly the vehicle was, and on the recorded one's wandering home."""
+ARDUCOPTER_SET_UP = {"ap_04b_linkloss_continue": {"FS_GCS_ENABLE": 2.0}}
+"""What was set on a recorded ArduCopter before the recording began."""
 SET_UP_S = 2.0
 """Parameters that the recorded vehicle tells by itself so early are those it was set up with."""
 
@@ -86,7 +88,8 @@ def replay(recording: Path, speedup: float) -> tuple[list[str], list[str]]:
         theirs += [words] if (words := said(message)) else []
     log.close()
     link = QueueLink()
-    options: dict[str, Any] = {"autopilot": "ardupilot", "ready_after_s": 41.0}
+    set_up = ARDUCOPTER_SET_UP.get(recording.stem, {})
+    options: dict[str, Any] = {"autopilot": "ardupilot", "ready_after_s": 41.0, "parameters": set_up}
     if px4:
         known = Px4Parameters()
         parameters = {"MNT_MODE_IN": -1.0} | {name: value for name, value in parameters.items() if name in known}
@@ -136,9 +139,12 @@ def compare(recording: Path, speedup: float, alike: float, in_order: float) -> N
         ("ap_01_boot", 1, 0.95),
         ("ap_02_mission", 3, 0.95),
         ("ap_02b_mission_edge", 5, 0.97),
+        ("ap_03_fence_rally", 3, 0.97),
         ("ap_04a_linkloss_rtl", 1, 0.99),
+        ("ap_04b_linkloss_continue", 1, 0.95),
         ("ap_04c_linkloss_wrong_gcs_id", 1, 0.95),
         ("ap_05b_gps_loss", 2, 0.95),
+        ("ap_05c_motor_fail", 2, 0.95),
         ("ap_06_params", 1, 0.97),
         ("ap_07_signing_serial0", 1, 0.93),
         ("ap_08_mount", 1, 0.99),

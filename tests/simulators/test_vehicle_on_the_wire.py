@@ -106,13 +106,14 @@ async def test_two_grounds_by_tcp_hear_the_same_vehicle() -> None:
 
 
 @pytest.mark.slow
-def test_mavsdk_flies_it_by_the_command_line() -> None:
+@pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
+def test_mavsdk_flies_it_by_the_command_line(autopilot: str) -> None:
     """mavsdk knows nothing of us: it uploads, arms, starts, sees the end and the landing."""
     port = free_port()
     command = [
         sys.executable, "-c", "from simulators.commands import sim_app; sim_app()", "vehicle", "--sysid", "7",
         "--home", "43.238,76.945,800", "--link", f"udpout:127.0.0.1:{port}", "--speedup", "15", "--seed", "4",
-        "--wind-m-s", "4",
+        "--wind-m-s", "4", "--autopilot", autopilot,
     ]  # fmt: skip
     vehicle = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
@@ -125,7 +126,7 @@ def test_mavsdk_flies_it_by_the_command_line() -> None:
     assert ended == 0
     assert flight.returncode == 0, flight.stderr[-2000:]
     said = json.loads(flight.stdout.strip().splitlines()[-1])
-    assert said["autopilot"] == "ARDUPILOT"
+    assert said["autopilot"] == autopilot.upper()
     assert said["uploaded"] == said["read_back"]
     assert said["armed"]
     assert said["progress"] == sorted(said["progress"])
