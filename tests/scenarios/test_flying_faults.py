@@ -125,7 +125,7 @@ async def sky(*sysids: int, speedup: float = 10.0, **options: Any) -> AsyncItera
 
 
 async def ready(vehicle: MavlinkVehicle) -> None:
-    assert await holds(lambda: vehicle.state.prearm_good is True and vehicle.state.home is not None, 20.0)
+    assert await holds(lambda: vehicle.state.prearm_good is True and vehicle.state.home is not None, 60.0)
 
 
 async def at_item(vehicle: MavlinkVehicle, item: int) -> None:
