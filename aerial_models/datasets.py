@@ -210,10 +210,10 @@ def read_frames(folder: Path) -> list[LabelledPicture]:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square cut of a picture with the boxes that lie in it."""
+    """A cut of a picture with the boxes that lie in it."""
 
     image: NDArray[np.uint8]
-    """RGB (size, size, 3)."""
+    """RGB (height, width, 3)."""
     xyxy: NDArray[np.float32]
     """Boxes (n, 4), px of the crop."""
     class_id: NDArray[np.int32]
@@ -249,9 +249,13 @@ def clip_boxes(
 
 
 def crops(
-    picture: LabelledPicture, rng: np.random.Generator, count: int, size_px: int, on_object: float = 0.8
+    picture: LabelledPicture, rng: np.random.Generator, count: int, size_px: tuple[int, int], on_object: float = 0.8
 ) -> Iterator[Crop]:
-    """`count` square crops of a picture at a random scale of its range; a share of `on_object` falls on some box."""
+    """`count` crops of `size_px` (width, height) of a picture at a random scale of its range.
+
+    A share of `on_object` falls on some box; where the picture is smaller than the crop, grey is about it.
+    """
+    wide, high = size_px
     bgr = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise SourceGarbage(f"{picture.path} is not a picture that can be read")
@@ -267,10 +271,10 @@ def crops(
             center = rng.uniform(box[:2], np.maximum(box[2:], box[:2] + 1e-3)) + rng.uniform(-0.35, 0.35, 2) * size_px
         else:
             center = rng.uniform((0, 0), (width, height))
-        left = int(np.clip(center[0] - size_px / 2, 0, max(width - size_px, 0)))
-        top = int(np.clip(center[1] - size_px / 2, 0, max(height - size_px, 0)))
-        cut = scaled[top : top + size_px, left : left + size_px]
-        canvas = np.full((size_px, size_px, 3), 114, np.uint8)
+        left = int(np.clip(center[0] - wide / 2, 0, max(width - wide, 0)))
+        top = int(np.clip(center[1] - high / 2, 0, max(height - high, 0)))
+        cut = scaled[top : top + high, left : left + wide]
+        canvas = np.full((high, wide, 3), 114, np.uint8)
         canvas[: cut.shape[0], : cut.shape[1]] = cut
         window = (float(left), float(top), float(left + cut.shape[1]), float(top + cut.shape[0]))
         xyxy, ids = clip_boxes(boxes, picture.class_id, window)
@@ -297,7 +301,11 @@ def wear(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
 
 
 def write_crops(
-    pictures: Iterable[tuple[LabelledPicture, int]], out: Path, size_px: int, rng: np.random.Generator, worn: bool
+    pictures: Iterable[tuple[LabelledPicture, int]],
+    out: Path,
+    size_px: tuple[int, int],
+    rng: np.random.Generator,
+    worn: bool,
 ) -> list[dict[str, object]]:
     """Write crops as JPEG and YOLO text below `out`/images and `out`/labels; returns the manifest's rows.
 
@@ -314,7 +322,7 @@ def write_crops(
             file = out / "images" / f"{stem}.jpg"
             quality = int(rng.integers(55, 96)) if worn else 95
             cv2.imwrite(str(file), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-            (out / "labels" / f"{stem}.txt").write_text(yolo_text(crop.xyxy, crop.class_id, size_px, size_px))
+            (out / "labels" / f"{stem}.txt").write_text(yolo_text(crop.xyxy, crop.class_id, *size_px))
             rows.append(
                 {
                     "file": f"images/{file.name}",

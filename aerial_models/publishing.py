@@ -50,7 +50,7 @@ def candidate(onnx: Path, name: str, manifest: Path, created: str, start: Path |
             "architecture": f"{recipe.architecture} at width {recipe.width}",
             "start": f"weights {hashlib.sha256(start.read_bytes()).hexdigest()}" if start else "random weights",
             "recipe": msgspec.json.encode(recipe).decode(),
-            "crops": f"{len(record['train'])} of {recipe.crop_px} px",
+            "crops": f"{len(record['train'])} of {recipe.crop_width_px}x{recipe.crop_height_px} px",
             "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         },
         created=created,

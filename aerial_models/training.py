@@ -48,9 +48,11 @@ class Recipe(msgspec.Struct, frozen=True):
     """If set, the length of training: the number of epochs and the fall of the learning rate then follow from it."""
     batch: int = 4
     """Crops in one step."""
-    crop_px: int = 640
-    """Side of a crop, px."""
-    frame_crops: int = 3000
+    crop_width_px: int = 1280
+    """Width of a crop, px: that of a whole frame, since a flooded street fills one, and a cut one teaches nothing."""
+    crop_height_px: int = 736
+    """Height of a crop, px; a multiple of 32."""
+    frame_crops: int = 2400
     """Crops cut from rendered frames in all."""
     validation_crops: int = 150
     """Crops of held-back frames that choose the best epoch."""
@@ -154,12 +156,12 @@ def prepare(
     if manifest.exists() and json.loads(manifest.read_text())["inputs_sha256"] == inputs.hexdigest():
         return manifest
     shutil.rmtree(run / "crops", ignore_errors=True)
-    rng = np.random.default_rng(recipe.seed)
+    rng, size_px = np.random.default_rng(recipe.seed), (recipe.crop_width_px, recipe.crop_height_px)
     plan = datasets.crops_each(rendered, recipe.frame_crops) + [(p, s.repeat) for s, p in real]
     held_plan = datasets.crops_each(held, recipe.validation_crops) if held else [(p, 1) for s, p in real][:40]
     rows = {
-        "train": datasets.write_crops(plan, run / "crops" / "train", recipe.crop_px, rng, worn=True),
-        "val": datasets.write_crops(held_plan, run / "crops" / "val", recipe.crop_px, rng, worn=True),
+        "train": datasets.write_crops(plan, run / "crops" / "train", size_px, rng, worn=True),
+        "val": datasets.write_crops(held_plan, run / "crops" / "val", size_px, rng, worn=True),
     }
     record = {
         "inputs_sha256": inputs.hexdigest(),
@@ -233,7 +235,8 @@ def _job(run: Path, recipe: Recipe, weights: Path | None, resume: bool) -> Path:
         "time": recipe.minutes / 60 if recipe.minutes else None,
         "batch": recipe.batch,
         "nbs": recipe.batch,
-        "imgsz": recipe.crop_px,
+        "imgsz": max(recipe.crop_width_px, recipe.crop_height_px),
+        "rect": True,
         "patience": recipe.patience,
         "workers": recipe.workers,
         "optimizer": "AdamW",

@@ -69,7 +69,7 @@ def test_crops_keep_the_scale_and_put_boxes_on_the_things(tmp_path: Path) -> Non
     cv2.imwrite(str(tmp_path / "a.png"), image)
     picture = LabelledPicture(tmp_path / "a.png", boxes, np.asarray([VEHICLE, VEHICLE], np.int32))
     found = 0
-    for crop in crops(picture, np.random.default_rng(0), 20, 320):
+    for crop in crops(picture, np.random.default_rng(0), 20, (320, 320)):
         assert crop.image.shape == (320, 320, 3)
         inside = np.zeros((320, 320), bool)
         for x0, y0, x1, y1 in np.round(crop.xyxy).astype(int):
@@ -82,7 +82,7 @@ def test_crops_keep_the_scale_and_put_boxes_on_the_things(tmp_path: Path) -> Non
 def test_a_picture_smaller_than_a_crop_is_padded(tmp_path: Path) -> None:
     picture = write(tmp_path, "small", f"{PERSON} 0.5 0.5 0.5 0.5\n", 200, 100)
     read = read_yolo(picture, tmp_path / "labels" / "small.txt", dict(enumerate(CITY_CLASSES)))
-    (crop,) = crops(read, np.random.default_rng(0), 1, 320)
+    (crop,) = crops(read, np.random.default_rng(0), 1, (320, 320))
     assert (crop.image[100:] == 114).all()
     np.testing.assert_allclose(crop.xyxy, [[50, 25, 150, 75]])
 
@@ -92,7 +92,7 @@ def test_written_crops_say_what_is_not_labelled_and_are_the_same_each_time(tmp_p
     (frame,) = read_frames(tmp_path / "in")
     sparse = LabelledPicture(frame.path, frame.xyxy, frame.class_id, frozenset({"person", "fire"}))
     rows = [
-        datasets.write_crops([(sparse, 3)], tmp_path / out, 320, np.random.default_rng(4), worn=True) for out in "ab"
+        datasets.write_crops([(sparse, 3)], tmp_path / out, (320, 320), np.random.default_rng(4), worn=True) for out in "ab"
     ]
     assert [r["sha256"] for r in rows[0]] == [r["sha256"] for r in rows[1]]
     assert all(str(r["file"]).endswith("~fire~person.jpg") for r in rows[0])

@@ -14,7 +14,7 @@ from aerial_models.datasets import CITY_CLASSES
 from aerial_models.errors import ModelError, SourceUnreachable, TrainingUnavailable
 from aerial_models.training import Recipe, prepare, render, train, training_python
 
-SMALL = Recipe(frame_crops=60, validation_crops=6, crop_px=160)
+SMALL = Recipe(frame_crops=60, validation_crops=6, crop_width_px=160, crop_height_px=96)
 
 
 def frames(folder: Path, count: int = 40) -> Path:
