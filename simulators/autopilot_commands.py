@@ -151,7 +151,11 @@ class Commands:
         return ACCEPTED if done else FAILED
 
     def _terminate(self, order: Order) -> int:
-        return ACCEPTED if order.params[0] <= 0.5 or self._pilot.disarm(force=True) else FAILED
+        if not finite(order.params[0]):
+            return FAILED
+        if order.params[0] > 0.5:
+            self._pilot.disarm(force=True)
+        return ACCEPTED
 
     def _take_off(self, order: Order) -> int:
         return ACCEPTED if self._pilot.take_off(order.z) else FAILED

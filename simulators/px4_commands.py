@@ -96,7 +96,7 @@ class Px4Commands:
         return self._mode(Mode.LAND, "Landing at current position")
 
     def _terminate(self, order: Order) -> int:
-        if order.params[0] > 0.5:
+        if order.params[0] > 0.5 and finite(order.params[0]):
             self._pilot.terminate()
         return ACCEPTED
 
