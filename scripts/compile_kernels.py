@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import shapely
 
 from fleet.framing import Framer
@@ -19,6 +21,7 @@ def main() -> None:
     bay = shapely.Polygon([(300, 80), (200, 110), (300, 140)])
     cover(shapely.box(0, 0, 300, 200).difference(hole).difference(bay), 25.0)
     Framer().feed(bytes(1000))
+    importlib.import_module("fleet.signing")  # its loops have fixed types and compile as it is loaded
     world = World.build(1)
     renderer = Renderer(world, camera("sim-wide").brown_camera())
     for pitch_deg in (-90.0, -50.0):
