@@ -1,7 +1,7 @@
 """Everything in which ArduPilot and PX4 differ on the wire, as seen in recordings of ArduCopter 4.6 and PX4 1.17.
 
-ArduPilot's copter is flown in earnest. The PX4 part is experimental: it follows the recordings, and has flown
-nothing but them.
+Both have flown simulated vehicles that are held against those recordings; neither a real autopilot yet. PX4 is
+experimental.
 """
 
 from __future__ import annotations
