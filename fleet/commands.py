@@ -100,11 +100,12 @@ class Commands:
         repeatable: bool = True,
         acks: int = 1,
         settled: Callable[[], bool] | None = None,
+        settle_s: float = SETTLE_S,
     ) -> CommandResult:
         """COMMAND_LONG with param1 to param7 (missing ones are 0).
 
         `repeatable`: sent again when no acknowledgement comes, which must do no harm. `acks`: how many answer it;
-        the last is true. `settled`: telemetry shows the effect; asked when no acknowledgement came.
+        the last is true. `settled`: telemetry shows the effect; asked for `settle_s` when no acknowledgement came.
         """
         seven = (*params, *(0.0,) * (7 - len(params)))
 
@@ -112,7 +113,7 @@ class Commands:
             sysid, compid = self._channel.sysid, self._channel.compid
             return dialect.MAVLink_command_long_message(sysid, compid, command, confirmation, *seven)
 
-        return await self._send(command, message, repeatable=repeatable, acks=acks, settled=settled)
+        return await self._send(command, message, repeatable=repeatable, acks=acks, settled=settled, settle_s=settle_s)
 
     async def at_place(
         self,
@@ -131,7 +132,7 @@ class Commands:
             sysid, compid = self._channel.sysid, self._channel.compid
             return dialect.MAVLink_command_int_message(sysid, compid, frame, command, 0, 0, *params, x, y, z)
 
-        return await self._send(command, message, repeatable=repeatable, acks=1, settled=None)
+        return await self._send(command, message, repeatable=repeatable, acks=1, settled=None, settle_s=0.0)
 
     async def _send(
         self,
@@ -141,11 +142,12 @@ class Commands:
         repeatable: bool,
         acks: int,
         settled: Callable[[], bool] | None,
+        settle_s: float,
     ) -> CommandResult:
         async with self._locks.setdefault(command, asyncio.Lock()):
             texts_before = self._telemetry.text_count
             result = await self._acknowledged(command, message, repeatable=repeatable, acks=acks)
-            if result is None and settled is not None and await holds(settled, SETTLE_S):
+            if result is None and settled is not None and await holds(settled, settle_s):
                 return self._result(command, CommandState.ACCEPTED, None, texts_before)
             if result is None:
                 return self._result(command, CommandState.UNKNOWN, None, texts_before)

@@ -53,12 +53,24 @@ class SeenSystem:
         """A heartbeat of an autopilot was heard."""
         self.beat_monotonic_s = monotonic_s
         """When the last heartbeat of its autopilot was heard."""
+        self._newest_boot_ms = (-1, -1)
         self.recording: Recording | None = None
         self.probed_monotonic_s = -math.inf
         """When a way that is to be proven was last asked."""
         self.clock_rate = 1.0
         """Seconds of the vehicle's clock in one of the wall, 1 but for simulated vehicles."""
         self._rate_from: tuple[float, float] | None = None
+
+    def hear_clock(self, boot_ms: int) -> None:
+        """A message told the time since boot."""
+        before, now = self._newest_boot_ms
+        self._newest_boot_ms = before, max(now, boot_ms)
+
+    def is_alive(self) -> bool:
+        """Whether its clock, where it was heard at all, went on since this was last asked: at each heartbeat."""
+        before, now = self._newest_boot_ms
+        self._newest_boot_ms = now, -1
+        return now < 0 or before < 0 or now != before
 
     def measure_clock(self, monotonic_s: float) -> None:
         """Compare the vehicle's clock with the wall's."""
@@ -302,8 +314,12 @@ class Fleet:
         if message.get_type() == "HEARTBEAT":
             if message.autopilot == dialect.MAV_AUTOPILOT_INVALID or message.type == dialect.MAV_TYPE_GCS:
                 return
+            if not seen.is_alive():  # somebody repeats old frames
+                return
             seen.is_vehicle = True
             seen.beat_monotonic_s = time.monotonic()
+        elif (boot_ms := getattr(message, "time_boot_ms", None)) is not None:
+            seen.hear_clock(boot_ms)
         before = seen.telemetry.changes
         vehicle = self.vehicles.get(frame.sysid)
         if vehicle is not None:

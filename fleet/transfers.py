@@ -7,6 +7,7 @@ transfer open, does not end ours. A lost last acknowledgement is no failure here
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +24,13 @@ ATTEMPTS = 16
 """Repetitions of one question."""
 QUIET_S = 9.0
 """A transfer in which the vehicle asks nothing for so long is over; longer than both autopilots' own limits."""
-WHOLE_ATTEMPTS = 3
-"""Uploads from the start."""
+PAUSES_S = (0.5, 3.0, 9.0)
+"""Pauses before further uploads from the start, s of the wall: one that was left open blocks ArduCopter for 8 s."""
 RETRYABLE = frozenset((1, 14, 15))
 """MAV_MISSION_RESULT worth another try: ERROR (PX4 when busy), DENIED (ArduCopter when busy), CANCELLED."""
 INVALID_SEQUENCE, OPERATION_CANCELLED = 13, 15
+PASSED_OVER = frozenset((0, INVALID_SEQUENCE)) | RETRYABLE
+"""MAV_MISSION_RESULT that do not end a read-back: what was meant for the upload before may come late."""
 
 
 class TransferProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,13 +65,15 @@ async def upload(
     """
     if not items:
         return await _clear(channel, mission_type)
-    for attempt in range(1, WHOLE_ATTEMPTS + 1):
+    for pause_s in PAUSES_S:
         try:
             return await _upload_once(channel, items, mission_type, progress)
-        except _Interrupted as exc:
-            if attempt == WHOLE_ATTEMPTS:
-                raise TransferFailed(f"{exc}, in {attempt} attempts") from exc
-    raise AssertionError("unreachable")
+        except _Interrupted:
+            await asyncio.sleep(pause_s)
+    try:
+        return await _upload_once(channel, items, mission_type, progress)
+    except _Interrupted as exc:
+        raise TransferFailed(f"{exc}, in {len(PAUSES_S) + 1} attempts") from exc
 
 
 class _Interrupted(TransferFailed):
@@ -204,7 +209,7 @@ async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None, mi
             if message.mission_type != mission_type or not channel.for_us(message):
                 continue
             kind = message.get_type()
-            if kind == "MISSION_ACK" and message.type not in (dialect.MAV_MISSION_ACCEPTED, *RETRYABLE):
+            if kind == "MISSION_ACK" and message.type not in PASSED_OVER:
                 raise TransferFailed(f"sysid {channel.sysid}: {what} refused with {_result_name(message.type)}")
             counted = kind == "MISSION_COUNT" and seq is None
             if counted or (kind in ("MISSION_ITEM_INT", "MISSION_ITEM") and message.seq == seq):

@@ -38,6 +38,8 @@ READ_BACK_VALID_S = 30.0
 """A read-back older than this is taken again before arming."""
 MODE_SHOWS_S = 3.0
 """A mode that was accepted must show in the heartbeat within this, s of the wall."""
+TAKEOFF_SHOWS_S = 8.0
+"""A mission started without an acknowledgement shows by the vehicle's taking off within this, s of the wall."""
 FORBIDDEN_PLACE_WORDS = ("geofence", "outside", "too far", "denied", "rejected")
 """PX4 accepts a goto that it will not fly, and says so only in a text after."""
 AFTERWORDS_S = 0.5
@@ -294,7 +296,8 @@ class MavlinkVehicle:
         result = await self.commands.long(
             dialect.MAV_CMD_MISSION_START,
             repeatable=False,
-            settled=lambda: self.state.armed and self.state.mode is FlightMode.MISSION,
+            settled=lambda: self.state.mode is FlightMode.MISSION and self.state.landed is False,
+            settle_s=TAKEOFF_SHOWS_S,
         )
         result.accepted()
 

@@ -15,9 +15,13 @@ import structlog
 import typer
 
 from simulators.autopilot_links import link_of
+from simulators.autopilot_parameters import ParameterStore
 from simulators.clock import SimClock
 from simulators.dynamics import WindConditions
-from simulators.errors import LinkUnusable, SimulatorError
+from simulators.errors import FaultInvalid, LinkUnusable, SimulatorError
+from simulators.fault_schedule import named_fault, read_schedule
+from simulators.fault_vehicle import ParameterFaults
+from simulators.faults import FaultyLink
 from simulators.vehicle import SimulatedVehicle
 
 CITY_SECRET = "whsec_c2ltdWxhdGVkIGNpdHk="
@@ -57,6 +61,10 @@ def vehicle(
     wind_m_s: Annotated[float, typer.Option(min=0.0, max=30.0, help="Mean wind, m/s.")] = 0.0,
     wind_from_deg: Annotated[float, typer.Option(help="Direction the wind blows from, deg.")] = 0.0,
     charge: Annotated[float, typer.Option(min=0.0, max=1.0, help="Charge of the battery at the start.")] = 1.0,
+    faults: Annotated[Path | None, typer.Option(help="Schedule of faults, YAML; see docs/faults.md.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="One fault, such as loss,share=0.3,at_s=60; may be repeated.")
+    ] = None,
 ) -> None:
     """Fly one simulated multirotor, on the wire as ArduCopter or PX4, until interrupted.
 
@@ -74,7 +82,15 @@ def vehicle(
         carrier = link_of(link)
     except LinkUnusable as exc:
         raise typer.BadParameter(str(exc), param_hint="--link") from exc
+    try:
+        schedule = (*(read_schedule(faults) if faults else ()), *map(named_fault, fault or ()))
+    except FaultInvalid as exc:
+        raise typer.BadParameter(str(exc), param_hint="--faults, --fault") from exc
     clock = SimClock(start_utc_s=time.time(), speedup=speedup)
+    if schedule:
+        carrier = FaultyLink(
+            carrier, clock=clock, faults=schedule, seed=seed, vehicle_fault=lambda n, o: at_vehicle(n, o)
+        )
     try:
         simulated = SimulatedVehicle(
             sysid=sysid,
@@ -88,6 +104,8 @@ def vehicle(
             heading_deg=heading_deg,
             charge=charge,
         )
+        assert isinstance(simulated.parameters, ParameterStore)
+        at_vehicle = ParameterFaults(simulated.parameters, lat=lat)
         _log.info("vehicle runs", sysid=sysid, link=link, home=home, speedup=speedup, seed=seed)
         asyncio.run(_until_interrupted(simulated.run(), f"vehicle[{sysid}]"))
     except SimulatorError as exc:

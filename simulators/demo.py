@@ -427,9 +427,9 @@ def demo(
     options = Options(
         seed=seed,
         vehicles=vehicles,
-        speedup=speedup or (4.0 if leave else 2.0),
+        speedup=speedup or (2.5 if leave else 2.0),
         height_m=height_m,
-        fps=fps or (1.0 if leave else 2.0),
+        fps=fps or (1.5 if leave else 2.0),
         port=port,
         leave=leave,
     )

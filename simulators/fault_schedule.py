@@ -13,11 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from simulators.errors import SimulatorError
-
-
-class FaultInvalid(SimulatorError):
-    """A schedule that cannot be read, or a fault that cannot be; names the entry and what was expected."""
+from simulators.errors import FaultInvalid
 
 
 class Way(StrEnum):

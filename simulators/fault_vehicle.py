@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
-from simulators.fault_schedule import FaultInvalid
+from simulators.autopilot_parameters import ParameterStore
+from simulators.errors import FaultInvalid
 
 VehicleFaultCall = Callable[[str, Mapping[str, float] | None], None]
 """Called with a fault's name and its numbers when it begins, and with None when it is over."""
 METRES_IN_DEG = 111_132.0
-
-
-class ParameterStore(Protocol):
-    """The parameters of a simulated vehicle."""
-
-    def __getitem__(self, name: str) -> float: ...
-
-    def set(self, name: str, value: float) -> bool: ...
-
-    def type_of(self, name: str) -> int | None: ...
 
 
 class ParameterFaults:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from fleet.framing import Frame, Framer
 from simulators.autopilot_links import Link, link_of
 from simulators.clock import SimClock
+from simulators.errors import FaultInvalid
 from simulators.fault_forgery import Forger, burst, displaced
 from simulators.fault_frames import renumbered
 from simulators.fault_missions import MissionFilter
 from simulators.fault_schedule import (
     DuplicateSysid,
     Fault,
-    FaultInvalid,
     ForgedFrames,
     Garbage,
     Mission,

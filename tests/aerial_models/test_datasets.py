@@ -92,7 +92,8 @@ def test_written_crops_say_what_is_not_labelled_and_are_the_same_each_time(tmp_p
     (frame,) = read_frames(tmp_path / "in")
     sparse = LabelledPicture(frame.path, frame.xyxy, frame.class_id, frozenset({"person", "fire"}))
     rows = [
-        datasets.write_crops([(sparse, 3)], tmp_path / out, (320, 320), np.random.default_rng(4), worn=True) for out in "ab"
+        datasets.write_crops([(sparse, 3)], tmp_path / out, (320, 320), np.random.default_rng(4), worn=True)
+        for out in "ab"
     ]
     assert [r["sha256"] for r in rows[0]] == [r["sha256"] for r in rows[1]]
     assert all(str(r["file"]).endswith("~fire~person.jpg") for r in rows[0])
