@@ -46,7 +46,7 @@ from simulators.round import (
     settle,
     within,
 )
-from simulators.scoring import Truth, score_incidents, score_positions
+from simulators.scoring import POINT_KINDS, Truth, score_incidents, score_positions
 from simulators.world import World
 from simulators.world.registers import write_public_files
 
@@ -59,7 +59,7 @@ ROUTES = {
     "flooding": ["dispatch-112", "contact-109"],
     "default": ["contact-109"],
 }
-CONFIDENCE = {"dump": 0.25, "construction": 0.5, "smoke": 0.45, "person": 0.2}
+CONFIDENCE = {"dump": 0.35, "flood": 0.12, "construction": 0.2, "fire": 0.5, "smoke": 0.35, "person": 0.3}
 """Lower than the catalogue's thresholds for single pictures: three looks have to agree on a place."""
 SURVEY_M = (700.0, 520.0)
 """Width and depth of the surveyed area about the middle of the city, m."""
@@ -339,6 +339,7 @@ class Demo:
             name: (await http.get(f"http://127.0.0.1:{ports.city}/{name}/arrivals")).json() for name in RECEIVERS
         }
         positions = score_positions(reports, known)
+        of_points = score_positions([report for report in reports if report["kind"] in POINT_KINDS], known)
         return {
             "seed": self.options.seed,
             "vehicles": self.options.vehicles,
@@ -349,8 +350,12 @@ class Demo:
             "frames": counts["missioncontrol_frames_total"],
             "detections": counts["missioncontrol_detections_total"],
             "incidents": score_incidents(incidents, known, area),
-            "position_error_m": {"n": positions.n, "median": positions.median_m, "p90": positions.p90_m},
+            "position_error_m": {"n": of_points.n, "median": of_points.median_m, "p90": of_points.p90_m},
             "ellipse90_coverage": positions.ellipse90_coverage,
+            "ellipse90": {
+                "all_kinds": {"n": positions.n, "coverage": positions.ellipse90_coverage},
+                "point_like": {"n": of_points.n, "coverage": of_points.ellipse90_coverage},
+            },
             "incident_positions": score_positions(incident_places, known),
             "call_to_first_frame_s": round(call_s, 1),
             "receipts": receipts(handoffs, arrivals),

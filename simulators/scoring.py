@@ -18,7 +18,7 @@ AREA_REACH_M = 25.0
 PAIR_M = 50.0
 """A reported position is judged by the nearest true thing of its kind within this."""
 POINT_KINDS = frozenset({"dump", "unauthorized_construction", "fire"})
-"""Kinds whose place is a point that an ellipse can be tested against; the others are areas or move."""
+"""Kinds whose place is a point; of the others, areas and what moves, the middle is meant."""
 
 
 class KindScore(msgspec.Struct, kw_only=True):
@@ -38,7 +38,7 @@ class PositionScore(msgspec.Struct, frozen=True, kw_only=True):
     """How far the reported positions are from the truth, and whether their ellipses hold it."""
 
     n: int
-    """Reported positions of point-like things."""
+    """Reported positions."""
     median_m: float | None
     """Median horizontal error, m."""
     p90_m: float | None
@@ -106,12 +106,12 @@ def score_incidents(incidents: Sequence[dict[str, Any]], truth: Truth, area: dic
 
 
 def score_positions(reports: Sequence[dict[str, Any]], truth: Truth) -> PositionScore:
-    """Errors of reported positions, each {kind, lon, lat, ellipse}; those with no true thing within PAIR_M are left
-    out: they are false findings, not places of something."""
+    """Errors of reported positions, each {kind, lon, lat, ellipse}, to the middle of the true thing.
+
+    Those with no true thing within PAIR_M are left out: they are false findings, not places of something.
+    """
     errors, inside = [], []
     for report in reports:
-        if report["kind"] not in POINT_KINDS:
-            continue
         index = truth.nearest(report["kind"], report["lon"], report["lat"], PAIR_M)
         if index is None:
             continue

@@ -61,6 +61,14 @@ def test_coverage_is_the_share_of_ellipses_that_hold_the_truth() -> None:
     assert score.median_m == pytest.approx(2.9, abs=0.02)
 
 
+def test_the_ellipse_of_an_area_must_hold_its_middle_too() -> None:
+    truth = Truth([thing("flooding", 0, 0)])
+    lon, lat = PLANE.to_lonlat(0.0, 4.0)
+    ellipse = {"semi_major_m": 3.0, "semi_minor_m": 3.0, "orientation_deg": 0.0, "confidence": 0.9}
+    report = {"kind": "flooding", "lon": float(lon), "lat": float(lat), "ellipse": ellipse}
+    assert score_positions([report], truth).ellipse90_coverage == 0.0
+
+
 def test_nothing_reported_has_no_coverage() -> None:
     assert score_positions([], TRUTH).ellipse90_coverage is None
 
