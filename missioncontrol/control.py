@@ -67,9 +67,7 @@ class Control:
         """The person's lease, taken now if the vehicle is free. Raises ControlHeld."""
         lease = self.check(sysid, person=person)
         if token is not None and token != lease.token:
-            raise ControlHeld(
-                f"vehicle {sysid}: token {token} is no longer good, it changed hands since"
-            )
+            raise ControlHeld(f"vehicle {sysid}: token {token} is no longer good, it changed hands since")
         return lease if lease.person == person else await self._pass(sysid, person, by=person, event="control taken")
 
     async def take_over(self, sysid: int, *, person: str) -> Lease:
