@@ -61,13 +61,14 @@ def _crc_tables() -> NDArray[np.uint16]:
     return tables
 
 
-def _crc_extras() -> NDArray[np.int16]:
-    extras = np.full(KNOWN_IDS, -1, np.int16)
+def _crc_extras() -> NDArray[np.int32]:
+    """By message id: CRC_EXTRA in the low byte, the longest payload above it; -1 for ids that nobody knows."""
+    extras = np.full(KNOWN_IDS, -1, np.int32)
     for msgid, crc_extra in NEWER_CRC_EXTRA.items():
-        extras[msgid] = crc_extra
+        extras[msgid] = crc_extra | 255 << 8
     for msgid, message in dialect.mavlink_map.items():
         if msgid < KNOWN_IDS:
-            extras[msgid] = message.crc_extra
+            extras[msgid] = message.crc_extra | message.unpacker.size << 8
     return extras
 
 
@@ -83,7 +84,7 @@ _PLAIN = frozenset(
 
 _BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 _TABLES = types.Array(types.uint16, 2, "C")
-_EXTRAS = types.Array(types.int16, 1, "C")
+_EXTRAS = types.Array(types.int32, 1, "C")
 _CRC_SIGNATURE = types.uint16(_BYTES, types.int64, types.int64, _TABLES)  # type: ignore[no-untyped-call, unused-ignore]
 _SPAN_SIGNATURE = types.int64(_BYTES, types.int64, types.int64)  # type: ignore[no-untyped-call, unused-ignore]
 _HOLDS_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
@@ -144,7 +145,7 @@ def _holds_known(
     end: int,
     length: int,
     tables: NDArray[np.uint16],
-    extras: NDArray[np.int16],
+    extras: NDArray[np.int32],
 ) -> int:
     """Whether a frame of a known id with a right CRC starts in `buffer[start:end]`: 1 yes, 0 no, -1 not yet known."""
     cut = 0
@@ -176,7 +177,7 @@ def _scan(
     length: int,
     skip: int,
     tables: NDArray[np.uint16],
-    extras: NDArray[np.int16],
+    extras: NDArray[np.int32],
     found: NDArray[np.int32],
 ) -> tuple[int, int, int, int, int]:
     """Frames of `buffer[:length]` into rows of `found`.
@@ -185,7 +186,8 @@ def _scan(
     frame found before.
 
     Stops where a frame is cut off by the end; `found` must have room for all. A frame whose CRC is wrong costs one
-    byte: the search goes on right after its magic, so a true frame inside it is found. A frame of an id without a
+    byte: the search goes on right after its magic, so a true frame inside it is found. So does a MAVLink 1 frame that
+    is longer than its message, whatever its CRC says. A frame of an id without a
     known CRC_EXTRA counts as unverified if one of the 256 possible values would make its CRC right, what follows it
     looks like a frame, and no frame of a known id starts within it; ids from 65536 on, which no dialect has, are
     garbage. A signature has no checksum: where no frame follows it, bytes of it were lost on the way, and the next
@@ -226,7 +228,8 @@ def _scan(
         good = False
         known = msgid < extras.shape[0]
         if known and extras[msgid] >= 0:
-            good = np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(extras[msgid])) & 0xFF]) == sent
+            if buffer[at] == 0xFD or buffer[at + 1] <= extras[msgid] >> 8:
+                good = np.uint16((crc >> 8) ^ tables[0, (crc ^ np.uint16(extras[msgid])) & 0xFF]) == sent
         elif known and (end == length or buffer[end] == 0xFD or buffer[end] == 0xFE):
             kind = UNVERIFIED
             for guess in range(256):
@@ -336,7 +339,7 @@ def flagged_as_signed(data: bytes) -> bytes:
     if len(data) < 12 or data[0] != MAGIC_V2 or len(data) != 12 + data[1] or data[2]:
         raise SigningInvalid(f"a frame of {len(data)} bytes from 0x{data[:3].hex()}: only unsigned MAVLink 2 is signed")
     msgid = int.from_bytes(data[7:10], "little")
-    extra = int(_CRC_EXTRAS[msgid]) if msgid < KNOWN_IDS else -1
+    extra = int(_CRC_EXTRAS[msgid]) & 0xFF if msgid < KNOWN_IDS and _CRC_EXTRAS[msgid] >= 0 else -1
     if extra < 0:
         raise SigningInvalid(f"a frame of message {msgid}: its CRC_EXTRA is not known, so it cannot be signed")
     body = bytes((MAGIC_V2, data[1], SIGNED_FLAG)) + data[3:-2] + bytes((extra,))

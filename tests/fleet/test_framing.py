@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
@@ -64,8 +64,9 @@ def test_every_field_of_messages_with_arrays_and_strings_is_decoded() -> None:
         assert str(decode(frame)) == str(judge.decode(bytearray(frame.data)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)  # one garbage in 65536 has the right CRC
 @given(seed=st.integers(0, 2**32 - 1))
+@example(seed=458467)
 def test_frames_are_found_between_garbage_and_over_any_cuts(seed: int) -> None:
     rng = random.Random(seed)
     encoder = Encoder(sysid=rng.randint(1, 254), compid=1)

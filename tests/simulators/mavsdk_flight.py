@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from mavsdk.asyncio import ComponentType, Configuration, Mavsdk
-from mavsdk.asyncio.plugins.action import ActionAsync
+from mavsdk.asyncio.plugins.action import ActionAsync, ActionError
 from mavsdk.asyncio.plugins.mission_raw import MissionItem, MissionRawAsync
 from mavsdk.asyncio.plugins.telemetry import TelemetryAsync
 from mavsdk.plugins.telemetry import LandedState
@@ -55,7 +55,7 @@ async def fly(port: int) -> dict[str, Any]:
         said["items"] = len(items)
         said["uploaded"] = [[i.command, i.x, i.y, i.z] for i in items[first:]]
         said["read_back"] = [[i.command, i.x, i.y, i.z] for i in back[first:]]
-        await action.arm()
+        await arm(action)
         watch = asyncio.create_task(progress(mission, said["progress"]))
         await mission.start_mission()
         said["highest_m"] = said["farthest_m"] = 0.0
@@ -73,6 +73,18 @@ async def fly(port: int) -> dict[str, Any]:
         watch.cancel()
         said["battery_percent"] = (await telemetry.battery()).remaining_percent
     return said
+
+
+async def arm(action: ActionAsync) -> None:
+    """As a person does it: again, while the autopilot's own checks still run."""
+    for _ in range(30):
+        try:
+            await action.arm()
+        except ActionError:
+            await asyncio.sleep(1.0)
+        else:
+            return
+    raise TimeoutError("the autopilot does not let itself be armed")
 
 
 async def progress(mission: Any, seen: list[int]) -> None:
