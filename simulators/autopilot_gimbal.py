@@ -54,6 +54,29 @@ class Gimbal:
         self._want_pitch, self._want_yaw = self.pitch, self.yaw
         self._rate_pitch, self._rate_yaw = math.radians(pitch_deg_s), math.radians(yaw_deg_s)
 
+    def obey(self, pitch_deg: float, yaw_deg: float, pitch_deg_s: float, yaw_deg_s: float, *, flags: int) -> None:
+        """What a gimbal manager is told: angles if they are given, else rates; flags are GIMBAL_MANAGER_FLAGS."""
+        earth = bool(flags & 16)
+        if flags & 1:
+            self.retract()
+        elif flags & 2:
+            self.point(0.0, 0.0)
+        elif _given(pitch_deg, yaw_deg):
+            self.point(pitch_deg, yaw_deg, earth_yaw=earth)
+        elif _given(pitch_deg_s, yaw_deg_s):
+            self.turn(pitch_deg_s, yaw_deg_s, earth_yaw=earth)
+
+    def take(self, sysid: int, compid: int, sender: tuple[int, int]) -> bool:
+        """Somebody takes primary control: -2 means the sender, -3 nobody. False for what is no address."""
+        if sysid == -2:
+            sysid, compid = sender
+        elif sysid == -3:
+            sysid, compid = 0, 0
+        if not (0 <= sysid <= 255 and 0 <= compid <= 255):
+            return False
+        self.primary = (sysid, compid)
+        return True
+
     def look_at(self, place: Point | None) -> None:
         """Keep looking at a place; None ends it and leaves the angles as they are."""
         if place is None and self.place is not None:
@@ -82,3 +105,7 @@ class Gimbal:
         self.pitch += min(max(want_pitch - self.pitch, -most), most)
         self.roll += min(max(self._want_roll - self.roll, -most), most)
         self.yaw = wrap_rad(self.yaw + min(max(wrap_rad(want_yaw - self.yaw), -most), most))
+
+
+def _given(*values: float) -> bool:
+    return all(abs(value) < 1e6 for value in values)

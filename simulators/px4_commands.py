@@ -185,31 +185,11 @@ class Px4Commands:
         """Only for who has taken control; any gimbal number will do."""
         if order.sender != self._pilot.gimbal.primary:
             return DENIED
-        self.gimbal_pitch_yaw(*order.params, flags=max(whole(order.x), 0))
+        self._pilot.gimbal.obey(*order.params, flags=max(whole(order.x), 0))
         return ACCEPTED
 
-    def gimbal_pitch_yaw(
-        self, pitch_deg: float, yaw_deg: float, pitch_deg_s: float, yaw_deg_s: float, *, flags: int
-    ) -> None:
-        """Angles if they are given, else rates; flags are GIMBAL_MANAGER_FLAGS."""
-        gimbal, earth = self._pilot.gimbal, bool(flags & 16)
-        if flags & 1:
-            gimbal.retract()
-        elif flags & 2:
-            gimbal.point(0.0, 0.0)
-        elif finite(pitch_deg, yaw_deg):
-            gimbal.point(pitch_deg, yaw_deg, earth_yaw=earth)
-        elif finite(pitch_deg_s, yaw_deg_s):
-            gimbal.turn(pitch_deg_s, yaw_deg_s, earth_yaw=earth)
-
     def _gimbal_owner(self, order: Order) -> int:
-        sysid, compid = whole(order.params[0]), whole(order.params[1])
-        if sysid == -2:
-            sysid, compid = order.sender
-        elif sysid == -3:
-            sysid, compid = 0, 0
-        if 0 <= sysid <= 255 and 0 <= compid <= 255:
-            self._pilot.gimbal.primary = (sysid, compid)
+        self._pilot.gimbal.take(whole(order.params[0]), whole(order.params[1]), order.sender)
         return ACCEPTED
 
     def _look(self, order: Order) -> int:

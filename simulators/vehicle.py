@@ -273,7 +273,7 @@ class SimulatedVehicle:
     def _gimbal_pitch_yaw(self, message: Any, sender: tuple[int, int]) -> None:
         angles = (message.pitch, message.yaw, message.pitch_rate, message.yaw_rate)
         pitch, yaw, pitch_rate, yaw_rate = (math.degrees(angle) for angle in angles)
-        self.commands.gimbal_pitch_yaw(pitch, yaw, pitch_rate, yaw_rate, flags=message.flags)
+        self.pilot.gimbal.obey(pitch, yaw, pitch_rate, yaw_rate, flags=message.flags)
 
     def _param_list(self, message: Any, sender: tuple[int, int]) -> None:
         for text in self.flavour.banner:
