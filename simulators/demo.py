@@ -443,6 +443,7 @@ def demo(
         raise typer.BadParameter(f"{folder} is not empty", param_hint="--keep")
     folder.mkdir(parents=True, exist_ok=True)
     playing = Demo(options, folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
         figures = asyncio.run(playing.play())
