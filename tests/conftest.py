@@ -19,6 +19,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 POSTGIS = Path("/usr/share/postgresql/15/extension/postgis.control")
@@ -28,6 +29,13 @@ def free_port() -> int:
     """A TCP port of the loopback that nobody listens at now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A test that runs a command in this process has its logs go to its own stderr, which ends with it."""
+    yield
+    structlog.reset_defaults()
 
 
 def _demotion() -> dict[str, Any]:
