@@ -66,6 +66,10 @@ class Autopilot(Protocol):
     """Whether the mode must be set to MISSION after arming, before MISSION_START."""
     fence_must_be_enabled: bool
     """Whether a fence is watched only after DO_FENCE_ENABLE; otherwise as soon as it is aboard."""
+    forbidden_goto_is_accepted: bool
+    """Whether a goto that it will not fly is accepted, and only a text after tells."""
+    orbits: bool
+    """Whether it has a command to orbit a place."""
 
     def mode(self, custom_mode: int) -> FlightMode:
         """The mode that a heartbeat's custom_mode means."""
@@ -104,6 +108,8 @@ class ArduCopter:
     arming_mode = FlightMode.GUIDED
     needs_mission_mode = True
     fence_must_be_enabled = True
+    forbidden_goto_is_accepted = False
+    orbits = False
 
     _NAMES: ClassVar[dict[int, str]] = {
         0: "STABILIZE", 1: "ACRO", 2: "ALT_HOLD", 3: "AUTO", 4: "GUIDED", 5: "LOITER", 6: "RTL", 7: "CIRCLE",
@@ -191,6 +197,8 @@ class Px4:
     arming_mode = FlightMode.MISSION
     needs_mission_mode = False
     fence_must_be_enabled = False
+    forbidden_goto_is_accepted = True
+    orbits = True
 
     _MAIN: ClassVar[dict[int, str]] = {
         1: "MANUAL", 2: "ALTCTL", 3: "POSCTL", 4: "AUTO", 5: "ACRO", 6: "OFFBOARD", 7: "STABILIZED", 10: "TERMINATION",

@@ -134,6 +134,16 @@ class Commands:
 
         return await self._send(command, message, repeatable=repeatable, acks=1, settled=None, settle_s=0.0)
 
+    async def unacknowledged(
+        self, command: int, message: Any, *, settled: Callable[[], bool], settle_s: float
+    ) -> CommandResult:
+        """Send a message that does the work of `command` but has no acknowledgement: once; telemetry settles it."""
+        async with self._locks.setdefault(command, asyncio.Lock()):
+            texts_before = self._telemetry.text_count
+            self._channel.send(message)
+            state = CommandState.ACCEPTED if await holds(settled, settle_s) else CommandState.UNKNOWN
+            return self._result(command, state, None, texts_before)
+
     async def _send(
         self,
         command: int,

@@ -21,10 +21,11 @@ from fleet.framing import Encoder, Frame, SequenceCount, decode
 from fleet.history import PoseHistory
 from fleet.identity import PROBES, Identity, Standing, Way
 from fleet.links import Address, Link, open_link
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.recording import Recording
 from fleet.streams import CHECK_S
 from fleet.telemetry import Condition, Telemetry, TelemetryState
-from fleet.vehicle import MavlinkVehicle, VehicleRecord
+from fleet.vehicle import VehicleRecord
 
 GROUND_SYSID, GROUND_COMPID = 255, 190
 HEARTBEAT_S = 1.0

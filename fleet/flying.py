@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fleet.autopilots import FlightMode
 from fleet.errors import CommandError, LinkLost, LinkUnreachable, VehicleRefused, VehicleUnknown
 from fleet.fleet import Fleet
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import (
     ENDING_COMMANDS,
     FLYING_COMMANDS,
@@ -24,7 +25,7 @@ from fleet.missions import (
 )
 from fleet.telemetry import Condition, TelemetryState
 from fleet.transfers import TransferProgress
-from fleet.vehicle import MavlinkVehicle, VehicleRecord
+from fleet.vehicle import VehicleRecord
 from geo.positions import LocalPlane
 
 CONNECT_S = 15.0

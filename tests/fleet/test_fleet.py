@@ -17,10 +17,11 @@ from fleet.errors import LinkLost, MissionMismatch, VehicleRefused, VehicleUnkno
 from fleet.fleet import Fleet
 from fleet.flying import FlightWatch, launch
 from fleet.framing import decode
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import mission_hash
 from fleet.recording import read_recording
 from fleet.telemetry import Condition
-from fleet.vehicle import MavlinkVehicle, VehicleRecord
+from fleet.vehicle import VehicleRecord
 from geo.poses import Pose
 from geo.positions import Altitude, Datum, distance_m
 from simulators.autopilot_sensors import SensorErrors

@@ -11,8 +11,9 @@ from fleet.commands import CommandState, holds
 from fleet.errors import VehicleRefused
 from fleet.fleet import Fleet
 from fleet.flying import fly
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import MissionItem, mission_hash
-from fleet.vehicle import MavlinkVehicle, VehicleRecord
+from fleet.vehicle import VehicleRecord
 from geo.positions import Altitude, Datum
 from simulators.vehicle import SimulatedVehicle
 from tests.fleet.conftest import HOME, Fly, proxy_to, survey

@@ -12,9 +12,10 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from fleet.commands import holds
 from fleet.errors import MissionInvalid, MissionMismatch, TransferFailed
 from fleet.fleet import Fleet
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import MissionItem, mission_hash
 from fleet.transfers import TransferProgress
-from fleet.vehicle import MavlinkVehicle, VehicleRecord
+from fleet.vehicle import VehicleRecord
 from tests.fleet.conftest import Fly, Proxy, proxy_to, survey
 
 COUNT, REQUEST, ITEM, ACK = 44, 40, 73, 47

@@ -19,9 +19,10 @@ from fleet.commands import CommandState, holds
 from fleet.errors import CommandError, FleetError, LinkError, MissionMismatch, TransferFailed
 from fleet.fleet import Fleet
 from fleet.flying import FlightProgress, fly, launch
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import mission_hash
 from fleet.telemetry import Condition
-from fleet.vehicle import MavlinkVehicle, VehicleRecord
+from fleet.vehicle import VehicleRecord
 from geo.positions import distance_m
 from simulators.autopilot_links import Link
 from simulators.clock import SimClock
