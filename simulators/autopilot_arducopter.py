@@ -212,6 +212,12 @@ class ArduCopter(Autopilot):
         self.say(SEVERITY_INFO, "Arming motors")
         return True
 
+    def takes_key(self) -> bool:
+        """Whether it would take a signing key now: not when armed."""
+        if self.armed:
+            self.say(SEVERITY_CRITICAL, "ERROR: Won't setup signing when armed")
+        return not self.armed
+
     def disarm(self, *, force: bool = False) -> bool:
         """Stop the motors; in the air only by force."""
         if not self.armed:

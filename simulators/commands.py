@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from fleet.errors import SigningInvalid
+from fleet.signing import checked_key
 from simulators.autopilot_links import link_of
 from simulators.autopilot_parameters import ParameterStore
 from simulators.clock import SimClock
@@ -49,8 +51,12 @@ def vehicle(
     sysid: Annotated[int, typer.Option(min=1, max=255, help="MAVLink system id.")] = 1,
     home: Annotated[str, typer.Option(help="LAT,LON,AMSL of the home: deg, deg, m.")] = "43.238,76.945,800",
     link: Annotated[
-        str, typer.Option(help="udpout:HOST:PORT, udpin:HOST:PORT, tcp:HOST:PORT or tcpin:HOST:PORT.")
-    ] = "udpout:127.0.0.1:14550",
+        list[str] | None,
+        typer.Option(
+            help="udpout:HOST:PORT, udpin:HOST:PORT, tcp:HOST:PORT or tcpin:HOST:PORT; may be repeated.",
+            show_default="udpout:127.0.0.1:14550",
+        ),
+    ] = None,
     speedup: Annotated[float, typer.Option(min=0.1, max=100, help="Simulated seconds in one of the wall.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of gusts and sensor errors.")] = 0,
     autopilot: Annotated[AutopilotName, typer.Option(help="Whose habits it has.")] = AutopilotName.ARDUPILOT,
@@ -61,10 +67,18 @@ def vehicle(
     wind_m_s: Annotated[float, typer.Option(min=0.0, max=30.0, help="Mean wind, m/s.")] = 0.0,
     wind_from_deg: Annotated[float, typer.Option(help="Direction the wind blows from, deg.")] = 0.0,
     charge: Annotated[float, typer.Option(min=0.0, max=1.0, help="Charge of the battery at the start.")] = 1.0,
-    faults: Annotated[Path | None, typer.Option(help="Schedule of faults, YAML; see docs/faults.md.")] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="Schedule of faults, YAML, of the first link; see docs/faults.md.")
+    ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(help="One fault, such as loss,share=0.3,at_s=60; may be repeated.")
     ] = None,
+    signing_key: Annotated[
+        str | None, typer.Option(help="Sign from the start with this key of 64 hexadecimal digits (ArduCopter alone).")
+    ] = None,
+    trusted_link: Annotated[
+        int, typer.Option(min=-1, help="Number of the link, from 0, that takes what is not signed; -1 for none.")
+    ] = 0,
 ) -> None:
     """Fly one simulated multirotor, on the wire as ArduCopter or PX4, until interrupted.
 
@@ -79,9 +93,10 @@ def vehicle(
         raise typer.BadParameter(f"{home!r} is not a place on the earth", param_hint="--home")
     _log_to_stderr()
     try:
-        carrier = link_of(link)
+        carrier, *more_links = [link_of(address) for address in link or ["udpout:127.0.0.1:14550"]]
     except LinkUnusable as exc:
         raise typer.BadParameter(str(exc), param_hint="--link") from exc
+    key = None if signing_key is None else _key_of(signing_key, autopilot)
     try:
         schedule = (*(read_schedule(faults) if faults else ()), *map(named_fault, fault or ()))
     except FaultInvalid as exc:
@@ -89,7 +104,7 @@ def vehicle(
     clock = SimClock(start_utc_s=time.time(), speedup=speedup)
     if schedule:
         carrier = FaultyLink(
-            carrier, clock=clock, faults=schedule, seed=seed, vehicle_fault=lambda n, o: at_vehicle(n, o)
+            carrier, clock=clock, faults=schedule, seed=seed, vehicle_fault=lambda n, o: at_vehicle(n, o), key=key
         )
     try:
         simulated = SimulatedVehicle(
@@ -103,6 +118,9 @@ def vehicle(
             ready_after_s=ready_after_s,
             heading_deg=heading_deg,
             charge=charge,
+            more_links=more_links,
+            signing_key=key,
+            trusted_link=None if trusted_link < 0 else trusted_link,
         )
         assert isinstance(simulated.parameters, ParameterStore)
         at_vehicle = ParameterFaults(simulated.parameters, lat=lat)
@@ -180,6 +198,15 @@ def city(
         listening = (receivers[name], host, int(broker_port))
     _log.info("city runs", receivers=list(receivers), port=port)
     asyncio.run(_until_interrupted(serve_city(receivers, port=port, secret=secret, mqtt=listening), "city"))
+
+
+def _key_of(digits: str, autopilot: AutopilotName) -> bytes:
+    if autopilot is AutopilotName.PX4:
+        raise typer.BadParameter("a PX4 does not sign", param_hint="--signing-key")
+    try:
+        return checked_key(bytes.fromhex(digits))
+    except (ValueError, SigningInvalid) as exc:
+        raise typer.BadParameter(str(exc), param_hint="--signing-key") from exc
 
 
 def _log_to_stderr() -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from fleet.signing import ticks_of
 from geo.errors import TerrainMissing
-from geo.poses import Attitude
 from simulators.autopilot import Autopilot, Hardware, OnboardParameters
 from simulators.autopilot_arducopter import ArduCopter
 from simulators.autopilot_commands import Commands, order_of_int, order_of_long
@@ -21,6 +20,7 @@ from simulators.autopilot_guidance import LocalFrame
 from simulators.autopilot_links import Link, link_of
 from simulators.autopilot_parameters import Parameters
 from simulators.autopilot_sensors import SensorErrors, Sensors, VehicleState
+from simulators.autopilot_signing import Signatures
 from simulators.autopilot_streams import Streams
 from simulators.battery import Battery, Pack
 from simulators.clock import SimClock
@@ -29,11 +29,13 @@ from simulators.px4_autopilot import Px4Autopilot
 from simulators.px4_commands import Px4Commands
 from simulators.px4_parameters import Px4Parameters
 from simulators.px4_streams import Px4Streams
+from simulators.radio import Radio
+from simulators.track import Track, attitude
 
 STEP_S = 0.04
 """Simulated time of one step, s."""
-HISTORY_STEPS = 250
-"""Steps of truth that are kept for `true_state`."""
+KEY_BYTES = 32
+"""Of a signing key."""
 
 _log = structlog.get_logger(__name__)
 
@@ -63,6 +65,9 @@ class SimulatedVehicle:
         heading_deg: float = 0.0,
         gimbal_pitch_deg: float = -90.0,
         parameters: dict[str, float] | None = None,
+        more_links: Sequence[str | Link] = (),
+        signing_key: bytes | None = None,
+        trusted_link: int | None = 0,
     ) -> None:
         """On the ground at `home` (lon, lat, deg; m AMSL), powered on at the first step.
 
@@ -70,11 +75,15 @@ class SimulatedVehicle:
         m AMSL; without it the ground is flat at the home. `autopilot` is ardupilot or px4;
         `ready_after_s` is when it can be armed, simulated s, or else when the recorded one could.
         `charge` is that of the battery, 0 to 1. `gimbal_pitch_deg` is where the camera looks until it
-        is told. Raises LinkUnusable for an address that cannot be understood, ValueError for another
-        autopilot.
+        is told. `more_links` are further radios, which carry the same. With `signing_key`, 32 bytes, an
+        ArduCopter signs from the start; whatever comes in on `trusted_link`, counted from 0 (None: on no
+        link), is believed without a signature all the same. Raises LinkUnusable for an address that
+        cannot be understood, ValueError for another autopilot and for a key that a PX4 would not use.
         """
         self.sysid, self.clock = sysid, clock
-        self.link: Link = link_of(link) if isinstance(link, str) else link
+        links = [link_of(each) if isinstance(each, str) else each for each in (link, *more_links)]
+        self.link: Link = links[0]
+        """The first of its links."""
         self.frame = LocalFrame(*home)
         self._terrain = terrain
         self._terrain_amsl_m = home[2]
@@ -84,18 +93,22 @@ class SimulatedVehicle:
         if autopilot not in FLAVOURS:
             raise ValueError(f"autopilot must be one of {', '.join(FLAVOURS)}, not {autopilot!r}")
         self.flavour = FLAVOURS[autopilot]
-        self._mav = mavlink.MAVLink(None, srcSystem=sysid, srcComponent=1)
-        self._parser = mavlink.MAVLink(None)
-        self._parser.robust_parsing = True
+        if signing_key is not None and (autopilot == "px4" or len(signing_key) != KEY_BYTES or not any(signing_key)):
+            raise ValueError(f"signing_key must be {KEY_BYTES} bytes that are not all zero, of an ArduCopter")
+        signatures = Signatures(links=len(links), trusted_link=trusted_link)
+        self.radio = Radio(sysid, links, signatures=signatures, forwards=autopilot == "ardupilot")
         self._steps = 0
         self._start_utc_s = clock.utc_s()
+        self._knows_time = False
+        if signing_key is not None:
+            signatures.set_up(signing_key, ticks_of(self._start_utc_s))
         hardware = Hardware(
             frame=self.frame,
             airframe=airframe,
             body=self.body,
             battery=self.battery,
             sensors=Sensors(errors or SensorErrors(), seed),
-            emit=self._emit,
+            emit=self.radio.emit,
             utc_s=self.utc_s,
             ready_after_s=self.flavour.ready_s if ready_after_s is None else ready_after_s,
             ground_rate=clock.speedup,
@@ -131,10 +144,9 @@ class SimulatedVehicle:
             "MISSION_WRITE_PARTIAL_LIST": self._mission_write_partial, "MISSION_SET_CURRENT": self._set_current,
             "SET_POSITION_TARGET_GLOBAL_INT": self._position_target,
             "SET_POSITION_TARGET_LOCAL_NED": self._velocity_target,
-            "GIMBAL_MANAGER_SET_PITCHYAW": self._gimbal_pitch_yaw,
+            "GIMBAL_MANAGER_SET_PITCHYAW": self._gimbal_pitch_yaw, "SETUP_SIGNING": self._setup_signing,
         }  # fmt: skip
-        self._truth: deque[VehicleState] = deque(maxlen=HISTORY_STEPS)
-        self._truth.append(self._true_now())
+        self._truth = Track(STEP_S, self._true_now())
 
     # -- states ------------------------------------------------------------------------------------------------------
 
@@ -142,20 +154,17 @@ class SimulatedVehicle:
         """Simulated UTC of the last step, s since 1970."""
         return self._start_utc_s + self._steps * STEP_S
 
+    def _ground_utc_s(self) -> float:
+        """UTC as the ground's clock goes, which is no faster than the wall's."""
+        return self._start_utc_s + self._steps * STEP_S / self.clock.speedup
+
     def true_state(self, utc_s: float | None = None) -> VehicleState:
         """Where it truly is: for the simulated camera alone.
 
         At the last step, or at `utc_s` within the last ten seconds, between two steps in proportion;
         a moment beyond the last step gets the last step, with its own `utc_s`.
         """
-        last = self._truth[-1]
-        if utc_s is None or utc_s >= last.utc_s:
-            return last
-        back = (last.utc_s - utc_s) / STEP_S
-        index = len(self._truth) - 1 - math.ceil(back)
-        if index < 0:
-            return self._truth[0]
-        return _between(self._truth[index], self._truth[index + 1], utc_s)
+        return self._truth.at(utc_s)
 
     def measured_state(self) -> VehicleState:
         """Where it believes to be at the last step: what its telemetry says, unrounded."""
@@ -170,8 +179,8 @@ class SimulatedVehicle:
             north_m_s=motion.vn,
             east_m_s=motion.ve,
             up_m_s=motion.vu,
-            attitude=_attitude(self.body.roll + sensors.roll.value, self.body.pitch + sensors.pitch.value, motion.yaw),
-            gimbal=_attitude(
+            attitude=attitude(self.body.roll + sensors.roll.value, self.body.pitch + sensors.pitch.value, motion.yaw),
+            gimbal=attitude(
                 gimbal.roll + sensors.gimbal_roll.value,
                 gimbal.pitch + sensors.gimbal_pitch.value,
                 motion.yaw + gimbal.yaw + sensors.gimbal_yaw.value,
@@ -189,8 +198,8 @@ class SimulatedVehicle:
             north_m_s=body.vn,
             east_m_s=body.ve,
             up_m_s=body.vu,
-            attitude=_attitude(body.roll, body.pitch, body.yaw),
-            gimbal=_attitude(gimbal.roll, gimbal.pitch, body.yaw + gimbal.yaw),
+            attitude=attitude(body.roll, body.pitch, body.yaw),
+            gimbal=attitude(gimbal.roll, gimbal.pitch, body.yaw + gimbal.yaw),
         )
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -203,10 +212,13 @@ class SimulatedVehicle:
         self.pilot.say_now()
         self.streams.step()
         self._truth.append(self._true_now())
+        if not self._knows_time and self.pilot.has_fix():
+            self._knows_time = True
+            self.radio.signatures.tell_time(ticks_of(self._ground_utc_s()))
 
     async def run(self) -> None:
         """Fly with the clock until cancelled; opens and closes the link. Raises LinkUnusable."""
-        await self.link.open(self.receive)
+        await self.radio.open(self.receive)
         try:
             while True:
                 behind_s = self.clock.utc_s() - self.utc_s()
@@ -217,25 +229,21 @@ class SimulatedVehicle:
                     self.step()
                 await asyncio.sleep(0)
         finally:
-            self.link.close()
+            self.radio.close()
 
     # -- the wire ----------------------------------------------------------------------------------------------------
 
-    def _emit(self, message: Any) -> None:
-        frame = message.pack(self._mav)
-        self._mav.seq = (self._mav.seq + 1) % 256
-        self.link.send(bytes(frame))
-
-    def receive(self, data: bytes) -> None:
-        """Bytes from the ground."""
-        for message in self._parser.parse_buffer(data) or []:
-            handle = self._handlers.get(message.get_type())
-            if handle is None or message.get_srcSystem() == self.sysid:
-                continue
-            sender = (message.get_srcSystem(), message.get_srcComponent())
-            if self._is_for_us(message):
-                handle(message, sender)
-                self.pilot.say_now()
+    def receive(self, data: bytes, link: int = 0) -> None:
+        """Bytes from the ground, on one of its links."""
+        self.radio.answering = link
+        try:
+            for message in self.radio.messages(data, link):
+                handle = self._handlers.get(message.get_type())
+                if handle is not None and self._is_for_us(message):
+                    handle(message, (message.get_srcSystem(), message.get_srcComponent()))
+                    self.pilot.say_now()
+        finally:
+            self.radio.answering = None
 
     def _is_for_us(self, message: Any) -> bool:
         if getattr(message, "target_system", self.sysid) not in (0, self.sysid):
@@ -259,7 +267,12 @@ class SimulatedVehicle:
 
     def _timesync(self, message: Any, sender: tuple[int, int]) -> None:
         if message.tc1 == 0:
-            self._emit(mavlink.MAVLink_timesync_message(round(self.pilot.time_s * 1e9), message.ts1))
+            self.radio.emit(mavlink.MAVLink_timesync_message(round(self.pilot.time_s * 1e9), message.ts1))
+
+    def _setup_signing(self, message: Any, sender: tuple[int, int]) -> None:
+        """Nothing is answered; a PX4 does not listen, and an ArduCopter not when armed."""
+        if isinstance(self.pilot, ArduCopter) and self.pilot.takes_key():
+            self.radio.signatures.set_up(bytes(message.secret_key), message.initial_timestamp)
 
     def _data_stream(self, message: Any, sender: tuple[int, int]) -> None:
         self.streams.request_stream(message.req_stream_id, message.req_message_rate, start=bool(message.start_stop))
@@ -337,38 +350,3 @@ class SimulatedVehicle:
         except TerrainMissing as exc:
             _log.warning("ground unknown", sysid=self.sysid, reason=str(exc), kept_amsl_m=self._terrain_amsl_m)
         return self._terrain_amsl_m - self.frame.amsl_m
-
-
-def _attitude(roll_rad: float, pitch_rad: float, yaw_rad: float) -> Attitude:
-    d = 180.0 / math.pi
-    return Attitude(roll_deg=roll_rad * d, pitch_deg=pitch_rad * d, yaw_deg=yaw_rad * d % 360.0)
-
-
-def _between(early: VehicleState, late: VehicleState, utc_s: float) -> VehicleState:
-    part = (utc_s - early.utc_s) / (late.utc_s - early.utc_s)
-
-    def mix(name: str) -> float:
-        first: float = getattr(early, name)
-        second: float = getattr(late, name)
-        return first + (second - first) * part
-
-    return VehicleState(
-        utc_s=utc_s,
-        lon=mix("lon"),
-        lat=mix("lat"),
-        amsl_m=mix("amsl_m"),
-        north_m_s=mix("north_m_s"),
-        east_m_s=mix("east_m_s"),
-        up_m_s=mix("up_m_s"),
-        attitude=_turned(early.attitude, late.attitude, part),
-        gimbal=_turned(early.gimbal, late.gimbal, part),
-    )
-
-
-def _turned(early: Attitude, late: Attitude, part: float) -> Attitude:
-    turn = (late.yaw_deg - early.yaw_deg + 180.0) % 360.0 - 180.0
-    return Attitude(
-        roll_deg=early.roll_deg + (late.roll_deg - early.roll_deg) * part,
-        pitch_deg=early.pitch_deg + (late.pitch_deg - early.pitch_deg) * part,
-        yaw_deg=(early.yaw_deg + turn * part) % 360.0,
-    )

@@ -215,6 +215,18 @@ def test_parameters_are_listed_read_and_set(ground: Ground) -> None:
     assert ground.heard == []
 
 
+@pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
+def test_timesync_is_answered_with_its_own_time(autopilot: str) -> None:
+    ground = Ground(autopilot=autopilot)
+    ground.run(3.0)
+    ground.heard.clear()
+    ground.send(mavlink.MAVLink_timesync_message(0, 123_456_789_012))
+    (answer,) = ground.of("TIMESYNC")
+    assert (answer.tc1 / 1e9, answer.ts1) == (pytest.approx(3.0, abs=0.05), 123_456_789_012)
+    ground.send(mavlink.MAVLink_timesync_message(answer.tc1, 1))
+    assert len(ground.of("TIMESYNC")) == 1, "an answer is not answered"
+
+
 # -- mission protocol --------------------------------------------------------------------------------------------------
 
 
