@@ -38,4 +38,4 @@ lock:
 	@scripts/lock
 
 clean:
-	@rm -rf .venv .venv-train .venv-bench .setup missioncontrol/ui/node_modules missioncontrol/ui/dist
+	@rm -rf .venv .venv-train .venv-bench .venv-judges .setup missioncontrol/ui/node_modules missioncontrol/ui/dist
