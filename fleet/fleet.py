@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,15 +15,19 @@ import structlog
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.channels import AUTOPILOT_COMPID, Channel
-from fleet.errors import IdentityConflict, LinkError, VehicleUnknown
-from fleet.framing import Encoder, Frame, SequenceCount, decode
+from fleet.errors import IdentityConflict, LinkError, LinkInvalid, LinkLost, SigningInvalid, VehicleUnknown
+from fleet.framing import Encoder, Frame, Framer, decode, without_signature
 from fleet.history import PoseHistory
 from fleet.identity import PROBES, Identity, Standing, Way
-from fleet.links import Address, Link, open_link
+from fleet.keys import setup_signing
+from fleet.latency import UNANSWERED_S
+from fleet.links import Address, Link, LinkTraffic, open_link
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.recording import Recording
+from fleet.signing import VehicleSigning, Verdict
 from fleet.streams import CHECK_S
-from fleet.telemetry import Condition, Telemetry, TelemetryState
+from fleet.systems import System, VehicleTraffic
+from fleet.telemetry import Condition, LinkCondition, Telemetry, TelemetryState
 from fleet.vehicle import VehicleRecord
 
 GROUND_SYSID, GROUND_COMPID = 255, 190
@@ -33,61 +36,17 @@ STALE_S = 5.0
 LOST_S = 15.0
 PROBE_S = 1.0
 """How often a way that is to be proven is asked, s of the wall."""
-MOST_CLOCK_RATE = 20.0
-"""Simulated vehicles run up to so much faster than the wall."""
+TIMESYNC_S = 1.0
+"""How often a vehicle is asked for its time, s of the wall."""
+TIMESYNC = 111
+SIGNS_S = 5.0
+"""A vehicle that was given a key signs with it within this, s of the wall (ArduPilot: 0.8 s)."""
+GUARDED = frozenset((dialect.MAV_CMD_COMPONENT_ARM_DISARM, dialect.MAV_CMD_MISSION_START))
+"""Commands that another program may send to a vehicle only where that was asked for."""
 GIMBAL_MESSAGES = frozenset((265, 285))
 """MOUNT_ORIENTATION, GIMBAL_DEVICE_ATTITUDE_STATUS: taken from any component of the vehicle."""
 
 log = structlog.get_logger(__name__)
-
-
-class SeenSystem:
-    """One sysid as heard: its ways, its counts, its telemetry."""
-
-    def __init__(self, telemetry: Telemetry, identity: Identity, monotonic_s: float) -> None:
-        """First heard at `monotonic_s`."""
-        self.telemetry = telemetry
-        self.identity = identity
-        self.counts: dict[int, SequenceCount] = {}
-        """Frames by component."""
-        self.is_vehicle = False
-        """A heartbeat of an autopilot was heard."""
-        self.beat_monotonic_s = monotonic_s
-        """When the last heartbeat of its autopilot was heard."""
-        self._newest_boot_ms = (-1, -1)
-        self.recording: Recording | None = None
-        self.probed_monotonic_s = -math.inf
-        """When a way that is to be proven was last asked."""
-        self.clock_rate = 1.0
-        """Seconds of the vehicle's clock in one of the wall, 1 but for simulated vehicles."""
-        self._rate_from: tuple[float, float] | None = None
-
-    def hear_clock(self, boot_ms: int) -> None:
-        """A message told the time since boot."""
-        before, now = self._newest_boot_ms
-        self._newest_boot_ms = before, max(now, boot_ms)
-
-    def is_alive(self) -> bool:
-        """Whether its clock, where it was heard at all, went on since this was last asked: at each heartbeat."""
-        before, now = self._newest_boot_ms
-        self._newest_boot_ms = now, -1
-        return now < 0 or before < 0 or now != before
-
-    def measure_clock(self, monotonic_s: float) -> None:
-        """Compare the vehicle's clock with the wall's."""
-        boot_s = self.telemetry.state.boot_s
-        if boot_s is None:
-            return
-        if self._rate_from is None or boot_s < self._rate_from[0]:
-            self._rate_from = (boot_s, monotonic_s)
-        elif monotonic_s - self._rate_from[1] >= 2.0:
-            rate = (boot_s - self._rate_from[0]) / (monotonic_s - self._rate_from[1])
-            self.clock_rate = min(MOST_CLOCK_RATE, max(1.0, rate)) if rate > 1.5 else 1.0
-            self._rate_from = (boot_s, monotonic_s)
-
-    def count(self, frame: Frame) -> None:
-        """Count a frame of its component."""
-        self.counts.setdefault(frame.compid, SequenceCount()).count(frame)
 
 
 class Fleet:
@@ -107,9 +66,11 @@ class Fleet:
         stale_s: float = STALE_S,
         lost_s: float = LOST_S,
         utc_now: Callable[[], float] = time.time,
+        signing: Mapping[int, VehicleSigning] | None = None,
     ) -> None:
         """`links` as `fleet.links.open_link` takes them; `sysid`/`compid` are our own; `stale_s`, `lost_s`: without
-        a heartbeat for so long (wall) a vehicle is stale, or lost; `utc_now`: our clock, for records."""
+        a heartbeat for so long (wall) a vehicle is stale, or lost; `utc_now`: our clock, for records; `signing`: of
+        the vehicles that have a key, by sysid: only what they sign is believed."""
         self.links = [open_link(link) if isinstance(link, str) else link for link in links]
         self.sysid, self.compid = sysid, compid
         self.on_alarm: Callable[[str], None] = lambda text: None
@@ -117,7 +78,7 @@ class Fleet:
         self.vehicles: dict[int, MavlinkVehicle] = {}
         """Registered vehicles by sysid, heard or not."""
         self._stale_s, self._lost_s, self._utc_now = stale_s, lost_s, utc_now
-        self._seen: dict[int, SeenSystem] = {}
+        self._seen: dict[int, System] = {}
         self._encoders = {id(link): Encoder(sysid=sysid, compid=compid) for link in self.links}
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -125,6 +86,7 @@ class Fleet:
         self._subscribers: weakref.WeakSet[_Changes] = weakref.WeakSet()
         self._entered = False
         self._beat_now = asyncio.Event()
+        self._signing = dict(signing or {})
         for record in (registered or {}).values():
             self.register(record)
 
@@ -165,7 +127,7 @@ class Fleet:
             if seen.is_vehicle and sysid not in self.vehicles
         }
 
-    def seen(self, sysid: int) -> SeenSystem | None:
+    def seen(self, sysid: int) -> System | None:
         """Way and counts of a sysid; None if it was never heard."""
         return self._seen.get(sysid)
 
@@ -248,18 +210,124 @@ class Fleet:
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(error)
 
+    def traffic(self, sysid: int) -> VehicleTraffic:
+        """What passed between a vehicle and us; raises VehicleUnknown where nothing was heard of it."""
+        system = self._heard_of(sysid)
+        return system.traffic(system.telemetry.state.loss_percent)
+
+    def link_traffic(self) -> list[LinkTraffic]:
+        """What passed over each link, in their order."""
+        return [link.traffic() for link in self.links]
+
+    def believe(self, sysid: int, way: str) -> None:
+        """Take one way of a sysid for the vehicle's, and others that contradict it no longer for a conflict.
+
+        For a person who knows which of two is the vehicle. What comes on the others stays disbelieved. Raises
+        VehicleUnknown where the sysid is not heard on a way of that name.
+        """
+        system = self._heard_of(sysid)
+        if not system.identity.believe(way):
+            ways = ", ".join(sorted(known.name for known in system.identity.ways.values()))
+            raise VehicleUnknown(f"sysid {sysid} is not heard on {way}; it is on {ways}")
+        system.telemetry.set_conflict(system.identity.conflict)
+        self._changed(system.telemetry)
+
+    async def set_up_signing(self, sysid: int, key: bytes, signing: VehicleSigning, *, link: str) -> None:
+        """Give a vehicle a key, over a trusted link, and wait until it signs with it.
+
+        `signing` has that key: of a vehicle without one a new one; of a vehicle that signs already its own, rotated.
+        The key goes out in the clear, and is neither logged nor recorded. Raises VehicleUnknown, LinkInvalid where the
+        vehicle is not heard on `link`, LinkLost, and SigningInvalid where it does not sign with the key then, as PX4
+        1.17, which ignores it: then all stays as it was, and of a rotation both keys are still believed.
+        """
+        self.vehicle(sysid)
+        system = self._heard_of(sysid)
+        way = system.identity.in_use
+        if way is None or way.link.name != link:
+            heard = "nowhere" if way is None else f"on {way.link.name}"
+            raise LinkInvalid(f"sysid {sysid}: its key may be sent on {link} only, and it is heard {heard}")
+        accepted = signing.check.counts[Verdict.ACCEPTED]
+        data = self._encoders[id(way.link)].encode(setup_signing(key, sysid=sysid, ticks=signing.timestamp()))
+        if system.signing is not None:
+            data = system.signing.sign(data, link_id=self._link_id(way.link))
+        else:
+            system.candidate = signing
+        deadline_s = time.monotonic() + SIGNS_S
+        try:
+            while signing.check.counts[Verdict.ACCEPTED] == accepted:
+                if time.monotonic() > deadline_s:
+                    raise SigningInvalid(f"sysid {sysid} does not sign {SIGNS_S:g} s after it was given a key")
+                if not way.link.send(data, way.address):
+                    raise LinkLost(f"sysid {sysid}: {link} does not carry now")
+                await asyncio.sleep(0.5)
+        finally:
+            system.candidate = None
+        self._signing[sysid] = signing
+
+    @contextmanager
+    def tap(self, sysid: int, hear: Callable[[bytes], None]) -> Iterator[None]:
+        """Have `hear` called with each believed frame of a registered vehicle, without its signature.
+
+        Raises VehicleUnknown where it is not registered or nothing was heard of it yet.
+        """
+        self.vehicle(sysid)
+        system = self._heard_of(sysid)
+        system.taps.append(hear)
+        try:
+            yield
+        finally:
+            system.taps.remove(hear)
+
+    def relay(self, sysid: int, data: bytes, *, guarded: bool = False) -> bool:
+        """Send a frame that another program of ours made for a vehicle; false where it was not sent.
+
+        It must be one MAVLink 2 frame of our sysid that names the vehicle, or nobody; heartbeats are left out, ours
+        suffice, and so are arming and mission starts unless `guarded`: whoever sets that has compared the mission
+        aboard with the approved one. Raises VehicleUnknown, IdentityConflict.
+        """
+        self.vehicle(sysid)
+        frames = Framer().feed(data)
+        message = decode(frames[0]) if len(frames) == 1 and frames[0].verified else None
+        if message is None or frames[0].sysid != self.sysid or message.get_type() == "HEARTBEAT":
+            return False
+        if getattr(message, "target_system", 0) not in (0, sysid):
+            return False
+        arming = getattr(message, "command", None) in GUARDED and message.get_type().startswith("COMMAND_")
+        if arming and message.param1 != 0 and not guarded:
+            return False
+        return self._transmit(sysid, lambda way: frames[0].data)
+
+    def _heard_of(self, sysid: int) -> System:
+        system = self._seen.get(sysid)
+        if system is None:
+            raise VehicleUnknown(f"sysid {sysid}: nothing was heard of it")
+        return system
+
+    def _link_id(self, link: Link) -> int:
+        """For signatures: the place of a link among ours, the same after a restart."""
+        return self.links.index(link)
+
     def _send(self, sysid: int, message: Any) -> bool:
         """To the one address where a registered vehicle lives. Raises IdentityConflict."""
-        seen = self._seen.get(sysid)
-        if seen is None or sysid not in self.vehicles or (way := seen.identity.in_use) is None:
+        return self._transmit(sysid, lambda way: self._encoders[id(way.link)].encode(message))
+
+    def _transmit(self, sysid: int, frame_for: Callable[[Way], bytes]) -> bool:
+        system = self._seen.get(sysid)
+        if system is None or sysid not in self.vehicles or (way := system.identity.in_use) is None:
             return False
-        if seen.identity.conflict is not None:
-            raise IdentityConflict(f"sysid {sysid} gets no commands while another claims it: {seen.identity.conflict}")
-        data = self._encoders[id(way.link)].encode(message)
+        if system.identity.conflict is not None:
+            raise IdentityConflict(
+                f"sysid {sysid} gets no commands while another claims it: {system.identity.conflict}"
+            )
+        return self._send_on(way, system, frame_for(way))
+
+    def _send_on(self, way: Way, system: System, data: bytes) -> bool:
+        """An unsigned frame to a vehicle, signed if it has a key."""
+        if system.signing is not None:
+            data = system.signing.sign(data, link_id=self._link_id(way.link))
         if not way.link.send(data, way.address):
             return False
-        if seen.recording is not None:
-            seen.recording.write(data, self._utc_now())
+        system.sent(data, self._utc_now())
         return True
 
     def _receive(self, link: Link, address: Address, frames: list[Frame]) -> None:
@@ -267,31 +335,53 @@ class Fleet:
         for frame in frames:
             if frame.sysid in (0, self.sysid):
                 continue
-            seen = self._seen.get(frame.sysid) or self._first_heard(frame.sysid, monotonic_s)
-            way = seen.identity.heard(link, address, monotonic_s)
+            system = self._seen.get(frame.sysid) or self._first_heard(frame.sysid, monotonic_s)
+            verdict = system.judge(frame)
+            if verdict is not None and not verdict.accepted:
+                self._reject(system, link, address, verdict, monotonic_s)
+                continue
+            way = system.identity.heard(link, address, monotonic_s, proven=verdict is not None)
             if way.standing is not Standing.IN_USE:
                 if way.standing is Standing.UNPROVEN and frame.verified and frame.compid == AUTOPILOT_COMPID:
-                    self._weigh(seen, way, frame)
+                    self._weigh(system, way, frame)
                 continue
-            seen.count(frame)
-            if seen.recording is not None:
-                seen.recording.write(frame.data, utc_s)
+            system.count(frame)
+            if system.recording is not None:
+                system.recording.write(frame.data, utc_s)
             if frame.verified:
-                self._take(seen, frame, utc_s)
+                self._take(system, frame, utc_s)
+                for hear in system.taps:
+                    hear(without_signature(frame))
 
-    def _first_heard(self, sysid: int, monotonic_s: float) -> SeenSystem:
+    def _reject(self, system: System, link: Link, address: Address, verdict: Verdict, monotonic_s: float) -> None:
+        """Nothing of such a frame is believed, not even that its vehicle lives at that address."""
+        sysid = system.identity.sysid
+        if verdict is Verdict.STALE and monotonic_s > system.probed_monotonic_s + PROBE_S:
+            system.probed_monotonic_s = monotonic_s  # a vehicle that has not heard the time learns it from us
+            if system.signing is not None:
+                beat = self._encoders[id(link)].encode(_beat_message())
+                link.send(system.signing.sign(beat, link_id=self._link_id(link)), address)
+        if system.rejection_is_news(verdict, monotonic_s):
+            words = verdict.name.lower().replace("_", " ")
+            text = f"sysid {sysid}: frames from {address[0]}:{address[1]} on {link.name} are not believed: {words}"
+            log.warning("frame rejected", sysid=sysid, link=link.name, address=address, verdict=verdict.name)
+            if sysid in self.vehicles:
+                self.on_alarm(text)
+
+    def _first_heard(self, sysid: int, monotonic_s: float) -> System:
         vehicle = self.vehicles.get(sysid)
         telemetry = vehicle.telemetry if vehicle is not None else Telemetry(sysid)
         identity = Identity(sysid, vehicle.record.links if vehicle is not None else ())
-        seen = self._seen[sysid] = SeenSystem(telemetry, identity, monotonic_s)
+        system = self._seen[sysid] = System(telemetry, identity, monotonic_s)
+        system.signing = self._signing.get(sysid)
         self._beat_now.set()  # PX4 says nothing in words before it has heard a ground
-        return seen
+        return system
 
-    def _weigh(self, seen: SeenSystem, way: Way, frame: Frame) -> None:
+    def _weigh(self, seen: System, way: Way, frame: Frame) -> None:
         if (message := decode(frame)) is not None:
             seen.identity.weigh(way, message, seen.telemetry.state, seen.clock_rate)
 
-    def _probe(self, seen: SeenSystem, monotonic_s: float) -> None:
+    def _probe(self, seen: System, monotonic_s: float) -> None:
         """Ask on ways that are to be proven; ways of vehicles that are not registered are never sent to."""
         sysid = seen.identity.sysid
         if sysid not in self.vehicles or monotonic_s < seen.probed_monotonic_s + PROBE_S:
@@ -305,14 +395,16 @@ class Fleet:
                     )
                     way.link.send(self._encoders[id(way.link)].encode(ask), way.address)
 
-    def _take(self, seen: SeenSystem, frame: Frame, utc_s: float) -> None:
+    def _take(self, seen: System, frame: Frame, utc_s: float) -> None:
         """Hand a good frame to its vehicle."""
         if frame.compid != AUTOPILOT_COMPID and frame.msgid not in GIMBAL_MESSAGES:
             return
         message = decode(frame)
         if message is None:
             return
-        if message.get_type() == "HEARTBEAT":
+        if frame.msgid == TIMESYNC:
+            seen.round_trips.heard(message, time.monotonic_ns())
+        elif message.get_type() == "HEARTBEAT":
             if message.autopilot == dialect.MAV_AUTOPILOT_INVALID or message.type == dialect.MAV_TYPE_GCS:
                 return
             if not seen.is_alive():  # somebody repeats old frames
@@ -336,65 +428,82 @@ class Fleet:
 
     async def _beat(self) -> None:
         """Our heartbeat, once a second of the fastest vehicle's clock, to registered vehicles and fixed peers."""
-        beat = dialect.MAVLink_heartbeat_message(
-            dialect.MAV_TYPE_GCS, dialect.MAV_AUTOPILOT_INVALID, 0, 0, dialect.MAV_STATE_ACTIVE, 3
-        )
         while True:
-            ways = {(id(link), link.peer): (link, link.peer) for link in self.links if link.peer is not None}
+            for link in self.links:
+                if link.peer is not None and not self._lives_at(link, link.peer):
+                    link.send(self._encoders[id(link)].encode(_beat_message()), link.peer)
             for sysid in self.vehicles:
-                if (seen := self._seen.get(sysid)) is not None:
-                    for way in seen.identity.ways.values():
+                if (system := self._seen.get(sysid)) is not None:
+                    for way in system.identity.ways.values():
                         if way.standing in (Standing.IN_USE, Standing.SPARE):
-                            ways[id(way.link), way.address] = (way.link, way.address)
-            for link, address in ways.values():
-                data = self._encoders[id(link)].encode(beat)
-                link.send(data, address)
-                self._record_sent(link, address, data)
+                            self._send_on(way, system, self._encoders[id(way.link)].encode(_beat_message()))
             self._beat_now.clear()
-            pause_s = HEARTBEAT_S / max([1.0, *(seen.clock_rate for seen in self._seen.values())])
+            pause_s = HEARTBEAT_S / max([1.0, *(system.clock_rate for system in self._seen.values())])
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._beat_now.wait()
 
-    def _record_sent(self, link: Link, address: Address, data: bytes) -> None:
-        for seen in self._seen.values():
-            way = seen.identity.in_use
-            if seen.recording is not None and way is not None and way.link is link and way.address == address:
-                seen.recording.write(data, self._utc_now())
+    def _lives_at(self, link: Link, address: Address) -> bool:
+        """Whether a registered vehicle is heard there, so that it gets a heartbeat of its own."""
+        systems = (self._seen[sysid] for sysid in self.vehicles if sysid in self._seen)
+        keys = (system.identity.ways.get((id(link), address)) for system in systems)
+        return any(way is not None and way.standing in (Standing.IN_USE, Standing.SPARE) for way in keys)
 
     async def _watch(self) -> None:
-        """Find who fell silent."""
+        """Find who fell silent, and who hears us no more."""
+        asked_s = -TIMESYNC_S
         while True:
             await asyncio.sleep(0.25)
             monotonic_s = time.monotonic()
-            for seen in self._seen.values():
-                self._settle_identity(seen, monotonic_s)
-                if not seen.is_vehicle:
+            asking = monotonic_s - asked_s >= TIMESYNC_S
+            asked_s = monotonic_s if asking else asked_s
+            for system in self._seen.values():
+                self._settle_identity(system, monotonic_s)
+                if not system.is_vehicle:
                     continue
-                seen.measure_clock(monotonic_s)
-                state = seen.telemetry.state
-                silent_s = monotonic_s - seen.beat_monotonic_s
-                silence = None
-                if silent_s > self._stale_s:
-                    silence = Condition.LOST if silent_s > self._lost_s else Condition.STALE
-                before = seen.telemetry.changes
-                if silence is not None and state.condition is not silence:
-                    log.warning("vehicle silent", sysid=state.sysid, silent_s=round(silent_s, 1), condition=silence)
-                    seen.telemetry.silent(silence)
-                loss = seen.counts[AUTOPILOT_COMPID].loss_percent if AUTOPILOT_COMPID in seen.counts else 0.0
+                if asking and system.identity.sysid in self.vehicles and system.identity.in_use is not None:
+                    way = system.identity.in_use
+                    ask = system.round_trips.ask(time.monotonic_ns())
+                    self._send_on(way, system, self._encoders[id(way.link)].encode(ask))
+                system.measure_clock(monotonic_s)
+                before = system.telemetry.changes
+                self._judge_link(system, monotonic_s)
+                state = system.telemetry.state
+                counts = system.counts.get(AUTOPILOT_COMPID)
+                loss = counts.loss_percent if counts is not None else 0.0
                 if abs(loss - state.loss_percent) >= 0.1:
-                    seen.telemetry.set_loss(loss)
-                if seen.telemetry.changes != before:
-                    self._changed(seen.telemetry)
-                if seen.recording is not None:
-                    seen.recording.flush()
+                    system.telemetry.set_loss(loss)
+                if system.telemetry.changes != before:
+                    self._changed(system.telemetry)
+                if system.recording is not None:
+                    system.recording.flush()
 
-    def _settle_identity(self, seen: SeenSystem, monotonic_s: float) -> None:
-        self._probe(seen, monotonic_s)
-        news = seen.identity.settle(monotonic_s)
+    def _judge_link(self, system: System, monotonic_s: float) -> None:
+        """By its heartbeats whether we hear it, by its answers whether it hears us."""
+        state = system.telemetry.state
+        silent_s = monotonic_s - system.beat_monotonic_s
+        if silent_s > self._stale_s:
+            silence = Condition.LOST if silent_s > self._lost_s else Condition.STALE
+            if state.condition is not silence:
+                log.warning("vehicle silent", sysid=state.sysid, silent_s=round(silent_s, 1), condition=silence)
+                system.telemetry.silent(silence)
+            link = LinkCondition.NO_DOWNLINK
+        elif system.round_trips.unanswered_s(time.monotonic_ns()) > UNANSWERED_S:
+            link = LinkCondition.NO_UPLINK
+        else:
+            link = LinkCondition.UNKNOWN if system.round_trips.latency_s is None else LinkCondition.TWO_WAY
+        if link is not state.link:
+            if link is LinkCondition.NO_UPLINK and state.sysid in self.vehicles:
+                log.warning("vehicle does not answer", sysid=state.sysid)
+                self.on_alarm(f"sysid {state.sysid} is heard but has not answered for {UNANSWERED_S:g} s: uplink lost")
+            system.telemetry.set_link(link)
+
+    def _settle_identity(self, system: System, monotonic_s: float) -> None:
+        self._probe(system, monotonic_s)
+        news = system.identity.settle(monotonic_s)
         if news is not None:
-            log.warning("identity", sysid=seen.identity.sysid, news=news)
-            seen.telemetry.set_conflict(seen.identity.conflict)
+            log.warning("identity", sysid=system.identity.sysid, news=news)
+            system.telemetry.set_conflict(system.identity.conflict)
             self.on_alarm(news)
 
     async def _keep_streams(self, vehicle: MavlinkVehicle) -> None:
@@ -405,6 +514,12 @@ class Fleet:
             if vehicle.telemetry.autopilot is not None and not silent and vehicle.sysid in self._seen:
                 with suppress(LinkError):  # asked for again once a link leads there
                     await vehicle.streams.ask()
+
+
+def _beat_message() -> Any:
+    return dialect.MAVLink_heartbeat_message(
+        dialect.MAV_TYPE_GCS, dialect.MAV_AUTOPILOT_INVALID, 0, 0, dialect.MAV_STATE_ACTIVE, 3
+    )
 
 
 class _Changes:

@@ -347,6 +347,15 @@ def flagged_as_signed(data: bytes) -> bytes:
     return body[:-1] + crc.to_bytes(2, "little")
 
 
+def without_signature(frame: Frame) -> bytes:
+    """A verified frame as if it had never been signed, with its CRC anew; as it is where it was not."""
+    if not frame.signed:
+        return frame.data
+    body = bytes((MAGIC_V2, frame.data[1], 0)) + frame.data[3:-15] + bytes((int(_CRC_EXTRAS[frame.msgid]) & 0xFF,))
+    crc = int(_crc(np.frombuffer(body, np.uint8), 1, len(body), _CRC_TABLES))
+    return body[:-1] + crc.to_bytes(2, "little")
+
+
 class Framer:
     """Cuts one stream of bytes into frames, whatever lies between them."""
 

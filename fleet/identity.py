@@ -74,6 +74,8 @@ class Way(msgspec.Struct):
     """Messages that cannot be of the vehicle."""
     why: str = ""
     """What speaks against it, for a person."""
+    disregarded: bool = False
+    """A person said that it is not the vehicle's, so that it is no conflict any more."""
 
     @property
     def name(self) -> str:
@@ -94,8 +96,8 @@ class Identity:
         self.conflict: str | None = None
         """Who else claims the sysid, for a person; while it is set nothing is sent to the vehicle."""
 
-    def heard(self, link: Link, address: Address, monotonic_s: float) -> Way:
-        """The way of a frame that was just heard."""
+    def heard(self, link: Link, address: Address, monotonic_s: float, *, proven: bool = False) -> Way:
+        """The way of a frame that was just heard; `proven`: it carries the vehicle's signature."""
         key = (id(link), address)
         way = self.ways.get(key)
         if way is None:
@@ -104,6 +106,8 @@ class Identity:
                 way.standing, way.why = Standing.QUARANTINED, "the vehicle is not allowed on this link"
         way.frames += 1
         way.heard_monotonic_s = monotonic_s
+        if proven and way.standing is Standing.UNPROVEN:
+            way.standing = Standing.SPARE
         if way is not self.in_use and way.standing is not Standing.QUARANTINED and not self._alive(monotonic_s):
             self._use(way)
         return way
@@ -153,6 +157,20 @@ class Identity:
             self._fail_over(monotonic_s)
         return self._judge(monotonic_s)
 
+    def believe(self, name: str) -> bool:
+        """Use the way of this name, and take those that contradict it for no conflict; false if there is none."""
+        chosen = next((way for way in self.ways.values() if way.name == name), None)
+        if chosen is None:
+            return False
+        for way in self.ways.values():
+            if way is not chosen:
+                way.disregarded = way.standing is not Standing.SPARE
+                way.standing = Standing.SPARE if way.standing is Standing.SPARE else Standing.QUARANTINED
+        chosen.disregarded, chosen.why = False, ""
+        self.in_use, chosen.standing = chosen, Standing.IN_USE
+        self.conflict = None
+        return True
+
     def _alive(self, monotonic_s: float) -> bool:
         return self.in_use is not None and monotonic_s - self.in_use.heard_monotonic_s < SILENT_S
 
@@ -174,7 +192,9 @@ class Identity:
         others = [
             way
             for way in self.ways.values()
-            if way.standing is Standing.QUARANTINED and monotonic_s - way.heard_monotonic_s < CONFLICT_OVER_S
+            if way.standing is Standing.QUARANTINED
+            and not way.disregarded
+            and monotonic_s - way.heard_monotonic_s < CONFLICT_OVER_S
         ]
         before = self.conflict
         if not others:

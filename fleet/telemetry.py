@@ -101,6 +101,19 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True):
     """Since power-up, Wh."""
 
 
+class LinkCondition(StrEnum):
+    """Which ways between a vehicle and us carry."""
+
+    UNKNOWN = "unknown"
+    """It is heard, and was never heard to answer."""
+    TWO_WAY = "two-way"
+    """It is heard and answers."""
+    NO_UPLINK = "no uplink"
+    """It is heard and does not answer any more: commands do not reach it."""
+    NO_DOWNLINK = "no downlink"
+    """It is not heard; whether it hears us nobody knows until it is heard again."""
+
+
 class Gps(msgspec.Struct, frozen=True, kw_only=True):
     """State of the first GNSS receiver."""
 
@@ -180,6 +193,8 @@ class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
     """The vehicle's time since boot at its latest telemetry, s."""
     loss_percent: float = 0.0
     """Frames lost on the way to us, 0 to 100, by sequence numbers."""
+    link: LinkCondition = LinkCondition.UNKNOWN
+    """Which ways between it and us carry."""
     conflict: str | None = None
     """Who else claims the sysid; while that lasts the vehicle gets no commands."""
 
@@ -258,6 +273,10 @@ class Telemetry:
     def set_loss(self, percent: float) -> None:
         """Share of frames lost, 0 to 100."""
         self._update(loss_percent=percent)
+
+    def set_link(self, link: LinkCondition) -> None:
+        """Which ways carry."""
+        self._update(link=link)
 
     def set_conflict(self, other: str | None) -> None:
         """Who else claims the sysid, or None when nobody does any more."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import tty
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.errors import LinkInvalid, LinkUnreachable, RecordingInvalid
 from fleet.framing import Encoder, Frame
-from fleet.links import Address, Link, UdpLink, open_link
+from fleet.links import Address, Link, TcpServerLink, UdpLink, open_link
 from fleet.recording import Recording, read_recording
 
 BEAT = dialect.MAVLink_heartbeat_message(2, 3, 81, 0, 3, 3)
@@ -21,15 +23,27 @@ BEAT = dialect.MAVLink_heartbeat_message(2, 3, 81, 0, 3, 3)
 @pytest.mark.parametrize(
     "text",
     ["", "udp", "udpin", "udpin:14550", "udpin::14550", "udpin:host:", "udpin:host:0", "udpin:host:65536",
-     "udpin:host:x", "tcp:host:-1", "serial:/dev/ttyUSB0:57600", "udpin:host:14550x", "UDPIN:host:1", "udpin:h:١٤"],
+     "udpin:host:x", "tcp:host:-1", "tcpin:host", "udpin:host:14550x", "UDPIN:host:1", "udpin:h:١٤"],
 )  # fmt: skip
 def test_a_string_that_names_no_link_says_what_was_expected(text: str) -> None:
     with pytest.raises(LinkInvalid, match=r"host:port"):
         open_link(text)
 
 
+@pytest.mark.parametrize("text", ["serial:", "serial:/dev/ttyUSB0", "serial:/dev/ttyUSB0:0", "serial::57600"])
+def test_a_serial_link_needs_a_device_and_a_rate(text: str) -> None:
+    with pytest.raises(LinkInvalid, match="serial:device:baud"):
+        open_link(text)
+
+
 def test_links_are_named_as_asked() -> None:
-    for text in ("udpin:0.0.0.0:14550", "udpout:127.0.0.1:14550", "tcp:localhost:5760"):
+    for text in (
+        "udpin:0.0.0.0:14550",
+        "udpout:127.0.0.1:14550",
+        "tcp:localhost:5760",
+        "tcpin:127.0.0.1:5760",
+        "serial:/dev/ttyUSB0:57600",
+    ):
         assert open_link(text).name == text
 
 
@@ -118,6 +132,92 @@ async def test_a_tcp_link_comes_back_after_it_broke() -> None:
         assert link.peer is None
         for writer in writers:
             writer.close()
+
+
+async def test_a_tcp_server_keeps_its_connections_apart() -> None:
+    heard = Heard()
+    link = TcpServerLink("127.0.0.1", 0)
+    link.receiver = heard
+    async with link:
+        outs = [open_link(f"tcp:127.0.0.1:{link.local_port}") for _ in range(2)]
+        answers = [Heard() for _ in outs]
+        for sysid, (out, answer) in enumerate(zip(outs, answers, strict=True), 1):
+            out.receiver = answer
+            await out.__aenter__()
+            assert out.peer is not None
+            out.send(Encoder(sysid=sysid, compid=1).encode(BEAT), out.peer)
+        await heard.wait(2)
+        ways = {frame.sysid: address for address, frame in heard.frames}
+        assert link.send(Encoder(sysid=255, compid=190).encode(BEAT), ways[2])
+        await answers[1].wait(1)
+        assert [len(answer.frames) for answer in answers] == [0, 1]
+        await outs[1].__aexit__(None, None, None)
+        async with asyncio.timeout(5):
+            while link.send(b"x", ways[2]):
+                await asyncio.sleep(0.01)
+        traffic = link.traffic()
+        assert (traffic.frames_in, traffic.senders) == (2, 1)
+        await outs[0].__aexit__(None, None, None)
+    assert not link.send(b"x", ways[1])
+
+
+async def test_a_serial_port_carries_both_ways_and_is_opened_again(tmp_path: Path) -> None:
+    encoder = Encoder(sysid=4, compid=1)
+    port = tmp_path / "modem"
+
+    def plug_in() -> tuple[int, int]:
+        ends = os.openpty()
+        tty.setraw(ends[1])
+        port.unlink(missing_ok=True)
+        port.symlink_to(os.ttyname(ends[1]))
+        return ends
+
+    far, near = plug_in()
+    heard = Heard()
+    link = open_link(f"serial:{port}:57600")
+    link.receiver = heard
+    async with link:
+        os.write(far, b"noise" + encoder.encode(BEAT))
+        await heard.wait(1)
+        assert link.peer is not None
+        assert link.send(b"to the vehicle", link.peer)
+        assert await asyncio.to_thread(os.read, far, 100) == b"to the vehicle"
+        os.close(near)
+        os.close(far)  # the modem is pulled out
+        async with asyncio.timeout(5):
+            while link.peer is not None:
+                await asyncio.sleep(0.01)
+        far, near = plug_in()
+        async with asyncio.timeout(10):
+            while link.peer is None:
+                await asyncio.sleep(0.01)
+        os.write(far, encoder.encode(BEAT))
+        await heard.wait(2)
+    os.close(near)
+    os.close(far)
+    assert link.traffic().frames_in == 2
+
+
+async def test_a_serial_port_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LinkUnreachable, match=rf"serial:{tmp_path}/none:57600: .*No such file"):
+        async with open_link(f"serial:{tmp_path}/none:57600"):
+            pass
+
+
+async def test_a_stream_that_is_not_read_takes_no_frames_without_end() -> None:
+    stuck = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await stuck.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        async with open_link(f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}") as link:
+            assert link.peer is not None
+            refused = sum(not link.send(bytes(10_000), link.peer) for _ in range(2000))
+            assert refused > 500
+        stuck.set()
 
 
 def test_a_recording_is_read_by_others_and_by_us(tmp_path: Path) -> None:
