@@ -11,6 +11,12 @@ FleetError
 ├── CommandError
 │   ├── CommandFailed    the autopilot tried and failed
 │   └── CommandUnknown   no acknowledgement, and telemetry does not tell either
+├── ParameterError
+│   ├── ParameterInvalid      a value that the parameter's type cannot hold; it was not sent
+│   ├── ParameterUnknown      no answer for a name: the vehicle has no such parameter
+│   ├── ParameterRefused      what is aboard after writing is not what was written; carries both
+│   ├── ParametersIncomplete  a list of which a part did not come
+│   └── PolicyUnsupported     a lost-link policy that the autopilot cannot follow
 ├── MissionError
 │   ├── MissionInvalid   a list of items that must not be sent
 │   ├── TransferFailed   an upload or download that did not come to its end
@@ -21,7 +27,7 @@ FleetError
 │   ├── KeyExists        the key store has a key for that vehicle, or that sysid, already
 │   ├── KeyStoreLocked   the identity does not open the key store
 │   └── KeyStoreInvalid  a key store, or its identity, that cannot be read, written, or trusted
-├── PlanFileInvalid      a .plan file that cannot be read; names the place in it
+├── PlanFileInvalid      a plan file that cannot be read or written; names the place in it
 └── RecordingInvalid     a .tlog file that cannot be read or written
 """
 
@@ -78,6 +84,35 @@ class CommandUnknown(CommandError):
     """No acknowledgement came, and telemetry does not show the effect."""
 
 
+class ParameterError(FleetError):
+    """A parameter that is not, or is not known to be, as it should."""
+
+
+class ParameterInvalid(ParameterError):
+    """A value that the parameter's type cannot hold; it was not sent."""
+
+
+class ParameterUnknown(ParameterError):
+    """No answer for a name, while the vehicle is heard: it has no such parameter."""
+
+
+class ParameterRefused(ParameterError):
+    """What is aboard after writing is not what was written."""
+
+    def __init__(self, message: str, *, name: str, wanted: float, aboard: float) -> None:
+        """Of the parameter `name`."""
+        super().__init__(message)
+        self.name, self.wanted, self.aboard = name, wanted, aboard
+
+
+class ParametersIncomplete(ParameterError):
+    """A list of parameters of which a part did not come."""
+
+
+class PolicyUnsupported(ParameterError):
+    """A lost-link policy that the autopilot cannot follow; nothing was written."""
+
+
 class MissionError(FleetError):
     """A mission that is not, or may not be, aboard."""
 
@@ -119,7 +154,7 @@ class KeyStoreInvalid(SigningError):
 
 
 class PlanFileInvalid(FleetError):
-    """A .plan file that cannot be read; names the place in it."""
+    """A plan file that cannot be read or written; names the place in it."""
 
 
 class RecordingInvalid(FleetError):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeGuard
+
+import msgspec
 
 from fleet.errors import PlanFileInvalid
-from fleet.missions import MissionItem, has_position
-from geo.positions import Altitude, Datum, Position
+from fleet.missions import FRAMES, MissionItem, has_position
+from fleet.planfiles import PlanFile, check_home, checked_item, home_of
+from geo.positions import Position
 
 MAV_AUTOPILOT_ARDUPILOT, MAV_AUTOPILOT_PX4 = 3, 12
 FIRMWARE = {"ardupilot": MAV_AUTOPILOT_ARDUPILOT, "px4": MAV_AUTOPILOT_PX4}
 MAV_TYPE_QUADROTOR = 2
+MAV_CMD_DO_JUMP = 177
 ALTITUDE_MODES = {3: 1, 6: 1, 0: 2, 5: 2, 10: 4, 11: 4}
 """QGC's AltitudeMode by MAV_FRAME: 1 above launch, 2 AMSL, 4 above terrain as the vehicle knows it (0 is mixed, 3 is
 computed from QGC's own terrain)."""
@@ -34,8 +38,7 @@ def to_plan(
         raise PlanFileInvalid("a .plan needs at least one item")
     if autopilot not in FIRMWARE:
         raise PlanFileInvalid(f"autopilot {autopilot!r} is none of {', '.join(FIRMWARE)}")
-    if home.altitude.datum is not Datum.AMSL:
-        raise PlanFileInvalid(f"home height must be AMSL, not {home.altitude.datum}")
+    check_home(home)
     modes = {ALTITUDE_MODES.get(item.frame, 0) for item in items if has_position(item)}
     return {
         "fileType": "Plan",
@@ -57,14 +60,18 @@ def to_plan(
 
 
 def _simple_item(item: MissionItem, index: int) -> dict[str, Any]:
-    """A SimpleItem; NaN is written as null, numbered from 1."""
+    """A SimpleItem; NaN is written as null. Items are numbered from 1, and so a jump names its target."""
     place: list[float] = [item.x / 1e7, item.y / 1e7] if has_position(item) else [item.x, item.y]
     values = [*item.params, *place, item.z]
+    if any(math.isinf(value) for value in values):
+        raise PlanFileInvalid(f"item {index}: a parameter is infinite: {item.params}, {item.z}")
+    if item.command == MAV_CMD_DO_JUMP:
+        values[0] += 1.0
     simple: dict[str, Any] = {
         "autoContinue": item.autocontinue,
         "command": item.command,
         "doJumpId": index + 1,
-        "frame": {5: 0, 6: 3, 11: 10}.get(item.frame, item.frame),
+        "frame": FRAMES.get(item.frame, item.frame),
         "params": [None if math.isnan(value) else value for value in values],
         "type": "SimpleItem",
     }
@@ -80,15 +87,16 @@ def plan_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=4, sort_keys=True, allow_nan=False) + "\n"
 
 
-def from_plan(text: str | bytes) -> tuple[list[MissionItem], Position]:
+def from_plan(text: str | bytes) -> PlanFile:
     """Items and planned home of a .plan file; raises PlanFileInvalid naming the place in the file.
 
     ComplexItems (survey, corridor, structure) hold their own pattern; their TransectStyleComplexItem.Items are
-    taken where QGC has stored them, else the file is refused.
+    taken where QGC has stored them, else the file is refused. An altitude that is null is 0 in an item without a
+    place, and refused in one that has a place. Fence and rally points are not taken; the notes say so.
     """
     try:
         document = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise PlanFileInvalid(f"not JSON: {exc}") from exc
     if not isinstance(document, dict) or document.get("fileType") != "Plan":
         raise PlanFileInvalid('"fileType" is not "Plan"')
@@ -100,22 +108,32 @@ def from_plan(text: str | bytes) -> tuple[list[MissionItem], Position]:
     raw = mission.get("items")
     if not isinstance(raw, list):
         raise PlanFileInvalid("mission.items: not a list")
-    items: list[MissionItem] = []
-    for index, entry in enumerate(raw):
-        items.extend(_items_of(entry, f"mission.items[{index}]"))
-    return items, _home_of(mission.get("plannedHomePosition"))
+    places = [place for index, entry in enumerate(raw) for place in _simple_items(entry, f"mission.items[{index}]")]
+    numbers = {entry.get("doJumpId"): at for at, (_, entry) in enumerate(places)}
+    items = [_item(where, entry, numbers) for where, entry in places]
+    return PlanFile(items=items, home=_home_of(mission.get("plannedHomePosition")), notes=_notes(document))
+
+
+def _notes(document: dict[str, Any]) -> tuple[str, ...]:
+    left = {"geoFence": ("circles", "polygons"), "rallyPoints": ("points",)}
+    found = [
+        f"{section}.{name} of the file: {len(entries)} not taken, the mission alone is"
+        for section, names in left.items()
+        for name in names
+        if isinstance(part := document.get(section), dict) and isinstance(entries := part.get(name), list) and entries
+    ]
+    return tuple(found)
 
 
 def _home_of(value: object) -> Position:
     if not isinstance(value, list) or len(value) != 3 or not all(_is_number(part) for part in value):
         raise PlanFileInvalid("mission.plannedHomePosition: not [latitude, longitude, AMSL]")
     lat, lon, amsl_m = (float(part) for part in value)
-    if not (abs(lat) <= 90 and abs(lon) <= 180):
-        raise PlanFileInvalid(f"mission.plannedHomePosition: {lat:g}, {lon:g} deg is no place")
-    return Position(lon=lon, lat=lat, altitude=Altitude(amsl_m, Datum.AMSL))
+    return home_of("mission.plannedHomePosition", lat=lat, lon=lon, amsl_m=amsl_m)
 
 
-def _items_of(entry: object, where: str) -> list[MissionItem]:
+def _simple_items(entry: object, where: str) -> list[tuple[str, dict[str, Any]]]:
+    """The SimpleItems of an entry with their places in the file: itself, or those that a ComplexItem has stored."""
     if not isinstance(entry, dict):
         raise PlanFileInvalid(f"{where}: not an object")
     if entry.get("type") == "ComplexItem":
@@ -124,32 +142,40 @@ def _items_of(entry: object, where: str) -> list[MissionItem]:
         if not isinstance(stored, list):
             kind = entry.get("complexItemType")
             raise PlanFileInvalid(f"{where}: a {kind} without stored items cannot be read; save it again in QGC")
-        return [item for n, each in enumerate(stored) for item in _items_of(each, f"{where}.Items[{n}]")]
+        return [found for n, each in enumerate(stored) for found in _simple_items(each, f"{where}.Items[{n}]")]
     if entry.get("type") != "SimpleItem":
         raise PlanFileInvalid(f"{where}: type {entry.get('type')!r} is neither SimpleItem nor ComplexItem")
+    return [(where, entry)]
+
+
+def _item(where: str, entry: dict[str, Any], numbers: dict[Any, int]) -> MissionItem:
+    """`numbers`: index in the list by doJumpId."""
     command, frame, params = entry.get("command"), entry.get("frame"), entry.get("params")
-    if not isinstance(command, int) or not isinstance(frame, int):
+    if not _is_whole(command) or not _is_whole(frame):
         raise PlanFileInvalid(f"{where}: command or frame is not a whole number")
     if not isinstance(params, list) or len(params) != 7 or not all(p is None or _is_number(p) for p in params):
         raise PlanFileInvalid(f"{where}: params are not 7 numbers")
     values = [math.nan if param is None else float(param) for param in params]
-    item = MissionItem(
-        frame=frame,
-        command=command,
-        params=(values[0], values[1], values[2], values[3]),
-        z=0.0 if math.isnan(values[6]) else values[6],
-        autocontinue=bool(entry.get("autoContinue", True)),
+    item = checked_item(
+        where, frame=frame, command=command, values=values, autocontinue=bool(entry.get("autoContinue", True))
     )
-    scale = 1e7 if has_position(item) else 1.0
-    x, y = (0 if math.isnan(value) else round(value * scale) for value in values[4:6])
-    if max(abs(x), abs(y)) >= 1 << 31:
-        raise PlanFileInvalid(f"{where}: params[4] and params[5] are {values[4]:g}, {values[5]:g}")
-    return [
-        MissionItem(
-            frame=frame, command=command, params=item.params, x=x, y=y, z=item.z, autocontinue=item.autocontinue
-        )
-    ]
+    if item.command != MAV_CMD_DO_JUMP:
+        return item
+    if item.params[0] not in numbers:
+        raise PlanFileInvalid(f"{where}: params[0]: no item has doJumpId {item.params[0]:g}")
+    return msgspec.structs.replace(item, params=(float(numbers[item.params[0]]), *item.params[1:]))
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False

@@ -58,7 +58,9 @@ def test_every_field_of_the_guide_is_there() -> None:
 def test_a_plan_comes_back_as_the_same_mission() -> None:
     plan = [*survey(), MissionItem(frame=0, command=16, params=(0.0, 0.0, 0.0, math.nan), x=1, y=-1, z=1.5)]
     plan.append(MissionItem(frame=2, command=203, params=(0.0, 0.0, 0.0, 0.0), x=1))
-    items, home = from_plan(plan_json(to_plan(plan, home=HOME, autopilot="px4")))
+    found = from_plan(plan_json(to_plan(plan, home=HOME, autopilot="px4")))
+    items, home = found.items, found.home
+    assert found.notes == ()
     assert mission_hash(items) == mission_hash(plan)
     assert [(item.x, item.y) for item in items] == [(item.x, item.y) for item in plan]
     assert home == HOME
@@ -79,11 +81,40 @@ def test_a_plan_that_qgroundcontrol_wrote_is_read() -> None:
      "params": [0, 0, 0, null, 47.39, 8.54, 50]}]}}],
      "plannedHomePosition": [47.3977419, 8.545594, 487.989], "vehicleType": 2, "version": 2},
      "rallyPoints": {"points": [], "version": 2}, "version": 1}"""
-    items, home = from_plan(text)
+    found = from_plan(text)
+    items, home = found.items, found.home
+    assert home is not None
     assert [item.command for item in items] == [22, 16]
     assert (items[0].x, items[0].y, items[0].z, items[0].params[0]) == (473985099, 85451002, 50.0, 15.0)
     assert math.isnan(items[0].params[3])
     assert home.altitude == Altitude(487.989, Datum.AMSL)
+
+
+def test_jumps_name_their_target_by_its_number() -> None:
+    """QGC numbers items from 1 and finds the target of a jump by that number, also inside a survey."""
+    jump = MissionItem(frame=2, command=177, params=(3.0, 2.0, 0.0, 0.0))
+    plan = [*survey(), jump]
+    document = to_plan(plan, home=HOME)
+    written = document["mission"]["items"]
+    assert written[-1]["params"][0] == written[3]["doJumpId"] == 4
+    assert from_plan(json.dumps(document)).items == from_plan(plan_json(document)).items
+    assert from_plan(json.dumps(document)).items[-1] == jump
+    inner = {"type": "ComplexItem", "TransectStyleComplexItem": {"Items": written[2:5]}}
+    document["mission"]["items"] = [*written[:2], inner, *written[5:]]
+    assert from_plan(json.dumps(document)).items[-1] == jump
+    written[-1]["params"][0] = 99
+    with pytest.raises(PlanFileInvalid, match=r"params\[0\]: no item has doJumpId 99"):
+        from_plan(json.dumps(document))
+
+
+def test_what_is_not_taken_from_the_file_is_said() -> None:
+    document = to_plan(survey(), home=HOME)
+    document["geoFence"]["polygons"] = [{}]
+    document["rallyPoints"]["points"] = [[], []]
+    assert [note[:30] for note in from_plan(json.dumps(document)).notes] == [
+        "geoFence.polygons of the file:",
+        "rallyPoints.points of the file",
+    ]
 
 
 def broken(path: tuple[Any, ...], value: object) -> str:
@@ -107,7 +138,13 @@ def broken(path: tuple[Any, ...], value: object) -> str:
         (broken(("mission", "items", 3), "x"), "mission.items[3]"),
         (broken(("mission", "items", 3, "params"), [1, 2]), "mission.items[3]: params"),
         (broken(("mission", "items", 3, "params", 4), "x"), "mission.items[3]: params"),
-        (broken(("mission", "items", 3, "params", 4), 1e9), "mission.items[3]: params[4]"),
+        (broken(("mission", "items", 3, "params", 4), 1e9), "mission.items[3]: latitude: 1e+09 deg"),
+        (broken(("mission", "items", 3, "params", 6), None), "mission.items[3]: altitude: is not given"),
+        (broken(("mission", "items", 1, "params", 4), 0.5), "mission.items[1]: param5: 0.5 of command 178"),
+        (broken(("mission", "items", 3, "params", 0), 10**400), "mission.items[3]: params"),
+        (broken(("mission", "items", 3, "params", 0), 1e39), "mission.items[3]: param1: 1e+39"),
+        (broken(("mission", "items", 3, "command"), True), "mission.items[3]: command"),
+        (broken(("mission", "items", 3, "frame"), 300), "mission.items[3]: frame: 300"),
         (broken(("mission", "items", 3, "type"), "Other"), "mission.items[3]: type 'Other'"),
         (broken(("mission", "items", 3), {"type": "ComplexItem", "complexItemType": "survey"}), "a survey without"),
         (broken(("mission", "plannedHomePosition"), [1, 2]), "plannedHomePosition"),
