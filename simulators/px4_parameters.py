@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import struct
 import zlib
 from collections.abc import Iterator
-from importlib.resources import files
 
 from simulators.autopilot_guidance import Descent, SpeedLimits
-from simulators.autopilot_parameters import INT32, REAL32, ParameterStore
+from simulators.autopilot_parameters import INT32, REAL32, ParameterStore, recorded
 
 HASH_CHECK = "_HASH_CHECK"
 """Comes first in the list, with no index: a checksum over all names and values."""
 UINT32 = 5
 """MAV_PARAM_TYPE of the checksum."""
-
-
-@functools.cache
-def recorded() -> tuple[tuple[str, int, float], ...]:
-    """Name, MAV_PARAM_TYPE and value of each, as PX4 1.17.0 (SIH quadrotor) listed them."""
-    lines = files("simulators").joinpath("data/px4_parameters.tsv").read_text().splitlines()
-    rows = (line.split("\t") for line in lines)
-    return tuple((name, INT32 if kind == "int" else REAL32, float(value)) for name, kind, value in rows)
 
 
 class Px4Parameters(ParameterStore):
@@ -34,7 +24,7 @@ class Px4Parameters(ParameterStore):
 
     def __init__(self, **changed: float) -> None:
         """The recorded ones, some of them changed. Raises KeyError for a name that is not there."""
-        super().__init__(recorded(), changed)
+        super().__init__(recorded("px4_parameters.tsv"), changed)
         self.drained = False
         """Whether the ground has taken the simulated battery into its hands."""
 
@@ -47,6 +37,7 @@ class Px4Parameters(ParameterStore):
         if name not in self._values:
             return False
         self._values[name] = value if self._types[name] == REAL32 else float(int(value))
+        self.changes += 1
         return True
 
     # -- on the wire -------------------------------------------------------------------------------------------------
