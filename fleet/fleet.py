@@ -247,19 +247,20 @@ class Fleet:
             heard = "nowhere" if way is None else f"on {way.link.name}"
             raise LinkInvalid(f"sysid {sysid}: its key may be sent on {link} only, and it is heard {heard}")
         accepted = signing.check.counts[Verdict.ACCEPTED]
-        data = self._encoders[id(way.link)].encode(setup_signing(key, sysid=sysid, ticks=signing.timestamp()))
-        if system.signing is not None:
-            data = system.signing.sign(data, link_id=self._link_id(way.link))
-        else:
+        if system.signing is None:
             system.candidate = signing
         deadline_s = time.monotonic() + SIGNS_S
         try:
             while signing.check.counts[Verdict.ACCEPTED] == accepted:
                 if time.monotonic() > deadline_s:
                     raise SigningInvalid(f"sysid {sysid} does not sign {SIGNS_S:g} s after it was given a key")
+                message = setup_signing(key, sysid=sysid, ticks=signing.timestamp())
+                data = self._encoders[id(way.link)].encode(message)
+                if system.signing is not None:
+                    data = system.signing.sign(data, link_id=self._link_id(way.link))
                 if not way.link.send(data, way.address):
                     raise LinkLost(f"sysid {sysid}: {link} does not carry now")
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(SIGNS_S / 10)
         finally:
             system.candidate = None
         self._signing[sysid] = signing
