@@ -66,6 +66,8 @@ class Autopilot(Protocol):
     """Whether the mode must be set to MISSION after arming, before MISSION_START."""
     fence_must_be_enabled: bool
     """Whether a fence is watched only after DO_FENCE_ENABLE; otherwise as soon as it is aboard."""
+    estimator_message: str
+    """Name of the message that says how its EKF fares."""
     forbidden_goto_is_accepted: bool
     """Whether a goto that it will not fly is accepted, and only a text after tells."""
     orbits: bool
@@ -108,6 +110,7 @@ class ArduCopter:
     arming_mode = FlightMode.GUIDED
     needs_mission_mode = True
     fence_must_be_enabled = True
+    estimator_message = "EKF_STATUS_REPORT"
     forbidden_goto_is_accepted = False
     orbits = False
 
@@ -197,6 +200,7 @@ class Px4:
     arming_mode = FlightMode.MISSION
     needs_mission_mode = False
     fence_must_be_enabled = False
+    estimator_message = "ESTIMATOR_STATUS"
     forbidden_goto_is_accepted = True
     orbits = True
 

@@ -38,8 +38,13 @@ STREAMS = {
     "GPS_RAW_INT": Stream(24, 1.0),
     "EXTENDED_SYS_STATE": Stream(245, 2.0),
     "HOME_POSITION": Stream(242, 0.5),
+    "VIBRATION": Stream(241, 1.0),
+    "EKF_STATUS_REPORT": Stream(193, 2.0),
+    "ESTIMATOR_STATUS": Stream(230, 2.0),
 }
 """What we want of every vehicle. A rate asked of ArduPilot is met a little below (asked 10 Hz, came 7)."""
+ESTIMATORS = ("EKF_STATUS_REPORT", "ESTIMATOR_STATUS")
+"""Each autopilot knows one of these, and refuses the other with a text; so it is asked for its own alone."""
 
 
 class StreamKeeper:
@@ -61,7 +66,10 @@ class StreamKeeper:
     def missing(self, now_s: float) -> list[str]:
         """Names of the messages to ask for at a monotonic time."""
         wanted = []
+        autopilot = self._telemetry.autopilot
         for kind, stream in self._streams.items():
+            if kind in ESTIMATORS and (autopilot is None or kind != autopilot.estimator_message):
+                continue
             patience_s = max(PATIENCE_S, 3.0 / stream.rate_hz)
             latest_s = max(self._heard_s.get(kind, -1e9), self._asked_s.get(kind, -1e9))
             first = kind not in self._asked_s

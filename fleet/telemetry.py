@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from fleet.autopilots import Autopilot, FlightMode, autopilot_of
+from fleet.estimators import Estimator, Vibration, estimator_of, vibration_of
 from fleet.history import PoseHistory, euler_of_quaternion, quaternion_of_euler
 from geo.positions import Altitude, Datum, Position
 
@@ -99,6 +100,8 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True):
     """0 to 100."""
     consumed_wh: float | None = None
     """Since power-up, Wh."""
+    consumed_ah: float | None = None
+    """Since power-up, Ah."""
 
 
 class LinkCondition(StrEnum):
@@ -181,6 +184,10 @@ class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
     """Of the first battery."""
     gps: Gps | None = None
     """Of the first receiver."""
+    vibration: Vibration | None = None
+    """Of the airframe."""
+    estimator: Estimator | None = None
+    """Of the EKF in use."""
     mission: MissionProgress | None = None
     """Where it is in the mission."""
     texts: tuple[Text, ...] = ()
@@ -235,6 +242,9 @@ class Telemetry:
             "MISSION_CURRENT": self._mission_current,
             "MISSION_ITEM_REACHED": self._mission_item_reached,
             "BATTERY_STATUS": self._battery_status,
+            "VIBRATION": self._vibration,
+            "EKF_STATUS_REPORT": self._estimator,
+            "ESTIMATOR_STATUS": self._estimator,
             "HOME_POSITION": self._home_position,
             "EXTENDED_SYS_STATE": self._extended_sys_state,
             "STATUSTEXT": self._statustext,
@@ -341,8 +351,15 @@ class Telemetry:
                 current_a=None if message.current_battery < 0 else message.current_battery / 100.0,
                 remaining_percent=None if message.battery_remaining < 0 else float(message.battery_remaining),
                 consumed_wh=None if message.energy_consumed < 0 else message.energy_consumed / 36.0,
+                consumed_ah=None if message.current_consumed < 0 else message.current_consumed / 1000.0,
             )
         )
+
+    def _vibration(self, message: Any, utc_s: float) -> None:
+        self._update(vibration=vibration_of(message) or self.state.vibration)
+
+    def _estimator(self, message: Any, utc_s: float) -> None:
+        self._update(estimator=estimator_of(message))
 
     def _system_time(self, message: Any, utc_s: float) -> None:
         boot_s = self._boot(message.time_boot_ms)
