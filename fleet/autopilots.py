@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from fleet.failsafes import FailsafeAction, FailsafeParameter, LostLinkAction, LostLinkParameters
 from fleet.missions import MissionItem, has_position, stored_centimetres
 from geo.positions import Altitude, Datum, Position
 
@@ -72,6 +73,12 @@ class Autopilot(Protocol):
     """Whether a goto that it will not fly is accepted, and only a text after tells."""
     orbits: bool
     """Whether it has a command to orbit a place."""
+    integers_as_bytes: bool
+    """Whether integer parameters travel as bytes inside the float of the message; otherwise as its value."""
+    lost_link: LostLinkParameters | None
+    """Where its lost-link policy stands; None where nobody knows."""
+    failsafes: tuple[FailsafeParameter, ...]
+    """Where its other failsafes stand."""
 
     def mode(self, custom_mode: int) -> FlightMode:
         """The mode that a heartbeat's custom_mode means."""
@@ -113,6 +120,47 @@ class ArduCopter:
     estimator_message = "EKF_STATUS_REPORT"
     forbidden_goto_is_accepted = False
     orbits = False
+    integers_as_bytes = False
+    lost_link: LostLinkParameters | None = LostLinkParameters(
+        action="FS_GCS_ENABLE",
+        meanings={
+            1: LostLinkAction.RETURN,
+            5: LostLinkAction.LAND,
+            7: LostLinkAction.HOLD,  # BRAKE
+            2: LostLinkAction.RETURN,  # "continue" before 4.0
+            3: LostLinkAction.RETURN,  # 3 and 4 by the way it came
+            4: LostLinkAction.RETURN,
+            6: LostLinkAction.RETURN,  # by the mission's own landing
+        },
+        exceptions="FS_OPTIONS",
+        mission_bit=2,
+        timeout="FS_GCS_TIMEOUT",
+        timeouts_s=(2.0, 120.0),
+        ground="SYSID_MYGCS",
+    )
+    _BATTERY: ClassVar[dict[int, FailsafeAction]] = {
+        0: FailsafeAction.NONE, 1: FailsafeAction.LAND, 2: FailsafeAction.RETURN, 3: FailsafeAction.RETURN,
+        4: FailsafeAction.RETURN, 5: FailsafeAction.TERMINATE, 6: FailsafeAction.RETURN, 7: FailsafeAction.HOLD,
+    }  # fmt: skip
+    _FENCE: ClassVar[dict[int, FailsafeAction]] = {
+        0: FailsafeAction.NONE, 1: FailsafeAction.RETURN, 2: FailsafeAction.LAND, 3: FailsafeAction.RETURN,
+        4: FailsafeAction.HOLD, 5: FailsafeAction.RETURN,
+    }  # fmt: skip
+    failsafes: tuple[FailsafeParameter, ...] = (
+        FailsafeParameter(
+            cause="low battery",
+            action="BATT_FS_LOW_ACT",
+            meanings=_BATTERY,
+            thresholds=("BATT_LOW_VOLT", "BATT_LOW_MAH"),
+        ),
+        FailsafeParameter(
+            cause="critical battery",
+            action="BATT_FS_CRT_ACT",
+            meanings=_BATTERY,
+            thresholds=("BATT_CRT_VOLT", "BATT_CRT_MAH"),
+        ),
+        FailsafeParameter(cause="fence", action="FENCE_ACTION", meanings=_FENCE),
+    )
 
     _NAMES: ClassVar[dict[int, str]] = {
         0: "STABILIZE", 1: "ACRO", 2: "ALT_HOLD", 3: "AUTO", 4: "GUIDED", 5: "LOITER", 6: "RTL", 7: "CIRCLE",
@@ -204,6 +252,34 @@ class Px4:
     forbidden_goto_is_accepted = True
     orbits = True
 
+    integers_as_bytes = True
+    lost_link: LostLinkParameters | None = LostLinkParameters(
+        action="NAV_DLL_ACT",
+        meanings={1: LostLinkAction.HOLD, 2: LostLinkAction.RETURN, 3: LostLinkAction.LAND},
+        exceptions="COM_DLL_EXCEPT",
+        mission_bit=1,
+        timeout="COM_DL_LOSS_T",
+        timeouts_s=(5.0, 300.0),
+        whole_seconds=True,
+        delay="COM_FAIL_ACT_T",
+    )
+    failsafes: tuple[FailsafeParameter, ...] = (
+        FailsafeParameter(
+            cause="critical battery",
+            action="COM_LOW_BAT_ACT",
+            meanings={0: FailsafeAction.NONE, 2: FailsafeAction.LAND, 3: FailsafeAction.RETURN},
+            thresholds=("BAT_CRIT_THR",),
+        ),
+        FailsafeParameter(
+            cause="fence",
+            action="GF_ACTION",
+            meanings={
+                0: FailsafeAction.NONE, 1: FailsafeAction.NONE, 2: FailsafeAction.HOLD, 3: FailsafeAction.RETURN,
+                4: FailsafeAction.TERMINATE, 5: FailsafeAction.LAND,
+            },
+        ),
+    )  # fmt: skip
+
     _MAIN: ClassVar[dict[int, str]] = {
         1: "MANUAL", 2: "ALTCTL", 3: "POSCTL", 4: "AUTO", 5: "ACRO", 6: "OFFBOARD", 7: "STABILIZED", 10: "TERMINATION",
     }  # fmt: skip
@@ -274,6 +350,8 @@ class UnknownAutopilot(Px4):
 
     name = "unknown"
     mode_acks = 1
+    lost_link: LostLinkParameters | None = None
+    failsafes: tuple[FailsafeParameter, ...] = ()
 
     def __init__(self, mav_autopilot: int) -> None:
         """Of the MAV_AUTOPILOT that its heartbeat gives."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from pymavlink.dialects.v20 import ardupilotmega as dialect
 
-from fleet.commands import holds
 from fleet.errors import (
     LinkLost,
     ParameterInvalid,
@@ -20,14 +17,12 @@ from fleet.errors import (
     ParametersIncomplete,
     ParameterUnknown,
 )
-from fleet.fleet import Fleet
-from fleet.framing import Encoder, Framer, decode
-from fleet.parameters import Parameter, Parameters, differences
+from fleet.parameters import NO_INDEX, Parameter, Parameters, differences
 from fleet.transfers import TransferProgress
-from fleet.vehicle import VehicleRecord
 from simulators.autopilot_parameters import ParameterStore
 from simulators.vehicle import SimulatedVehicle
 from tests.fleet.conftest import Fly, proxy_to
+from tests.fleet.responder import heard, scripted, value_message
 
 INT8, INT16, INT32, REAL32 = 2, 4, 6, 9
 PARAM_VALUE, PARAM_SET = 22, 23
@@ -35,12 +30,7 @@ PARAM_VALUE, PARAM_SET = 22, 23
 
 @asynccontextmanager
 async def parameters_of(port: int, *, px4: bool = False) -> AsyncIterator[Parameters]:
-    """Those of vehicle 1, once it is heard; its round trip is known."""
-    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet:
-        vehicle = fleet.register(VehicleRecord(sysid=1, name="one"))
-        assert await holds(lambda: vehicle.telemetry.autopilot is not None, 5.0)
-        for _ in range(10):
-            vehicle.channel.pace.answered(0.01)
+    async with heard(port) as vehicle:
         yield Parameters(vehicle.channel, integers_as_bytes=px4)
 
 
@@ -48,6 +38,11 @@ def store(vehicle: SimulatedVehicle) -> ParameterStore:
     """What is aboard."""
     assert isinstance(vehicle.parameters, ParameterStore)
     return vehicle.parameters
+
+
+def names_of(vehicle: SimulatedVehicle) -> list[str]:
+    """What its list should be."""
+    return [name for name, index in vehicle.parameters.listed() if index != NO_INDEX]
 
 
 async def test_arducopter_carries_integers_as_numbers(port: int, simulated: Fly) -> None:
@@ -142,7 +137,7 @@ async def test_a_third_of_the_frames_may_be_lost(port: int, simulated: Fly) -> N
             told: list[TransferProgress] = []
             listed = await parameters.read_all(told.append)
             assert proxy.lost > 20
-            assert list(listed) == store(copter).names()
+            assert list(listed) == names_of(copter)
             assert told[-1].done == told[-1].total == len(listed)
             assert all(listed[name].matches(store(copter)[name]) for name in listed)
 
@@ -151,7 +146,7 @@ async def test_the_list_of_px4_leaves_the_checksum_out(port: int, simulated: Fly
     px4 = simulated(port, autopilot="px4")
     async with parameters_of(port, px4=True) as parameters:
         listed = await parameters.read_all()
-        assert list(listed) == store(px4).names()
+        assert list(listed) == names_of(px4)
         assert "_HASH_CHECK" not in listed
         assert all(listed[name].matches(store(px4)[name]) for name in listed)
 
@@ -160,58 +155,8 @@ async def test_the_whole_list_in_its_order(port: int, simulated: Fly) -> None:
     copter = simulated(port)
     async with parameters_of(port) as parameters:
         listed = await parameters.read_all()
-        assert list(listed) == store(copter).names()
+        assert list(listed) == names_of(copter)
         assert all(listed[name].matches(store(copter)[name]) for name in listed)
-
-
-class Responder(asyncio.DatagramProtocol):
-    """A vehicle that answers as a script says."""
-
-    def __init__(self, port: int, answer: Callable[[Any], list[Any]]) -> None:
-        self._address, self._answer = ("127.0.0.1", port), answer
-        self._encoder, self._framer = Encoder(sysid=1, compid=1), Framer()
-        self._transport: asyncio.DatagramTransport | None = None
-        self.heard: list[str] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-
-    def say(self, *messages: Any) -> None:
-        assert self._transport is not None
-        for message in messages:
-            self._transport.sendto(self._encoder.encode(message), self._address)
-
-    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
-        for frame in self._framer.feed(data):
-            message = decode(frame)
-            if message.get_type() != "HEARTBEAT":
-                self.heard.append(message.get_type())
-                self.say(*self._answer(message))
-
-
-@asynccontextmanager
-async def scripted(port: int, answer: Callable[[Any], list[Any]]) -> AsyncIterator[tuple[Parameters, Responder]]:
-    loop = asyncio.get_running_loop()
-    transport, responder = await loop.create_datagram_endpoint(
-        lambda: Responder(port, answer), local_addr=("127.0.0.1", 0)
-    )
-
-    async def beat() -> None:
-        while True:
-            responder.say(dialect.MAVLink_heartbeat_message(2, 3, 0x51, 0, 3, 3))
-            await asyncio.sleep(0.2)
-
-    task = asyncio.create_task(beat(), name="beat")
-    try:
-        async with parameters_of(port) as parameters:
-            yield parameters, responder
-    finally:
-        task.cancel()
-        transport.close()
-
-
-def value_message(name: str, value: float, kind: int, count: int, index: int) -> Any:
-    return dialect.MAVLink_param_value_message(name.encode(), value, kind, count, index)
 
 
 async def test_a_value_that_does_not_stick_is_refused_with_both(port: int) -> None:
@@ -226,7 +171,8 @@ async def test_a_value_that_does_not_stick_is_refused_with_both(port: int) -> No
             return [value_message(message.param_id, held[message.param_id], INT32, 1, 65535)]
         return []
 
-    async with scripted(port, answer) as (parameters, responder):
+    async with scripted(port, answer) as (vehicle, responder):
+        parameters = Parameters(vehicle.channel, integers_as_bytes=False)
         with pytest.raises(ParameterRefused, match="RTL_ALT is 3000 after writing 8000") as caught:
             await parameters.write("RTL_ALT", 8000)
         assert (caught.value.name, caught.value.wanted, caught.value.aboard) == ("RTL_ALT", 8000, 3000)
@@ -243,7 +189,8 @@ async def test_an_answer_from_before_is_not_taken_for_a_refusal(port: int) -> No
         now = value_message("RTL_ALT", held["RTL_ALT"], INT32, 1, 65535)
         return {"PARAM_SET": [late, now], "PARAM_REQUEST_READ": [now]}.get(kind, [])
 
-    async with scripted(port, answer) as (parameters, _):
+    async with scripted(port, answer) as (vehicle, _):
+        parameters = Parameters(vehicle.channel, integers_as_bytes=False)
         assert (await parameters.write("RTL_ALT", 1800)).value == 1800
 
 
@@ -266,7 +213,8 @@ async def test_a_list_whose_number_changes_is_begun_anew(port: int) -> None:
             return [value_message(names[message.param_index], 1.0, REAL32, total, message.param_index)]
         return []
 
-    async with scripted(port, answer) as (parameters, _):
+    async with scripted(port, answer) as (vehicle, _):
+        parameters = Parameters(vehicle.channel, integers_as_bytes=False)
         assert list(await parameters.read_all()) == ["P0", "NEW", "P1", "P2", "P3", "P4"]
         assert lists == 2
 
@@ -281,7 +229,8 @@ async def test_a_list_with_a_hole_is_not_taken_for_whole(port: int) -> None:
             return [value_message("P2", 1.0, REAL32, 4, 65535)]
         return []
 
-    async with scripted(port, answer) as (parameters, responder):
+    async with scripted(port, answer) as (vehicle, responder):
+        parameters = Parameters(vehicle.channel, integers_as_bytes=False)
         with pytest.raises(ParametersIncomplete, match="3 of 4 parameters"):
             await parameters.read_all()
         assert responder.heard.count("PARAM_REQUEST_READ") > 3
