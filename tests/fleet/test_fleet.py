@@ -297,7 +297,7 @@ async def test_nothing_is_sent_where_no_way_is_known(port: int) -> None:
             await fleet.vehicle(1).hold()
         with pytest.raises(LinkLost, match="no link leads to it"):
             await fleet.vehicle(1).commands.long(176, 1.0)
-        with pytest.raises(VehicleUnknown, match="nothing heard"):
+        with pytest.raises(VehicleUnknown, match="nothing was heard"):
             fleet.start_recording(1, Path("x.tlog"))
         with pytest.raises(VehicleUnknown, match="our own"):
             fleet.register(VehicleRecord(sysid=255, name="us"))

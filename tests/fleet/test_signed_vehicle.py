@@ -45,7 +45,7 @@ def way_of(fleet: Fleet, sysid: int = 1) -> str:
 
 def rejected(fleet: Fleet, sysid: int = 1) -> dict[str, int]:
     """Frames not believed, by reason."""
-    return fleet.traffic(sysid).rejected
+    return fleet.router.traffic(sysid).rejected
 
 
 class Stranger:
@@ -80,12 +80,12 @@ async def test_a_vehicle_that_is_given_a_key_signs_and_believes_only_what_is_sig
     vehicle = simulated(port, trusted_link=None)
     async with Fleet([f"udpin:127.0.0.1:{port}"], registered(1)) as fleet:
         await ready(fleet.vehicle(1))
-        assert not fleet.traffic(1).signed
+        assert not fleet.router.traffic(1).signed
         fleet.start_recording(1, tmp_path / "flight.tlog")
         with pytest.raises(LinkInvalid, match="on serial:/dev/ttyUSB0:57600 only"):
-            await fleet.set_up_signing(1, KEY, signing(), link="serial:/dev/ttyUSB0:57600")
-        await fleet.set_up_signing(1, KEY, signing(), link=way_of(fleet))
-        assert fleet.traffic(1).signed
+            await fleet.router.set_up_signing(1, KEY, signing(), link="serial:/dev/ttyUSB0:57600")
+        await fleet.router.set_up_signing(1, KEY, signing(), link=way_of(fleet))
+        assert fleet.router.traffic(1).signed
         assert (await fleet.vehicle(1).commands.long(512, 1.0)).state is CommandState.ACCEPTED
         assert (await fleet.vehicle(1).hold()).state is not CommandState.UNKNOWN
         fleet.stop_recording(1)
@@ -157,7 +157,7 @@ async def test_a_key_is_changed_over_the_air_and_commands_go_on(
     async with Fleet([f"udpin:127.0.0.1:{port}"], registered(1), signing={1: ours}) as fleet:
         await ready(fleet.vehicle(1))
         ours.rotate(OTHER_KEY, window_s=600.0)
-        await fleet.set_up_signing(1, OTHER_KEY, ours, link=way_of(fleet))
+        await fleet.router.set_up_signing(1, OTHER_KEY, ours, link=way_of(fleet))
         assert vehicle.radio.signatures.key == OTHER_KEY
         assert (await fleet.vehicle(1).commands.long(512, 1.0)).state is CommandState.ACCEPTED
         assert ours.check.counts[Verdict.WRONG_KEY] == 0
@@ -170,8 +170,8 @@ async def test_px4_ignores_the_key_and_stays_as_it_was(
     async with Fleet([f"udpin:127.0.0.1:{port}"], registered(1)) as fleet:
         await ready(fleet.vehicle(1))
         with pytest.raises(SigningInvalid, match="does not sign 5 s after"):
-            await fleet.set_up_signing(1, KEY, signing(), link=way_of(fleet))
-        assert not fleet.traffic(1).signed
+            await fleet.router.set_up_signing(1, KEY, signing(), link=way_of(fleet))
+        assert not fleet.router.traffic(1).signed
         assert (await fleet.vehicle(1).commands.long(512, 148.0)).state is CommandState.ACCEPTED
 
 
@@ -189,12 +189,12 @@ async def test_how_long_a_round_trip_takes_is_known(port: int, simulated: Fly) -
     simulated(port)
     async with Fleet([f"udpin:127.0.0.1:{port}"], registered(1)) as fleet:
         await ready(fleet.vehicle(1))
-        assert await holds(lambda: fleet.traffic(1).latency_ms is not None, 5.0)
-        latency_ms = fleet.traffic(1).latency_ms
+        assert await holds(lambda: fleet.router.traffic(1).latency_ms is not None, 5.0)
+        latency_ms = fleet.router.traffic(1).latency_ms
         assert latency_ms is not None
         assert 0.0 < latency_ms < 1000.0
         assert await holds(lambda: fleet.vehicle(1).state.link is LinkCondition.TWO_WAY, 2.0)
-        assert fleet.link_traffic()[0].frames_in >= fleet.traffic(1).frames_in > 10
+        assert fleet.router.link_traffic()[0].frames_in >= fleet.router.traffic(1).frames_in > 10
 
 
 async def test_a_person_says_which_of_two_is_the_vehicle(port: int, simulated: Fly) -> None:
@@ -206,7 +206,7 @@ async def test_a_person_says_which_of_two_is_the_vehicle(port: int, simulated: F
         system = fleet.seen(1)
         assert system is not None
         assert system.identity.in_use is not None
-        fleet.believe(1, system.identity.in_use.name)
+        fleet.router.believe(1, system.identity.in_use.name)
         assert fleet.vehicle(1).state.conflict is None
         await asyncio.sleep(1.0)
         assert fleet.vehicle(1).state.conflict is None

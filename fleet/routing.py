@@ -1,0 +1,296 @@
+"""Who is heard where, and what goes to whom: traffic by sysid over all links.
+
+It goes to the one vehicle that it is for and to nobody else, signed where the vehicle has a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from pymavlink.dialects.v20 import ardupilotmega as dialect
+
+from fleet.channels import AUTOPILOT_COMPID
+from fleet.errors import IdentityConflict, LinkInvalid, LinkLost, SigningInvalid, VehicleUnknown
+from fleet.framing import Encoder, Frame, Framer, decode, without_signature
+from fleet.identity import PROBES, Identity, Standing, Way
+from fleet.keys import setup_signing
+from fleet.links import Address, Link, LinkTraffic
+from fleet.signing import VehicleSigning, Verdict
+from fleet.systems import System, VehicleTraffic
+from fleet.telemetry import Telemetry
+
+PROBE_S = 1.0
+"""How often a way that is to be proven is asked, s of the wall."""
+SIGNS_S = 5.0
+"""A vehicle that was given a key signs with it within this, s of the wall (ArduPilot: 0.8 s)."""
+GUARDED = frozenset((dialect.MAV_CMD_COMPONENT_ARM_DISARM, dialect.MAV_CMD_MISSION_START))
+"""Commands that another program may send to a vehicle only where that was asked for."""
+
+log = structlog.get_logger(__name__)
+
+
+class Router:
+    """The traffic of all systems on a set of links. Only registered ones are ever sent to."""
+
+    def __init__(
+        self,
+        links: Sequence[Link],
+        *,
+        sysid: int,
+        compid: int,
+        utc_now: Callable[[], float],
+        signing: Mapping[int, VehicleSigning],
+        take: Callable[[System, Frame, float], None],
+        alarm: Callable[[str], None],
+    ) -> None:
+        """`sysid`/`compid` are our own; `signing`: of the vehicles that have a key, by sysid; `take` gets each frame
+        that is believed, with its system and our time, s since 1970 UTC; `alarm` what a person should know at once."""
+        self.links, self.sysid = list(links), sysid
+        self.systems: dict[int, System] = {}
+        """All that were heard, by sysid."""
+        self.first_heard = asyncio.Event()
+        """Set when a system is heard for the first time."""
+        self._registered: dict[int, tuple[Telemetry, tuple[str, ...]]] = {}
+        self._encoders = {id(link): Encoder(sysid=sysid, compid=compid) for link in self.links}
+        self._utc_now, self._take, self._alarm = utc_now, take, alarm
+        self._signing = dict(signing)
+        for link in self.links:
+            link.receiver = self._receive
+
+    def register(self, sysid: int, telemetry: Telemetry, links: tuple[str, ...]) -> Telemetry:
+        """Let a sysid be sent to, and be heard on `links` only (all when empty); its telemetry so far, or the new."""
+        system = self.systems.get(sysid)
+        if system is not None:
+            system.identity.allowed = links
+            telemetry = system.telemetry
+        self._registered[sysid] = telemetry, links
+        return telemetry
+
+    def system(self, sysid: int) -> System:
+        """What was heard of a sysid; raises VehicleUnknown where that is nothing."""
+        system = self.systems.get(sysid)
+        if system is None:
+            raise VehicleUnknown(f"sysid {sysid}: nothing was heard of it")
+        return system
+
+    def traffic(self, sysid: int) -> VehicleTraffic:
+        """What passed between a vehicle and us; raises VehicleUnknown where nothing was heard of it."""
+        system = self.system(sysid)
+        return system.traffic(system.telemetry.state.loss_percent)
+
+    def link_traffic(self) -> list[LinkTraffic]:
+        """What passed over each link, in their order."""
+        return [link.traffic() for link in self.links]
+
+    def believe(self, sysid: int, way: str) -> None:
+        """Take one way of a sysid for the vehicle's, and others that contradict it no longer for a conflict.
+
+        For a person who knows which of two is the vehicle. What comes on the others stays disbelieved. Raises
+        VehicleUnknown where the sysid is not heard on a way of that name.
+        """
+        system = self.system(sysid)
+        if not system.identity.believe(way):
+            ways = ", ".join(sorted(known.name for known in system.identity.ways.values()))
+            raise VehicleUnknown(f"sysid {sysid} is not heard on {way}; it is on {ways}")
+        system.telemetry.set_conflict(system.identity.conflict)
+
+    def send(self, sysid: int, message: Any) -> bool:
+        """To the one address where a registered vehicle lives. Raises IdentityConflict."""
+        return self._transmit(sysid, lambda way: self._encoders[id(way.link)].encode(message))
+
+    def beat(self) -> None:
+        """Our heartbeat, to every registered vehicle on each of its ways, and to fixed peers."""
+        message = beat_message()
+        living: set[tuple[int, Address]] = set()
+        for sysid in self._registered:
+            if (system := self.systems.get(sysid)) is not None:
+                for way in system.identity.ways.values():
+                    if way.standing in (Standing.IN_USE, Standing.SPARE):
+                        living.add((id(way.link), way.address))
+                        self._send_on(way, system, self._encoders[id(way.link)].encode(message))
+        for link in self.links:
+            if link.peer is not None and (id(link), link.peer) not in living:
+                link.send(self._encoders[id(link)].encode(message), link.peer)
+
+    def ask_time(self, system: System) -> None:
+        """Send a TIMESYNC to a registered vehicle; its answer tells how long a round trip takes."""
+        way = system.identity.in_use
+        if way is not None and system.identity.sysid in self._registered:
+            ask = system.round_trips.ask(time.monotonic_ns())
+            self._send_on(way, system, self._encoders[id(way.link)].encode(ask))
+
+    def settle(self, system: System, monotonic_s: float) -> None:
+        """Take the time that has passed into account in a system's identity; a few times a second."""
+        self._probe(system, monotonic_s)
+        news = system.identity.settle(monotonic_s)
+        if news is not None:
+            log.warning("identity", sysid=system.identity.sysid, news=news)
+            system.telemetry.set_conflict(system.identity.conflict)
+            self._alarm(news)
+
+    async def set_up_signing(self, sysid: int, key: bytes, signing: VehicleSigning, *, link: str) -> None:
+        """Give a vehicle a key, over a trusted link, and wait until it signs with it.
+
+        `signing` has that key: of a vehicle without one a new one; of a vehicle that signs already its own, rotated.
+        The key goes out in the clear, and is neither logged nor recorded. Raises VehicleUnknown, LinkInvalid where the
+        vehicle is not heard on `link`, LinkLost, and SigningInvalid where it does not sign with the key then, as PX4
+        1.17, which ignores it: then all stays as it was, and of a rotation both keys are still believed.
+        """
+        system = self._known(sysid)
+        way = system.identity.in_use
+        if way is None or way.link.name != link:
+            heard = "nowhere" if way is None else f"on {way.link.name}"
+            raise LinkInvalid(f"sysid {sysid}: its key may be sent on {link} only, and it is heard {heard}")
+        accepted = signing.check.counts[Verdict.ACCEPTED]
+        if system.signing is None:
+            system.candidate = signing
+        deadline_s = time.monotonic() + SIGNS_S
+        try:
+            while signing.check.counts[Verdict.ACCEPTED] == accepted:
+                if time.monotonic() > deadline_s:
+                    raise SigningInvalid(f"sysid {sysid} does not sign {SIGNS_S:g} s after it was given a key")
+                message = setup_signing(key, sysid=sysid, ticks=signing.timestamp())
+                data = self._encoders[id(way.link)].encode(message)
+                if system.signing is not None:
+                    data = system.signing.sign(data, link_id=self._link_id(way.link))
+                if not way.link.send(data, way.address):
+                    raise LinkLost(f"sysid {sysid}: {link} does not carry now")
+                await asyncio.sleep(SIGNS_S / 10)
+        finally:
+            system.candidate = None
+        self._signing[sysid] = signing
+
+    @contextmanager
+    def tap(self, sysid: int, hear: Callable[[bytes], None]) -> Iterator[None]:
+        """Have `hear` called with each believed frame of a registered vehicle, without its signature.
+
+        Raises VehicleUnknown where it is not registered or nothing was heard of it yet.
+        """
+        system = self._known(sysid)
+        system.taps.append(hear)
+        try:
+            yield
+        finally:
+            system.taps.remove(hear)
+
+    def relay(self, sysid: int, data: bytes, *, guarded: bool = False) -> bool:
+        """Send a frame that another program of ours made for a vehicle; false where it was not sent.
+
+        It must be one MAVLink 2 frame of our sysid that names the vehicle, or nobody; heartbeats are left out, ours
+        suffice, and so are arming and mission starts unless `guarded`: whoever sets that has compared the mission
+        aboard with the approved one. Raises VehicleUnknown, IdentityConflict.
+        """
+        self._known(sysid)
+        frames = Framer().feed(data)
+        message = decode(frames[0]) if len(frames) == 1 and frames[0].verified else None
+        if message is None or frames[0].sysid != self.sysid or message.get_type() == "HEARTBEAT":
+            return False
+        if getattr(message, "target_system", 0) not in (0, sysid):
+            return False
+        arming = getattr(message, "command", None) in GUARDED and message.get_type().startswith("COMMAND_")
+        if arming and message.param1 != 0 and not guarded:
+            return False
+        return self._transmit(sysid, lambda way: frames[0].data)
+
+    def _known(self, sysid: int) -> System:
+        if sysid not in self._registered:
+            raise VehicleUnknown(f"sysid {sysid} is not registered; registered: {sorted(self._registered) or 'none'}")
+        return self.system(sysid)
+
+    def _link_id(self, link: Link) -> int:
+        """For signatures: the place of a link among ours, the same after a restart."""
+        return self.links.index(link)
+
+    def _transmit(self, sysid: int, frame_for: Callable[[Way], bytes]) -> bool:
+        system = self.systems.get(sysid)
+        if system is None or sysid not in self._registered or (way := system.identity.in_use) is None:
+            return False
+        if system.identity.conflict is not None:
+            raise IdentityConflict(
+                f"sysid {sysid} gets no commands while another claims it: {system.identity.conflict}"
+            )
+        return self._send_on(way, system, frame_for(way))
+
+    def _send_on(self, way: Way, system: System, data: bytes) -> bool:
+        """An unsigned frame to a vehicle, signed if it has a key."""
+        if system.signing is not None:
+            data = system.signing.sign(data, link_id=self._link_id(way.link))
+        if not way.link.send(data, way.address):
+            return False
+        system.sent(data, self._utc_now())
+        return True
+
+    def _receive(self, link: Link, address: Address, frames: list[Frame]) -> None:
+        monotonic_s, utc_s = time.monotonic(), self._utc_now()
+        for frame in frames:
+            if frame.sysid in (0, self.sysid):
+                continue
+            system = self.systems.get(frame.sysid) or self._first_heard(frame.sysid, monotonic_s)
+            verdict = system.judge(frame)
+            if verdict is not None and not verdict.accepted:
+                self._reject(system, link, address, verdict, monotonic_s)
+                continue
+            way = system.identity.heard(link, address, monotonic_s, proven=verdict is not None)
+            if way.standing is not Standing.IN_USE:
+                if way.standing is Standing.UNPROVEN and frame.verified and frame.compid == AUTOPILOT_COMPID:
+                    self._weigh(system, way, frame)
+                continue
+            system.count(frame)
+            if system.recording is not None:
+                system.recording.write(frame.data, utc_s)
+            if frame.verified:
+                self._take(system, frame, utc_s)
+                for hear in system.taps:
+                    hear(without_signature(frame))
+
+    def _reject(self, system: System, link: Link, address: Address, verdict: Verdict, monotonic_s: float) -> None:
+        """Nothing of such a frame is believed, not even that its vehicle lives at that address."""
+        sysid = system.identity.sysid
+        if verdict is Verdict.STALE and monotonic_s > system.probed_monotonic_s + PROBE_S:
+            system.probed_monotonic_s = monotonic_s  # a vehicle that has not heard the time learns it from us
+            if system.signing is not None:
+                beat = self._encoders[id(link)].encode(beat_message())
+                link.send(system.signing.sign(beat, link_id=self._link_id(link)), address)
+        if system.rejection_is_news(verdict, monotonic_s):
+            words = verdict.name.lower().replace("_", " ")
+            text = f"sysid {sysid}: frames from {address[0]}:{address[1]} on {link.name} are not believed: {words}"
+            log.warning("frame rejected", sysid=sysid, link=link.name, address=address, verdict=verdict.name)
+            if sysid in self._registered:
+                self._alarm(text)
+
+    def _first_heard(self, sysid: int, monotonic_s: float) -> System:
+        telemetry, links = self._registered.get(sysid) or (Telemetry(sysid), ())
+        system = self.systems[sysid] = System(telemetry, Identity(sysid, links), monotonic_s)
+        system.signing = self._signing.get(sysid)
+        self.first_heard.set()
+        return system
+
+    def _weigh(self, system: System, way: Way, frame: Frame) -> None:
+        if (message := decode(frame)) is not None:
+            system.identity.weigh(way, message, system.telemetry.state, system.clock_rate)
+
+    def _probe(self, system: System, monotonic_s: float) -> None:
+        """Ask on ways that are to be proven; ways of vehicles that are not registered are never sent to."""
+        sysid = system.identity.sysid
+        if sysid not in self._registered or monotonic_s < system.probed_monotonic_s + PROBE_S:
+            return
+        for way in system.identity.ways.values():
+            if way.standing is Standing.UNPROVEN:
+                system.probed_monotonic_s = monotonic_s
+                for msgid in PROBES:
+                    ask = dialect.MAVLink_command_long_message(
+                        sysid, AUTOPILOT_COMPID, dialect.MAV_CMD_REQUEST_MESSAGE, 0, msgid, 0, 0, 0, 0, 0, 0
+                    )
+                    way.link.send(self._encoders[id(way.link)].encode(ask), way.address)
+
+
+def beat_message() -> Any:
+    """Our heartbeat."""
+    return dialect.MAVLink_heartbeat_message(
+        dialect.MAV_TYPE_GCS, dialect.MAV_AUTOPILOT_INVALID, 0, 0, dialect.MAV_STATE_ACTIVE, 3
+    )
