@@ -17,6 +17,7 @@ FleetError
 │   ├── ParameterRefused      what is aboard after writing is not what was written; carries both
 │   ├── ParametersIncomplete  a list of which a part did not come
 │   └── PolicyUnsupported     a lost-link policy that the autopilot cannot follow
+├── RemoteIdInvalid     an identity that must not be broadcast, or would not be understood
 ├── MissionError
 │   ├── MissionInvalid   a list of items that must not be sent
 │   ├── TransferFailed   an upload or download that did not come to its end
@@ -111,6 +112,10 @@ class ParametersIncomplete(ParameterError):
 
 class PolicyUnsupported(ParameterError):
     """A lost-link policy that the autopilot cannot follow; nothing was written."""
+
+
+class RemoteIdInvalid(FleetError):
+    """An identity that must not be broadcast, or would not be understood; names the field."""
 
 
 class MissionError(FleetError):
