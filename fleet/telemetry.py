@@ -210,6 +210,13 @@ class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
         """The autopilot says that it is in trouble."""
         return self.system_status in (MAV_STATE_CRITICAL, MAV_STATE_EMERGENCY)
 
+    @property
+    def in_air(self) -> bool:
+        """By the autopilot's word; where it does not say, armed and 2 m above home."""
+        if self.landed is not None:
+            return self.armed and not self.landed
+        return self.armed and (self.relative_altitude_m or 0.0) > 2.0
+
 
 class Telemetry:
     """Keeps the state of one vehicle from its messages."""
