@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from fleet.missions import MissionItem
 from simulators.autopilot_camera import CameraTrigger, camera_feedback, perform_payload
+from simulators.autopilot_estimate import Estimate
 from simulators.autopilot_flavour import Flavour, Mode
 from simulators.autopilot_gimbal import Gimbal
 from simulators.autopilot_guidance import Leg, LocalFrame, Point
@@ -17,6 +18,7 @@ from simulators.autopilot_manoeuvres import FlightControls, FlightSettings, FlyT
 from simulators.autopilot_sensors import Sensors
 from simulators.battery import Battery
 from simulators.dynamics import Airframe, Multirotor, wrap_rad
+from simulators.failures import Failures
 
 
 class OnboardParameters(FlightSettings, Protocol):
@@ -99,6 +101,18 @@ class Hardware:
         self.ready_after_s, self.ground_rate, self.gimbal_pitch_deg = ready_after_s, ground_rate, gimbal_pitch_deg
 
 
+TUMBLES_RAD_S = 7.0
+"""How fast a multirotor turns over that a motor has left, rad/s."""
+
+
+class SensorBits(NamedTuple):
+    """MAV_SYS_STATUS_SENSOR bits of SYS_STATUS."""
+
+    present: int
+    enabled: int
+    healthy: int
+
+
 class Autopilot(ABC):
     """Everything on board but the radio: step it, give it orders, read what it believes."""
 
@@ -117,7 +131,10 @@ class Autopilot(ABC):
         self.armed = False
         self.flying = False
         self.home_set = False
-        self.motors_dead = False
+        self.terminated = False
+        """The motors were stopped for good."""
+        self.failures = Failures()
+        self.estimate = Estimate(believes_after_s=flavour.believes_after_s)
         self.breach = 0
         """FENCE_BREACH of now; 0 for none."""
         self.breaches = 0
@@ -158,9 +175,21 @@ class Autopilot(ABC):
     def hear_ground(self, sysid: int) -> None:
         """A heartbeat of a ground station."""
 
-    @abstractmethod
     def satellites(self) -> bool:
-        """Whether the receiver hears any."""
+        """Whether the receiver hears enough of them."""
+        return not (self.failures.gps_off or self.failures.gps_jammed)
+
+    @abstractmethod
+    def parameters_changed(self) -> None:
+        """The ground has set a parameter."""
+
+    @abstractmethod
+    def sensor_bits(self) -> SensorBits:
+        """What SYS_STATUS says of its sensors."""
+
+    def remaining(self) -> float:
+        """Part of the battery's charge that it believes to be left, 0 to 1."""
+        return self.battery.remaining()
 
     @abstractmethod
     def has_position(self) -> bool:
@@ -254,9 +283,12 @@ class Autopilot(ABC):
         demand = self.controls.demand
         if self.armed:
             self._fly(dt_s)
-        if not self.armed or self.motors_dead:
+        falls = self.failures.falls
+        if not self.armed or self.terminated or falls:
             demand.motors = False
         self.body.step(dt_s, demand)
+        if falls and not self.body.on_ground:
+            self.body.roll = wrap_rad(self.body.roll + TUMBLES_RAD_S * dt_s)
         self._sense(dt_s)
         if self.armed and not self.body.on_ground:
             self.flying = True
@@ -271,14 +303,20 @@ class Autopilot(ABC):
                 climb_m_s=body.vu,
                 mass_kg=self.airframe.mass_kg,
                 drag_w=body.drag_power_w,
-            ),
+            )
+            + self.failures.drain_w,
         )
+        if self.failures.voltage_v is not None:
+            self.battery.voltage_v = self.failures.voltage_v
 
     def _sense(self, dt_s: float) -> None:
         body, sensors, motion = self.body, self.sensors, self.controls.motion
         sensors.step(dt_s)
-        motion.n, motion.e = body.n + sensors.north.value, body.e + sensors.east.value
-        motion.u = body.u + sensors.up.value
+        estimate, failures = self.estimate, self.failures
+        estimate.step(dt_s, fix=self.has_fix() or not self.home_set, glitch=failures.glitch, diverges=failures.ekf)
+        motion.n = body.n + sensors.north.value + estimate.north
+        motion.e = body.e + sensors.east.value + estimate.east
+        motion.u = body.u + sensors.up.value + estimate.up
         motion.vn, motion.ve, motion.vu = (
             body.vn + sensors.north.rate,
             body.ve + sensors.east.rate,

@@ -8,7 +8,8 @@ from typing import Any
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from fleet.missions import MissionItem
-from simulators.autopilot import Autopilot, Hardware
+from simulators.arducopter_sensors import sensor_bits, told_failures
+from simulators.autopilot import Autopilot, Hardware, SensorBits
 from simulators.autopilot_arming import NEEDS_POSITION, Boot, refusals
 from simulators.autopilot_auto import MissionRun
 from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, PositionWatch
@@ -49,8 +50,10 @@ class ArduCopter(Autopilot):
         self.transfers = ItemTransfers(self.lists, self.emit, self.ground_time_s, self._list_counted)
         self._idle_s = 0.0
         self._driven_s = 0.0
+        self._glitching = False
         self._boot_texts = self.boot.texts(self.frame.amsl_m)
         self._wire_lists()
+        self.parameters_changed()
 
     def _wire_lists(self) -> None:
         mission = self.lists[MISSION]
@@ -69,9 +72,13 @@ class ArduCopter(Autopilot):
         """A heartbeat of a ground station; only SYSID_MYGCS counts."""
         self.ground.heard(sysid, self.ground_time_s())
 
-    def satellites(self) -> bool:
-        """Whether the receiver hears any: SIM_GPS_DISABLE takes them away, as in SITL."""
-        return self.parameters["SIM_GPS_DISABLE"] == 0
+    def parameters_changed(self) -> None:
+        """SIM_ parameters break things, as in ArduPilot's own simulator."""
+        self.failures.told(told_failures(self.parameters, lat=self.frame.lat))
+
+    def sensor_bits(self) -> SensorBits:
+        """As recorded; of a lost satellite receiver nothing is said here."""
+        return sensor_bits(self)
 
     def has_position(self) -> bool:
         """Whether it knows where it is."""
@@ -79,8 +86,9 @@ class ArduCopter(Autopilot):
 
     def refusals(self) -> list[str]:
         """Why it would not arm now."""
-        outside = [f"Vehicle breaching {BREACHES[self.breach]} fence"] if self.breach else []
-        return outside + refusals(
+        reasons = [f"Vehicle breaching {BREACHES[self.breach]} fence"] if self.breach else []
+        reasons += ["Compass not healthy"] if self.failures.compass and self.time_s >= self.boot.running_s else []
+        return reasons + refusals(
             boot=self.boot,
             time_s=self.time_s,
             mode=self.mode,
@@ -112,7 +120,8 @@ class ArduCopter(Autopilot):
 
     def checks_pass(self) -> bool:
         """Whether SYS_STATUS says that it could be armed."""
-        return self.time_s >= self.boot.ready_s and not self.ground.lost and self.battery_watch.charge is Charge.OK
+        well = not self.ground.lost and self.battery_watch.charge is Charge.OK and not self.failures.compass
+        return well and self.time_s >= self.boot.ready_s
 
     def charge_state(self) -> int:
         """MAV_BATTERY_CHARGE_STATE."""
@@ -292,13 +301,16 @@ class ArduCopter(Autopilot):
         elif lost:
             self._ground_lost()
         if self.time_s > self.boot.ready_s:
-            blind = self.position_watch.step(dt_s, fix=self.has_fix())
+            blind = self.position_watch.step(dt_s, fix=self.has_fix(), diverging=self.estimate.diverging)
             if blind is False:
                 self.say(SEVERITY_CRITICAL, "EKF Failsafe Cleared")
             elif blind and self.flying:
                 self.say(SEVERITY_CRITICAL, "EKF variance")
                 self._escape(Mode.LAND)
                 self.say(SEVERITY_CRITICAL, "EKF Failsafe: changed to LAND Mode")
+        if self.estimate.glitching is not self._glitching and self.time_s > self.boot.ready_s:
+            self._glitching = self.estimate.glitching
+            self.say(SEVERITY_CRITICAL, "GPS Glitch or Compass error" if self._glitching else "Glitch cleared")
         self._watch_fence()
         worse = self.battery_watch.step(dt_s) if self.armed else None
         if worse is not None:

@@ -55,6 +55,10 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     """Messages it sends unasked besides HEARTBEAT and STATUSTEXT, and how often, Hz."""
     hears_components: frozenset[int] | None
     """Target components whose orders it carries out; None means all."""
+    blind: tuple[int, int, int]
+    """fix_type, satellites and eph, cm, of GPS_RAW_INT when the receiver says nothing."""
+    believes_after_s: float
+    """A satellite receiver that says another place is believed after so long, s."""
     ready_s: float
     """When the recorded one could be armed, s after power-on."""
 
@@ -82,6 +86,8 @@ ARDUCOPTER = Flavour(
     give_up_s=8.0,
     unasked_hz={},
     hears_components=None,
+    blind=(1, 3, 121),
+    believes_after_s=10.0,
     ready_s=41.0,
 )
 """As recorded from ArduCopter 4.6.0-dev 953cc9e4."""
@@ -113,6 +119,8 @@ PX4 = Flavour(
         147: 0.5, 230: 0.5, 241: 0.2, 242: 0.5, 245: 1.0, 281: 0.5, 285: 5.0,
     },
     hears_components=frozenset((0, 1)),
+    blind=(0, 0, 10000),
+    believes_after_s=5.0,
     ready_s=4.0,
 )  # fmt: skip
 """As recorded from PX4 1.17.0; the recorded link carries attitude and position at 50 to 100 Hz."""

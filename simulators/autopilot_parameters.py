@@ -43,8 +43,6 @@ class ParameterStore:
         self._types = {name: kind for name, kind, _ in table}
         self._values = {name: float(value) for name, _, value in table}
         self._index = {name: index for index, name in enumerate(self._names)}
-        self.changes = 0
-        """How often a value was set."""
         for name, value in changed.items():
             if name not in self._values:
                 raise KeyError(f"no parameter {name}")
@@ -79,7 +77,6 @@ class ParameterStore:
         if name not in self._values or not math.isfinite(value):
             return False
         self._values[name] = value if self._types[name] == REAL32 else float(int(value))
-        self.changes += 1
         return True
 
 

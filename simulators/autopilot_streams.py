@@ -14,9 +14,9 @@ STREAMS: dict[int, tuple[int, ...]] = {
     1: (29,), 2: (1, 42, 24, 62, 162), 3: (36, 65), 6: (33, 32), 10: (30,), 11: (74,), 12: (2, 147, 285, 193, 241),
 }  # fmt: skip
 """Messages of each MAV_DATA_STREAM of REQUEST_DATA_STREAM, as ArduCopter groups them."""
-SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 1399979055, 1398930479, 1467087919
-"""SYS_STATUS bits as recorded when all is well."""
-SENSOR_GPS, SENSOR_GEOFENCE, PREARM_CHECK = 0x20, 0x100000, 0x10000000
+
+EKF_GPS_GLITCHING = 0x8000
+"""Of EKF_STATUS_FLAGS."""
 
 
 def quaternion(roll: float, pitch: float, yaw: float) -> list[float]:
@@ -114,16 +114,9 @@ class Streams:
 
     def _sys_status(self) -> Any:
         pilot, battery = self._pilot, self._pilot.battery
-        healthy = SENSORS_HEALTHY
-        if not pilot.has_fix():
-            healthy &= ~SENSOR_GPS
-        if pilot.breach:
-            healthy &= ~SENSOR_GEOFENCE
-        if not pilot.checks_pass():
-            healthy &= ~PREARM_CHECK
         return mavlink.MAVLink_sys_status_message(
-            SENSORS_PRESENT, SENSORS_ENABLED, healthy, 0, min(round(battery.voltage_v * 1e3), 65535),
-            min(round(battery.current_a * 100), 32767), round(battery.remaining() * 100), 0, 0, 0, 0, 0, 0,
+            *pilot.sensor_bits(), 0, min(round(battery.voltage_v * 1e3), 65535),
+            min(round(battery.current_a * 100), 32767), round(pilot.remaining() * 100), 0, 0, 0, 0, 0, 0,
         )  # fmt: skip
 
     def _system_time(self) -> Any:
@@ -132,16 +125,31 @@ class Streams:
     def _gps_raw_int(self) -> Any:
         pilot, motion = self._pilot, self._pilot.controls.motion
         usec = round(pilot.time_s * 1e6)
-        if not pilot.has_fix():
-            return mavlink.MAVLink_gps_raw_int_message(
-                usec, 0 if pilot.satellites() else 1, 0, 0, 0, 65535, 65535, 0, 0, 0
-            )
-        lat, lon, alt = self._place()
+        if not pilot.home_set and not pilot.has_fix():
+            return mavlink.MAVLink_gps_raw_int_message(usec, 0, 0, 0, 0, 65535, 65535, 0, 0, 0)
+        fix_type, satellites, eph = 3, 14, 121
+        north, east, up = self._receiver_off()
+        if pilot.failures.gps_off:
+            fix_type, satellites, eph = pilot.flavour.blind
+        elif pilot.failures.gps_jammed:
+            fix_type, satellites, eph = 2, 4, 2500
+        lon, lat = pilot.frame.lonlat(motion.n + north, motion.e + east)
+        alt = round((pilot.frame.amsl_m + motion.u + up) * 1e3)
         speed = math.hypot(motion.vn, motion.ve)
         course = math.degrees(math.atan2(motion.ve, motion.vn)) % 360.0
         return mavlink.MAVLink_gps_raw_int_message(
-            usec, 3, lat, lon, alt, 121, 200, round(speed * 100), round(course * 100) % 36000, 14, alt, 1000, 1500, 200
-        )
+            usec, fix_type, round(lat * 1e7), round(lon * 1e7), alt, eph, 200, round(speed * 100),
+            round(course * 100) % 36000, satellites, alt, 1000, 1500, 200,
+        )  # fmt: skip
+
+    def _receiver_off(self) -> tuple[float, float, float]:
+        """How far the satellite receiver is from the estimate, m north, east, up; jammed, it says any place."""
+        pilot = self._pilot
+        north, east, up = pilot.failures.glitch
+        if pilot.failures.gps_jammed:
+            north, east = 400.0 * math.sin(0.7 * pilot.time_s), 400.0 * math.cos(0.5 * pilot.time_s)
+        at = pilot.estimate
+        return north - at.north, east - at.east, up - at.up
 
     def _scaled_pressure(self) -> Any:
         pilot = self._pilot
@@ -172,7 +180,7 @@ class Streams:
         velocity = (round(motion.vn * 100), round(motion.ve * 100), round(-motion.vu * 100))
         heading = round(math.degrees(motion.yaw) % 360.0 * 100) % 36000
         relative = round(pilot.relative_m() * 1e3) if pilot.home_set else 0
-        if not pilot.has_fix():
+        if not pilot.home_set and not pilot.has_fix():
             return mavlink.MAVLink_global_position_int_message(self._boot_ms(), 0, 0, 0, 0, *velocity, heading)
         return mavlink.MAVLink_global_position_int_message(
             self._boot_ms(), *self._place(), relative, *velocity, heading
@@ -228,7 +236,7 @@ class Streams:
         voltages = [min(round(battery.voltage_v * 1e3), 65534)] + [65535] * 9
         return mavlink.MAVLink_battery_status_message(
             0, 0, 0, 32767, voltages, min(round(battery.current_a * 100), 32767), round(battery.used_mah),
-            round(battery.energy_used_wh * 36.0), round(battery.remaining() * 100), 0,
+            round(battery.energy_used_wh * 36.0), round(self._pilot.remaining() * 100), 0,
             self._pilot.charge_state(), [0] * 4, 0, 0,
         )  # fmt: skip
 
@@ -240,11 +248,16 @@ class Streams:
         )
 
     def _ekf_status(self) -> Any:
-        flags = 0x33F if self._pilot.has_position() else 0x0A7
-        return mavlink.MAVLink_ekf_status_report_message(flags, 0.01, 0.01, 0.01, 0.02, 0.0, 0.0)
+        pilot, estimate = self._pilot, self._pilot.estimate
+        flags = 0x33F if pilot.has_position() else 0x025 if pilot.home_set else 0x0A7
+        velocity = 1.5 if estimate.diverging else 0.01
+        position = 1.5 if estimate.diverging or estimate.glitching else 0.01
+        compass = 1.5 if pilot.failures.compass else 0.02
+        flags |= EKF_GPS_GLITCHING if estimate.glitching else 0
+        return mavlink.MAVLink_ekf_status_report_message(flags, velocity, position, 0.01, compass, 0.0, 0.0)
 
     def _vibration(self) -> Any:
-        level = 0.01 if not self._pilot.armed else 4.0
+        level = 0.01 if not self._pilot.armed else 60.0 if self._pilot.failures.falls else 4.0
         return mavlink.MAVLink_vibration_message(round(self._pilot.time_s * 1e6), level, level, level, 0, 0, 0)
 
     def _home_position(self) -> Any:

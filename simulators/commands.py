@@ -17,12 +17,10 @@ import typer
 from fleet.errors import SigningInvalid
 from fleet.signing import checked_key
 from simulators.autopilot_links import link_of
-from simulators.autopilot_parameters import ParameterStore
 from simulators.clock import SimClock
 from simulators.dynamics import WindConditions
 from simulators.errors import FaultInvalid, LinkUnusable, SimulatorError
 from simulators.fault_schedule import named_fault, read_schedule
-from simulators.fault_vehicle import ParameterFaults
 from simulators.faults import FaultyLink
 from simulators.vehicle import SimulatedVehicle
 
@@ -104,7 +102,12 @@ def vehicle(
     clock = SimClock(start_utc_s=time.time(), speedup=speedup)
     if schedule:
         carrier = FaultyLink(
-            carrier, clock=clock, faults=schedule, seed=seed, vehicle_fault=lambda n, o: at_vehicle(n, o), key=key
+            carrier,
+            clock=clock,
+            faults=schedule,
+            seed=seed,
+            vehicle_fault=lambda n, o: simulated.carry_out(n, o),
+            key=key,
         )
     try:
         simulated = SimulatedVehicle(
@@ -122,8 +125,6 @@ def vehicle(
             signing_key=key,
             trusted_link=None if trusted_link < 0 else trusted_link,
         )
-        assert isinstance(simulated.parameters, ParameterStore)
-        at_vehicle = ParameterFaults(simulated.parameters, lat=lat)
         _log.info("vehicle runs", sysid=sysid, link=link, home=home, speedup=speedup, seed=seed)
         asyncio.run(_until_interrupted(simulated.run(), f"vehicle[{sysid}]"))
     except SimulatorError as exc:

@@ -266,10 +266,12 @@ class GpsGlitch(VehicleFault, frozen=True, kw_only=True, tag="gps_glitch"):
 
 
 class BatteryFailure(VehicleFault, frozen=True, kw_only=True, tag="battery"):
-    """The battery's voltage falls."""
+    """The battery's voltage falls, or it is drained."""
 
-    voltage_v: Positive = 10.0
-    """To this, V."""
+    voltage_v: Positive | None = 10.0
+    """To this, V; None leaves it."""
+    drain_w: NotNegative = 0.0
+    """So much is drawn besides what the flight needs, W."""
 
 
 class MotorFailure(VehicleFault, frozen=True, kw_only=True, tag="motor"):
@@ -292,9 +294,13 @@ class EkfFailure(VehicleFault, frozen=True, kw_only=True, tag="ekf"):
     """The position estimate diverges."""
 
 
-FAULTS = (
+VEHICLE_FAULTS: tuple[type[VehicleFault], ...] = (
+    GpsOff, GpsJam, GpsGlitch, BatteryFailure, MotorFailure, CompassFailure, EkfFailure,
+)  # fmt: skip
+"""Those of the vehicle itself."""
+FAULTS: tuple[type[Fault], ...] = (
     Loss, Delay, Duplication, Reordering, Bandwidth, Corruption, Garbage, FrozenTelemetry, ClockJump, DuplicateSysid,
-    ForgedFrames, Mission, GpsOff, GpsJam, GpsGlitch, BatteryFailure, MotorFailure, CompassFailure, EkfFailure,
+    ForgedFrames, Mission, *VEHICLE_FAULTS,
 )  # fmt: skip
 """All kinds."""
 _BY_NAME = {kind.name(): kind for kind in FAULTS}

@@ -12,6 +12,7 @@ from fleet.framing import Frame, Framer
 from simulators.autopilot_links import Link, link_of
 from simulators.clock import SimClock
 from simulators.errors import FaultInvalid
+from simulators.failures import VehicleFaultCall
 from simulators.fault_forgery import Forger, burst, displaced
 from simulators.fault_frames import renumbered
 from simulators.fault_missions import MissionFilter
@@ -25,7 +26,6 @@ from simulators.fault_schedule import (
     Way,
     check_fault,
 )
-from simulators.fault_vehicle import VehicleFaultCall
 from simulators.fault_wire import Passing, Stage, source_stage, wire_stage
 
 SHORTEST_WAIT_S = 0.001

@@ -7,12 +7,13 @@ from collections import deque
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from simulators.autopilot import Autopilot, Hardware
+from simulators.autopilot import Autopilot, Hardware, SensorBits
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import PX4, Mode
 from simulators.autopilot_guidance import Leg, Point
 from simulators.autopilot_manoeuvres import TOUCHED_S, Drive, Hold, Land, Manoeuvre, TakeOff
 from simulators.autopilot_missions import FENCE, MISSION, RALLY
+from simulators.fault_schedule import GpsOff, VehicleFault
 from simulators.px4_events import Event, event_message
 from simulators.px4_failsafes import BatteryLevel, GroundLink, PositionLoss, Warning
 from simulators.px4_mission_run import Outcome, Px4MissionRun
@@ -34,6 +35,12 @@ OFFBOARD_S = 1.0
 """How old a target of the ground may be for OFFBOARD, s."""
 RALLY_AGAIN_S = 2.06
 """How often a rally point that cannot be read is complained of, s."""
+SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 0x1200402F, 0x1201402F, 0x1320C83F
+COMPASS, GPS, POSITION_CONTROL, BATTERY, PREARM_CHECK = 0x4, 0x20, 0x4000, 0x2000000, 0x10000000
+"""MAV_SYS_STATUS_SENSOR, and SYS_STATUS as recorded when all is well."""
+SATELLITES_NEEDED = 4
+RECEIVER_GONE_S = 4.0
+"""A receiver that has said nothing for so long is no longer called present, s."""
 RUNS_IN_AUTO = {Mode.TAKEOFF, Mode.HOLD, Mode.AUTO, Mode.RTL, Mode.LAND}
 NAMES = {Mode.AUTO: "Mission", Mode.RTL: "Return", Mode.POSITION: "Position"}
 """What PX4 calls a mode in its texts, where that is not our name."""
@@ -81,6 +88,9 @@ class Px4Autopilot(Autopilot):
         self._target_s = -math.inf
         self._drive = Drive(0.0, 0.0, 0.0)
         self._said_no_ground = False
+        self._injected: list[VehicleFault] = []
+        self._said_fall = False
+        self.parameters_changed()
 
     # -- what it believes ----------------------------------------------------------------------------------------
 
@@ -91,9 +101,38 @@ class Px4Autopilot(Autopilot):
         """A heartbeat of a ground station; all count alike."""
         self.ground.heard(self.ground_time_s())
 
-    def satellites(self) -> bool:
-        """Whether the receiver hears enough: SIM_GPS_USED takes them away, as in SITL."""
-        return self.parameters["SIM_GPS_USED"] >= 4
+    def parameters_changed(self) -> None:
+        """SIM_GPS_USED takes the satellites away, as in SITL."""
+        self._break()
+
+    def inject(self, fault: VehicleFault, *, ends: bool) -> None:
+        """INJECT_FAILURE of a unit that is handled."""
+        self._injected = [other for other in self._injected if type(other) is not type(fault)]
+        self._injected += [] if ends else [fault]
+        self._break()
+
+    def _break(self) -> None:
+        blind = [GpsOff()] if self.parameters["SIM_GPS_USED"] < SATELLITES_NEEDED else []
+        self.failures.told([*blind, *self._injected])
+
+    def remaining(self) -> float:
+        """Part of the battery's charge that it believes to be left, 0 to 1."""
+        return self.battery_level.left()
+
+    def sensor_bits(self) -> SensorBits:
+        """As recorded; the bit of the pre-flight check is among the present ones here, though not there."""
+        present, healthy = SENSORS_PRESENT, SENSORS_HEALTHY
+        if not self.has_position():
+            healthy &= ~POSITION_CONTROL
+        if self.position_loss.without_s > RECEIVER_GONE_S:
+            present &= ~GPS
+        if self.failures.compass:
+            healthy &= ~COMPASS
+        if self.battery_level.warning > Warning.NONE:
+            healthy &= ~BATTERY
+        if not self.checks_pass():
+            healthy &= ~PREARM_CHECK
+        return SensorBits(present, present & SENSORS_ENABLED, healthy)
 
     def has_position(self) -> bool:
         """Whether it knows where it is."""
@@ -102,7 +141,7 @@ class Px4Autopilot(Autopilot):
     def checks_pass(self) -> bool:
         """Whether it could be armed in a mode that can be."""
         misses_ground = self.parameters["NAV_DLL_ACT"] > 0 and not self.ground.connected()
-        return self.has_position() and self.has_fix() and not misses_ground
+        return self.has_position() and self.has_fix() and not misses_ground and not self.failures.compass
 
     def may_arm(self) -> bool:
         """Whether it could be armed now, in the mode it is in."""
@@ -337,14 +376,16 @@ class Px4Autopilot(Autopilot):
         """DO_FLIGHTTERMINATION: the motors stop, and it stays armed."""
         self.say(2, "Failsafe activated")
         self.say_plainly(2, "Preflight Fail: Flight termination active")
-        self.motors_dead = True
+        self.terminated = True
         self._enter(Mode.TERMINATION)
 
-    def lose_motor(self) -> None:
-        """A motor fails: it falls and turns over, and believes itself in the air ever after."""
-        self.motors_dead = True
-        self.event(Event.ATTITUDE_FAILURE)
-        self.say_plainly(2, "Preflight Fail: Attitude failure (roll)")
+    def _watch_attitude(self) -> None:
+        """Without a motor it falls and turns over, and believes itself in the air ever after."""
+        falls = self.failures.falls
+        if falls and not self._said_fall and self.armed:
+            self.event(Event.ATTITUDE_FAILURE)
+            self.say_plainly(2, "Preflight Fail: Attitude failure (roll)")
+        self._said_fall = falls and self.armed
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -359,6 +400,8 @@ class Px4Autopilot(Autopilot):
         self._watch_ground(now_s)
         self._watch_position(before_s, dt_s)
         self._watch_rally(now_s)
+        self._watch_attitude()
+        self.battery_level.voltage_v = self.failures.voltage_v
         if self.armed:
             self._watch_battery(dt_s)
         if self.armed and self.flying:
@@ -393,7 +436,7 @@ class Px4Autopilot(Autopilot):
         if self.time_s < self.ready_s:
             return
         without_s = self.position_loss.without_s
-        lost = self.position_loss.step(dt_s, fix=self.has_fix())
+        lost = self.position_loss.step(dt_s, fix=self.has_fix(), diverging=self.estimate.diverging)
         if not self.armed and any(without_s <= mark < self.position_loss.without_s for mark in (0.2, 5.2, 7.4)):
             self.say_plainly(4, "Preflight: GPS fix too low")
         if lost and self.flying:
@@ -496,7 +539,8 @@ class Px4Autopilot(Autopilot):
             self.event(Event.TAKEOFF_DETECTED)
             self.say(6, "Takeoff detected")
         self._touched_s = self._touched_s + dt_s if self.flying and on_ground else 0.0
-        if self._touched_s > TOUCHED_S and not self.motors_dead and not self._blind:
+        dead = self.terminated or self.failures.falls
+        if self._touched_s > TOUCHED_S and not dead and not self._blind:
             self.event(Event.LANDING_DETECTED)
             self.say(6, "Landing detected")
             self._landed_s = 0.0
@@ -513,7 +557,7 @@ class Px4Autopilot(Autopilot):
         self.armed = self.flying = self._aloft = False
         self.in_failsafe, self._escape_s, self._landed_s, self._touched_s = False, None, None, 0.0
         self._manoeuvre = None
-        self.motors_dead = False
+        self.terminated = False
         self.battery_level.rest()
         self.camera.every_metres(0.0, self.controls.motion, at_once=False)
         self.controls.default_speeds()

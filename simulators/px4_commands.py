@@ -11,6 +11,7 @@ from simulators.autopilot_commands import ACCEPTED, DENIED, FAILED, FORCE, UNSUP
 from simulators.autopilot_flavour import Mode
 from simulators.autopilot_guidance import Point
 from simulators.autopilot_missions import MISSION
+from simulators.fault_schedule import MotorFailure
 from simulators.px4_autopilot import Px4Autopilot
 from simulators.px4_streams import Px4Streams
 
@@ -163,8 +164,8 @@ class Px4Commands:
             return None
         if unit == BATTERY_UNIT:
             pilot.battery_level.failed = kind == 1
-        elif kind == 1:
-            pilot.lose_motor()
+        else:
+            pilot.inject(MotorFailure(motor=min(max(whole(order.params[2]), 1), 12)), ends=kind != 1)
         self._ack(420, ACCEPTED, (0, 0))
         return None
 

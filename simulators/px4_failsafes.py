@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import pairwise
 
-from simulators.battery import Battery
+from simulators.battery import CELL_CURVE_V, Battery
 from simulators.px4_parameters import Px4Parameters
 
 TEXT_SILENCE_S = 2.5
@@ -46,21 +47,25 @@ class GroundLink:
 
 
 class PositionLoss:
-    """Whether the position has outlived the satellites: it does for LOST_S."""
+    """Whether the position has outlived the satellites, as it does for LOST_S, or diverges by itself."""
 
     LOST_S = 5.2
+    DIVERGES_S = 1.0
     BACK_S = 2.5
 
     def __init__(self) -> None:
         """All is well."""
         self.lost = False
-        self.without_s = self._with_s = 0.0
+        self.without_s = self._with_s = self._diverging_s = 0.0
 
-    def step(self, dt_s: float, *, fix: bool) -> bool | None:
+    def step(self, dt_s: float, *, fix: bool, diverging: bool) -> bool | None:
         """True when the position is lost now, False when it is back now, None when nothing changed."""
         self.without_s = 0.0 if fix else self.without_s + dt_s
-        self._with_s = self._with_s + dt_s if fix else 0.0
-        lost = self._with_s < self.BACK_S if self.lost else self.without_s > self.LOST_S
+        self._diverging_s = self._diverging_s + dt_s if diverging else 0.0
+        self._with_s = self._with_s + dt_s if fix and not diverging else 0.0
+        lost = self.without_s > self.LOST_S or self._diverging_s > self.DIVERGES_S
+        if self.lost:
+            lost = self._with_s < self.BACK_S
         if lost == self.lost:
             return None
         self.lost = lost
@@ -84,18 +89,28 @@ class BatteryLevel:
         self._parameters, self._battery = parameters, battery
         self.warning = Warning.NONE
         self.failed = False
+        """INJECT_FAILURE has taken it away."""
+        self.voltage_v: float | None = None
+        """What a fault makes of its voltage, V."""
         self._simulated: float | None = None
 
     def step(self, dt_s: float) -> Warning | None:
         """The new level when it has just become worse; the ground's SIM_BAT_DRAIN and SIM_BAT_MIN_PCT are obeyed."""
         self._drain(dt_s)
-        p, left = self._parameters, 0.0 if self.failed else self._battery.remaining()
+        p, left = self._parameters, self.left()
         thresholds = ("BAT_LOW_THR", "BAT_CRIT_THR", "BAT_EMERGEN_THR")
         level = Warning(sum(left < p[name] for name in thresholds))
         if level <= self.warning:
             return None
         self.warning = level
         return level
+
+    def left(self) -> float:
+        """Part of the charge that it believes in, 0 to 1: by the voltage, where a fault lowers that."""
+        if self.failed:
+            return 0.0
+        left = self._battery.remaining()
+        return left if self.voltage_v is None else min(left, charge_at(self.voltage_v / self._battery.pack.cells))
 
     def _drain(self, dt_s: float) -> None:
         """As SITL's battery: it falls at its own pace to its own end, whatever the flight draws."""
@@ -110,3 +125,11 @@ class BatteryLevel:
     def rest(self) -> None:
         """The motors stopped: the level is judged anew."""
         self.warning = Warning.NONE
+
+
+def charge_at(cell_v: float) -> float:
+    """The charge, 0 to 1, at which a cell without load has a voltage."""
+    for tenth, (low, high) in enumerate(pairwise(CELL_CURVE_V)):
+        if cell_v < high:
+            return max(0.0, (tenth + (cell_v - low) / (high - low)) / 10.0)
+    return 1.0

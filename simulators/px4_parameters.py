@@ -37,7 +37,6 @@ class Px4Parameters(ParameterStore):
         if name not in self._values:
             return False
         self._values[name] = value if self._types[name] == REAL32 else float(int(value))
-        self.changes += 1
         return True
 
     # -- on the wire -------------------------------------------------------------------------------------------------

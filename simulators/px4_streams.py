@@ -8,7 +8,7 @@ from typing import Any
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from simulators.autopilot_flavour import Mode
-from simulators.autopilot_streams import SENSORS_PRESENT, Streams
+from simulators.autopilot_streams import Streams
 from simulators.px4_autopilot import Px4Autopilot
 from simulators.px4_events import component_metadata_message, current_mode_message, protocol_version_message
 
@@ -18,6 +18,8 @@ ON_REQUEST = frozenset((1, 30, 32, 33, 42, 49, 74, 147, 148, 230, 241, 242, 245,
 """Messages that REQUEST_MESSAGE brings; others are DENIED, GPS_RAW_INT too."""
 MANAGER = frozenset((265, 280, 281))
 """Messages of the gimbal manager, there with MNT_MODE_IN 4."""
+ESTIMATOR_GPS_GLITCH = 0x400
+"""Of ESTIMATOR_STATUS_FLAGS."""
 STANDARD_MODES = {Mode.POSITION: 1, Mode.HOLD: 0, Mode.RTL: 5, Mode.AUTO: 6, Mode.LAND: 7, Mode.TAKEOFF: 8}
 """MAV_STANDARD_MODE, as far as recorded."""
 
@@ -53,11 +55,6 @@ class Px4Streams(Streams):
 
     # -- messages ------------------------------------------------------------------------------------------------
 
-    def _sys_status(self) -> Any:
-        message = super()._sys_status()
-        message.onboard_control_sensors_enabled = SENSORS_PRESENT
-        return message
-
     def _altitude(self) -> Any:
         pilot = self._pilot
         amsl_m, relative_m = pilot.position()[2], pilot.relative_m()
@@ -77,9 +74,14 @@ class Px4Streams(Streams):
         )  # fmt: skip
 
     def _estimator_status(self) -> Any:
-        flags = 1023 if self._pilot.has_position() else 164
+        pilot, estimate = self._pilot, self._pilot.estimate
+        flags = 1023 if pilot.has_position() else 101 if pilot.home_set else 164
+        flags |= ESTIMATOR_GPS_GLITCH if estimate.glitching else 0
+        velocity = 1.5 if estimate.diverging else 0.02
+        position = 1.5 if estimate.diverging or estimate.glitching else 0.04
+        compass = 1.5 if pilot.failures.compass else 0.03
         return mavlink.MAVLink_estimator_status_message(
-            round(self._pilot.time_s * 1e6), flags, 0.02, 0.04, 0.01, 0.03, 0.0, 0.0, 0.9, 1.8
+            round(pilot.time_s * 1e6), flags, velocity, position, 0.01, compass, 0.0, 0.0, 0.9, 1.8
         )
 
     def _version(self) -> Any:

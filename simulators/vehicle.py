@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -202,6 +202,24 @@ class SimulatedVehicle:
             gimbal=attitude(gimbal.roll, gimbal.pitch, body.yaw + gimbal.yaw),
         )
 
+    def fail(self, name: str, options: Mapping[str, float] | None = None) -> None:
+        """Begin a fault of the vehicle itself, as "gps_off" or "motor" with {"thrust": 0.3}: see docs/faults.md.
+
+        Raises FaultInvalid for a name that is no such fault, and for options that cannot be.
+        """
+        self.pilot.failures.fail(name, options)
+
+    def mend(self, name: str) -> None:
+        """End a fault that `fail` began."""
+        self.pilot.failures.mend(name)
+
+    def carry_out(self, name: str, options: Mapping[str, float] | None) -> None:
+        """Begin a fault, or end it with `options` None: what a FaultyLink calls as its `vehicle_fault`."""
+        if options is None:
+            self.mend(name)
+        else:
+            self.fail(name, options)
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -305,6 +323,7 @@ class SimulatedVehicle:
 
     def _param_set(self, message: Any, sender: tuple[int, int]) -> None:
         if self.parameters.take(message.param_id, message.param_value, message.param_type):
+            self.pilot.parameters_changed()
             self.pilot.emit_parameter(message.param_id)
 
     # -- missions on the wire ----------------------------------------------------------------------------------------

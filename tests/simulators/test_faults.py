@@ -23,7 +23,6 @@ from simulators.fault_missions import RULES
 from simulators.fault_schedule import (
     FAULTS,
     Bandwidth,
-    BatteryFailure,
     ClockJump,
     Corruption,
     Delay,
@@ -35,19 +34,16 @@ from simulators.fault_schedule import (
     ForgedMessage,
     FrozenTelemetry,
     Garbage,
-    GpsGlitch,
     GpsOff,
     Loss,
     Mission,
     MissionFailure,
-    MotorFailure,
     Reordering,
     Way,
     named_fault,
     parse_schedule,
     read_schedule,
 )
-from simulators.fault_vehicle import ParameterFaults
 from simulators.faults import FaultyLink
 from simulators.vehicle import STEP_S, SimulatedVehicle
 
@@ -565,10 +561,9 @@ async def test_the_satellites_go_and_come_in_a_simulated_vehicle() -> None:
     clock = HandClock()
     link = FaultyLink(
         Inner(), clock=clock, faults=[GpsOff(at_s=10.0, for_s=5.0)],
-        vehicle_fault=lambda name, options: carry_out(name, options),
+        vehicle_fault=lambda name, options: vehicle.carry_out(name, options),
     )  # fmt: skip
     vehicle = SimulatedVehicle(sysid=7, home=(76.9, 43.2, 800.0), link=link, clock=clock, ready_after_s=3.0)
-    carry_out = ParameterFaults(vehicle.parameters, lat=43.2)
     await link.open(vehicle.receive)
     fixes = []
     for _ in range(round(20.0 / STEP_S)):
@@ -580,46 +575,6 @@ async def test_the_satellites_go_and_come_in_a_simulated_vehicle() -> None:
     assert lost_s[0] == pytest.approx(10.0, abs=0.1)
     assert lost_s[-1] == pytest.approx(15.0, abs=0.1)
     link.close()
-
-
-class Store:
-    """Parameters by name."""
-
-    def __init__(self, **values: float) -> None:
-        self.values = values
-
-    def __getitem__(self, name: str) -> float:
-        return self.values[name]
-
-    def set(self, name: str, value: float) -> bool:
-        self.values[name] = value
-        return True
-
-    def type_of(self, name: str) -> int | None:
-        return 9 if name in self.values else None
-
-
-def test_vehicle_faults_are_parameters_while_they_last() -> None:
-    before = {"SIM_ENGINE_MUL": 1.0, "SIM_ENGINE_FAIL": 0.0, "SIM_BATT_VOLTAGE": 12.6, "SIM_GPS_GLITCH_X": 0.0,
-              "SIM_GPS_GLITCH_Y": 0.0, "SIM_GPS_GLITCH_Z": 0.0}  # fmt: skip
-    store = Store(**before)
-    faults = ParameterFaults(store, lat=60.0)
-    struck: list[MotorFailure | BatteryFailure | GpsGlitch] = [
-        MotorFailure(motor=3), BatteryFailure(voltage_v=10.1), GpsGlitch(north_m=111.132, east_m=55.566),
-    ]  # fmt: skip
-    for fault in struck:
-        faults(fault.name(), fault.options())
-    assert store.values == pytest.approx(
-        {"SIM_ENGINE_MUL": 0.0, "SIM_ENGINE_FAIL": 4.0, "SIM_BATT_VOLTAGE": 10.1, "SIM_GPS_GLITCH_X": 0.001,
-         "SIM_GPS_GLITCH_Y": 0.001, "SIM_GPS_GLITCH_Z": 0.0}
-    )  # fmt: skip
-    for fault in struck:
-        faults(fault.name(), None)
-    assert store.values == before
-    with pytest.raises(FaultInvalid, match="fault compass: this vehicle has no parameter SIM_MAG2_FAIL"):
-        faults("compass", {"compass": 2})
-    with pytest.raises(FaultInvalid, match="fault ekf: no parameter of ArduPilot's simulator does that"):
-        faults("ekf", {})
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,13 @@ GROUNDS = 200
 """System ids from here on are grounds."""
 HEIGHTS = re.compile(r"start return at \d+ m \(\d+ m above dest")
 """Heights that hang on where exactly the vehicle was, and on the recorded one's wandering home."""
-ARDUCOPTER_SET_UP = {"ap_04b_linkloss_continue": {"FS_GCS_ENABLE": 2.0}}
+ARDUCOPTER_SET_UP = {
+    "ap_04b_linkloss_continue": {"FS_GCS_ENABLE": 2.0},
+    "ap_05a_battery": {
+        "BATT_LOW_VOLT": 11.2, "BATT_CRT_VOLT": 10.4, "BATT_ARM_VOLT": 11.0, "BATT_FS_LOW_ACT": 2.0,
+        "BATT_FS_CRT_ACT": 1.0, "BATT_LOW_MAH": 0.0, "BATT_CRT_MAH": 0.0,
+    },
+}  # fmt: skip
 """What was set on a recorded ArduCopter before the recording began."""
 SET_UP_S = 2.0
 """Parameters that the recorded vehicle tells by itself so early are those it was set up with."""
@@ -143,6 +149,7 @@ def compare(recording: Path, speedup: float, alike: float, in_order: float) -> N
         ("ap_04a_linkloss_rtl", 1, 0.99),
         ("ap_04b_linkloss_continue", 1, 0.95),
         ("ap_04c_linkloss_wrong_gcs_id", 1, 0.95),
+        ("ap_05a_battery", 2, 0.93),
         ("ap_05b_gps_loss", 2, 0.95),
         ("ap_05c_motor_fail", 2, 0.95),
         ("ap_06_params", 1, 0.97),
