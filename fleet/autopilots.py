@@ -73,6 +73,8 @@ class Autopilot(Protocol):
     """Whether a goto that it will not fly is accepted, and only a text after tells."""
     orbits: bool
     """Whether it has a command to orbit a place."""
+    tells_prearm: bool
+    """Whether SYS_STATUS says that it can be armed, and texts why not."""
     integers_as_bytes: bool
     """Whether integer parameters travel as bytes inside the float of the message; otherwise as its value."""
     lost_link: LostLinkParameters | None
@@ -120,6 +122,7 @@ class ArduCopter:
     estimator_message = "EKF_STATUS_REPORT"
     forbidden_goto_is_accepted = False
     orbits = False
+    tells_prearm = True
     integers_as_bytes = False
     lost_link: LostLinkParameters | None = LostLinkParameters(
         action="FS_GCS_ENABLE",
@@ -252,6 +255,7 @@ class Px4:
     forbidden_goto_is_accepted = True
     orbits = True
 
+    tells_prearm = False
     integers_as_bytes = True
     lost_link: LostLinkParameters | None = LostLinkParameters(
         action="NAV_DLL_ACT",
