@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 from run import Peers, in_turn, line, timed
+from telemetry import message
 
 from fleet.columns import HOT_MESSAGES, MSGID
 from fleet.framing import Batch, Framer, decode
@@ -94,8 +95,9 @@ def _ours(case: Case, data: bytes) -> Callable[[], float]:
             if case.signed:
                 check.check_batch(batch, NOW_S)
             if case.columns:
-                for name in batch.columns.present:
-                    batch.columns[name]
+                columns = batch.columns
+                for name in columns.present:
+                    columns[name]
             if case.decoding == "rest":
                 for row, msgid in enumerate(batch.found[:, MSGID].tolist()):
                     if msgid not in hot:
@@ -118,34 +120,6 @@ def _stream(*, signed: bool) -> bytes:
         sender.signing.timestamp = ticks_of(NOW_S)
     packed = []
     for number in range(MESSAGES):
-        packed.append(bytes(_message(number, rng).pack(sender)))
+        packed.append(bytes(message(number, number, rng).pack(sender)))
         sender.seq = (sender.seq + 1) % 256
     return b"".join(packed)
-
-
-def _message(number: int, rng: np.random.Generator) -> Any:
-    slot = number % 50
-    if slot < 20:
-        return dialect.MAVLink_attitude_message(number, *rng.normal(0, 1, 6).tolist())
-    place = rng.integers(-(10**8), 10**8, 4).tolist()
-    if slot < 30:
-        return dialect.MAVLink_global_position_int_message(number, *place, 100, -100, 5, 9000)
-    if slot < 36:
-        return dialect.MAVLink_vfr_hud_message(1.0, 2.0, 90, 40, *rng.normal(60, 1, 2).tolist())
-    if slot < 40:
-        return dialect.MAVLink_gps_raw_int_message(
-            number, 3, *place[:3], 90, 120, 300, 9000, 14, place[3], 900, 900, 90
-        )
-    if slot < 42:
-        return dialect.MAVLink_sys_status_message(2**25, 2**25, 2**25, 300, 12600, 900, 80, 0, 0, 0, 0, 0, 0)
-    if slot < 43:
-        return dialect.MAVLink_heartbeat_message(2, 3, 81, 3, 4, 3)
-    if slot < 44:
-        return dialect.MAVLink_battery_status_message(0, 0, 0, 2500, [12600] + [65535] * 9, 100, 200, 300, 80)
-    if slot < 46:
-        return dialect.MAVLink_extended_sys_state_message(0, 2)
-    if slot < 48:
-        return dialect.MAVLink_scaled_imu2_message(number, *[int(value) for value in rng.normal(0, 900, 9)])
-    if slot < 49:
-        return dialect.MAVLink_mission_current_message(4)
-    return dialect.MAVLink_statustext_message(6, b"Mission: 5 WP")

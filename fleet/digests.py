@@ -15,6 +15,8 @@ from fleet.columns import LENGTH, START
 
 KEY_BYTES = 32
 LANES = 16
+MOST_BLOCKS = 6
+"""Of 64 bytes: key, longest frame, and the end mark of SHA-256."""
 
 
 def _root_fractions(count: int, power: int) -> NDArray[np.uint32]:
@@ -39,7 +41,6 @@ SHA_START = _root_fractions(8, 2)
 SHA_ROUNDS = _root_fractions(64, 3)
 """The constants of SHA-256: of the state, and of the rounds."""
 
-_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 _WORDS = types.Array(types.uint32, 2, "C")
 _CONSTANTS = types.Array(types.uint32, 1, "C")
 _COMPRESS_SIGNATURE = types.void(_WORDS, _WORDS, _WORDS, _CONSTANTS)  # type: ignore[no-untyped-call, unused-ignore]
@@ -89,7 +90,7 @@ def _compress(
 
 
 _DIGESTS_SIGNATURE = types.void(  # type: ignore[no-untyped-call, unused-ignore]
-    _BYTES,
+    types.Bytes(types.uint8, 1, "C", readonly=True),
     types.Array(types.int32, 2, "C"),
     types.Array(types.int32, 1, "C"),
     types.int64,
@@ -102,7 +103,7 @@ _DIGESTS_SIGNATURE = types.void(  # type: ignore[no-untyped-call, unused-ignore]
 
 @njit(_DIGESTS_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
 def digests(
-    stream: NDArray[np.uint8],
+    stream: bytes,
     found: NDArray[np.int32],
     rows: NDArray[np.int32],
     count: int,
@@ -118,35 +119,40 @@ def digests(
     words = np.empty((64, LANES), np.uint32)
     state = np.empty((8, LANES), np.uint32)
     work = np.empty((8, LANES), np.uint32)
+    padded = np.empty((LANES, MOST_BLOCKS * 64), np.uint8)
+    padded[:, :32] = key
     blocks = np.zeros(LANES, np.int64)
     for first in range(0, count, LANES):
         lanes = min(LANES, count - first)
         most = 0
         for lane in range(lanes):
-            blocks[lane] = (32 + found[rows[first + lane], LENGTH] - 6 + 9 + 63) // 64
+            row = rows[first + lane]
+            at = np.int64(found[row, START])
+            size = np.int64(found[row, LENGTH]) - 6
+            blocks[lane] = (32 + size + 9 + 63) // 64
+            end = 64 * blocks[lane]
+            text = padded[lane]
+            for i in range(size):
+                text[32 + i] = stream[at + i]
+            text[32 + size] = 0x80
+            for i in range(33 + size, end - 2):
+                text[i] = 0
+            text[end - 2] = (8 * (32 + size)) >> 8
+            text[end - 1] = (8 * (32 + size)) & 0xFF
             most = max(most, blocks[lane])
         for row in range(8):
             for lane in range(LANES):
                 state[row, lane] = start[row]
         for block in range(most):
             for lane in range(lanes):
-                row = rows[first + lane]
-                at = np.int64(found[row, START]) - 32
-                size = np.int64(found[row, LENGTH]) - 6 + 32
+                text = padded[lane, 64 * block : 64 * block + 64]
                 for t in range(16):
-                    word = np.uint32(0)
-                    for i in range(block * 64 + 4 * t, block * 64 + 4 * t + 4):
-                        byte = np.uint32(0)
-                        if i < 32:
-                            byte = np.uint32(key[i])
-                        elif i < size:
-                            byte = np.uint32(stream[at + i])
-                        elif i == size:
-                            byte = np.uint32(0x80)
-                        word = np.uint32((word << np.uint32(8)) | byte)
-                    words[t, lane] = word
-                if block == blocks[lane] - 1:
-                    words[15, lane] = np.uint32(8 * size)
+                    words[t, lane] = (
+                        np.uint32(text[4 * t]) << np.uint32(24)
+                        | np.uint32(text[4 * t + 1]) << np.uint32(16)
+                        | np.uint32(text[4 * t + 2]) << np.uint32(8)
+                        | np.uint32(text[4 * t + 3])
+                    )
             _compress(words, state, work, rounds)
             for lane in range(lanes):
                 if block == blocks[lane] - 1:

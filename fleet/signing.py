@@ -192,12 +192,19 @@ class UnsignedException(msgspec.Struct, frozen=True):
 SIK_RADIO_STATUS = UnsignedException(msgid=109, sysid=51, compid=68)
 """RADIO_STATUS of a SiK telemetry radio, which puts it into the stream itself ('3', 'D') and has no key."""
 
+_ROWS = np.arange(4096, dtype=np.int32)
+"""All rows of any but a very large batch."""
+
 _JUDGE_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
-    types.Array(types.uint8, 1, "C", readonly=True),
+    types.Bytes(types.uint8, 1, "C", readonly=True),
     types.Array(types.int32, 2, "C"),
     types.Array(types.int32, 1, "C"),
     types.Array(types.uint8, 2, "C"),
-    types.Array(types.int64, 1, "C"),
+    types.int64,
+    types.int64,
+    types.int64,
+    types.int64,
+    types.int64,
     types.Array(types.int64, 1, "C"),
     types.Array(types.uint32, 1, "C"),
     types.Array(types.uint32, 1, "C"),
@@ -208,11 +215,15 @@ _JUDGE_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
 
 @njit(_JUDGE_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
 def _judge(
-    stream: NDArray[np.uint8],
+    stream: bytes,
     found: NDArray[np.int32],
     rows: NDArray[np.int32],
     keys: NDArray[np.uint8],
-    limits: NDArray[np.int64],
+    sysid: int,
+    before: int,
+    latest: int,
+    earliest: int,
+    accepted: int,
     last: NDArray[np.int64],
     start: NDArray[np.uint32],
     rounds: NDArray[np.uint32],
@@ -221,12 +232,12 @@ def _judge(
 ) -> int:
     """A Verdict for each of `rows`, counted in `counts` too; returns the newest timestamp accepted.
 
-    `keys` (2, 32) is the key and the one before. `limits`: sysid; 0 no key before, 1 it is still accepted, 2 it is
-    retired; the latest timestamp taken; the earliest one of a new stream; the newest accepted so far. `last` (65536,)
-    is the last timestamp of each stream by compid << 8 | link id, 0 for a stream not heard yet.
+    `keys` (2, 32) is the key and the one before. `before`: 0 no key before, 1 it is still accepted, 2 it is retired.
+    `latest` is the latest timestamp taken, `earliest` the earliest one of a new stream, `accepted` the newest that was
+    accepted so far. `last` (65536,) is the last timestamp of each stream by compid << 8 | link id, 0 for a stream not
+    heard yet.
     """
-    sysid, before, latest, earliest = limits[0], limits[1], limits[2], limits[3]
-    newest = np.int64(limits[4])
+    newest = np.int64(accepted)
     signed = np.empty(rows.shape[0], np.int32)
     count = 0
     for place in range(rows.shape[0]):
@@ -267,7 +278,7 @@ def _judge(
                 verdict = Verdict.FUTURE.value
             elif ticks <= last[slot]:
                 verdict = Verdict.REPLAYED.value
-            elif last[slot] == 0 and ticks < max(earliest, newest - NEW_STREAM_BEHIND_TICKS):
+            elif last[slot] == 0 and ticks < max(np.int64(earliest), newest - NEW_STREAM_BEHIND_TICKS):
                 verdict = Verdict.STALE.value
             else:
                 last[slot] = ticks
@@ -304,7 +315,6 @@ class SignatureCheck:
         self._unsigned = frozenset(unsigned)
         self._future_s = future_s
         self._last = np.zeros(1 << 16, np.int64)
-        self._limits = np.array((sysid, 0, 0, 0, 0), np.int64)
         self._counts = np.zeros(len(Verdict), np.int64)
 
     @property
@@ -333,17 +343,16 @@ class SignatureCheck:
     def check_batch(self, batch: Batch, utc_s: float, rows: NDArray[np.int32] | None = None) -> NDArray[np.uint8]:
         """A Verdict for each frame of a batch, or for `rows` of it, in the order in which they came."""
         if rows is None:
-            rows = np.arange(len(batch), dtype=np.int32)
+            rows = _ROWS[: len(batch)] if len(batch) <= len(_ROWS) else np.arange(len(batch), dtype=np.int32)
         now = ticks_of(utc_s)
         before = 0 if not self._has_previous else 1 if utc_s <= self._previous_until_utc_s else 2
         latest = now + round(self._future_s * TICKS_PER_S)
         earliest = now - NEW_STREAM_BEHIND_TICKS
-        self._limits[1:] = before, latest, earliest, self.newest
         verdicts = np.empty(len(rows), np.uint8)
         self.newest = int(
             _judge(
-                np.frombuffer(batch.stream, np.uint8), batch.found, rows, self._keys, self._limits, self._last,
-                SHA_START, SHA_ROUNDS, verdicts, self._counts,
+                batch.stream, batch.found, rows, self._keys, self.sysid, before, latest,
+                earliest, self.newest, self._last, SHA_START, SHA_ROUNDS, verdicts, self._counts,
             )
         )  # fmt: skip
         if self._unsigned:
@@ -363,12 +372,21 @@ class SignatureCheck:
 class VehicleSigning:
     """Both ways of one vehicle: judges what is heard, and signs what is sent so that the vehicle believes it."""
 
-    def __init__(self, check: SignatureCheck, *, key: bytes, time: SigningTime, clock: SteadyClock) -> None:
-        """`key` is the one that `check` has; `time` is this vehicle's alone, `clock` may be everybody's."""
+    def __init__(
+        self,
+        check: SignatureCheck,
+        *,
+        key: bytes,
+        time: SigningTime,
+        clock: SteadyClock,
+        previous: bytes | None = None,
+    ) -> None:
+        """`key` is the one that `check` has; `time` is this vehicle's alone, `clock` may be everybody's. With a
+        `previous` key, that is signed with until the vehicle is heard to have the new one."""
         self.check = check
         """What judges, and its counts."""
         self._key = checked_key(key)
-        self._signer = Signer(key, time=time)
+        self._signer = Signer(previous or key, time=time)
         self._time = time
         self._clock = clock
 
