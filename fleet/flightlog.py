@@ -54,7 +54,7 @@ class LogRow(NamedTuple):
     """Mission item it is at, counted from 0."""
 
 
-class FlightSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FlightSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A flight in one record; None where the recording does not tell."""
 
     duration_s: float = 0.0
@@ -87,6 +87,8 @@ class FlightSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Limits that were passed."""
     warnings: tuple[Text, ...] = ()
     """What the autopilot said with severity 4 (warning) and graver."""
+    problem: str = ""
+    """Why nothing could be found."""
 
 
 class FlightLog(msgspec.Struct, frozen=True, kw_only=True):

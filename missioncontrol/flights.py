@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
 import structlog
 
 from fleet.commands import CommandState
@@ -27,8 +28,10 @@ from missioncontrol import audit
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import Conflict, HashMismatch, LaunchFailed, TransitionImpossible
+from missioncontrol.health import recording_path
 from missioncontrol.logbook import Flight, Logbook, flight_of, public
 from missioncontrol.missions import Missions, MissionState
+from missioncontrol.preflight import Preflight
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.surveys import Plan, VehiclePlan
@@ -44,7 +47,7 @@ PROGRESS_S = 1.0
 """How often its progress is told, s."""
 BRING_DOWN_S = 5.0
 """Pause before a vehicle whose launch went wrong is told again to come down, s."""
-_UNDER_WAY = ("waiting", "uploading", "uploaded", "arming", "flying", "returning")
+_UNDER_WAY = ("waiting", "uploading", "checking", "uploaded", "arming", "flying", "returning")
 _AIRBORNE = ("flying", "returning")
 Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 """Starts a named task of the service."""
@@ -65,11 +68,15 @@ class Flights:
         *,
         start: Start,
         on_alarm: Callable[[str], None],
+        on_ended: Callable[[], None],
     ) -> None:
-        """`start` starts a task of the service; `on_alarm` hears of flights that fail."""
+        """`start` starts a task of the service; `on_alarm` hears of flights that fail, `on_ended` of each that is over
+        and written down."""
         self._logbook, self._fleet, self._missions, self._vehicles = Logbook(store), fleet, missions, vehicles
         self._control = control
         self._settings, self._clock, self._start, self._on_alarm = settings, clock, start, on_alarm
+        self._preflight = Preflight(fleet, control, settings, clock)
+        self._on_ended = on_ended
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[int, str] = {}
         self._returning: set[str] = set()
@@ -97,8 +104,20 @@ class Flights:
         except BaseException:
             self._release(plan)
             raise
-        self._launches[mission_id] = self._start(self._fly_all(mission_id, plan, parts), f"mission[{mission_id}]")
+        self._launches[mission_id] = self._start(self._fly_all(mission_id, plan, parts, person), f"mission[{mission_id}]")
         return await self._missions.get(mission_id)
+
+    async def preflight(self, mission_id: str, *, person: str) -> list[dict[str, Any]]:
+        """The pre-flight checks of an approved mission as they are now, by vehicle; nothing is uploaded for it.
+
+        Raises TransitionImpossible, HashMismatch, VehicleUnknown.
+        """
+        plan = await self._missions.approved_plan(mission_id)
+        found = []
+        for part in plan.vehicles:
+            checks = await self._preflight.everything(plan, part, person=person)
+            found.append({"sysid": part.sysid, "checks": msgspec.to_builtins(checks)})
+        return found
 
     async def abort(self, mission_id: str, *, person: str) -> dict[str, Any]:
         """Every vehicle of a mission that is in the air returns and lands. Raises TransitionImpossible."""
@@ -159,20 +178,20 @@ class Flights:
         await _until(lambda: _stands_known(vehicle.state))
         self._record(flight)
         if flight.stage == "arming":
-            if _in_air(vehicle.state):
+            if vehicle.state.in_air:
                 await self._note_airborne(flight)
             elif vehicle.state.armed:
                 await self._bring_down(flight, "the service was stopped during the launch")
             else:
                 await self._fail(flight, "the service was stopped before take-off")
         if flight.stage in _AIRBORNE:
-            if _in_air(vehicle.state):
+            if vehicle.state.in_air:
                 await self._check_aboard(flight)
             await self._watch(flight)
 
     def _record(self, flight: Flight) -> None:
         """Its frames go to its .tlog from now on, after what stands there already. Raises RecordingInvalid."""
-        self._fleet.start_recording(flight.sysid, self._settings.data / "recordings" / f"{flight.id}.tlog")
+        self._fleet.start_recording(flight.sysid, recording_path(self._settings, flight.id))
 
     async def _check_aboard(self, flight: Flight) -> None:
         """Read back what an adopted vehicle flies; what to do about another plan is for people to say."""
@@ -191,7 +210,7 @@ class Flights:
 
     async def everything(self, limit: int = 200) -> list[dict[str, Any]]:
         """Flights, newest first."""
-        return [public(row) for row in await self._logbook.rows(limit=limit)]
+        return [public(row, whole=False) for row in await self._logbook.rows(limit=limit)]
 
     async def get(self, flight_id: str) -> dict[str, Any]:
         """One flight. Raises NotFound."""
@@ -222,9 +241,11 @@ class Flights:
             started_utc_s=self._clock(),
         )
 
-    async def _fly_all(self, mission_id: str, plan: Plan, parts: list[tuple[VehiclePlan, Flight]]) -> None:
+    async def _fly_all(
+        self, mission_id: str, plan: Plan, parts: list[tuple[VehiclePlan, Flight]], person: str
+    ) -> None:
         try:
-            failures = await self._upload_all(parts)
+            failures = await self._prepare(plan, parts, person)
             if failures or mission_id in self._returning:
                 await self._call_off(mission_id, [flight for _, flight in parts], failures)
                 return
@@ -238,11 +259,26 @@ class Flights:
             self._release(plan)
             self._launches.pop(mission_id, None)
 
-    async def _upload_all(self, parts: list[tuple[VehiclePlan, Flight]]) -> list[str]:
-        """What went wrong, vehicle by vehicle; nothing is armed here."""
-        return [text for text in await asyncio.gather(*(self._upload(part, flight) for part, flight in parts)) if text]
+    async def _prepare(self, plan: Plan, parts: list[tuple[VehiclePlan, Flight]], person: str) -> list[str]:
+        """Upload to every vehicle, then judge every one; what went wrong, by vehicle. Nothing is armed here."""
+        uploads = await asyncio.gather(*(self._upload(plan, part, flight) for part, flight in parts))
+        if any(uploads):
+            return [text for text in uploads if text]
+        verdicts = await asyncio.gather(*(self._judge(plan, part, flight, person) for part, flight in parts))
+        return [text for text in verdicts if text]
 
-    async def _upload(self, part: VehiclePlan, flight: Flight) -> str | None:
+    async def _judge(self, plan: Plan, part: VehiclePlan, flight: Flight, person: str) -> str | None:
+        """What keeps a vehicle on the ground."""
+        await self._stage(flight, "checking")
+        failures = await self._preflight.failures(plan, part, person=person)
+        if failures:
+            text = "pre-flight: " + "; ".join(check.text for check in failures)
+            await self._fail(flight, text)
+            return f"vehicle {part.sysid}: {text}"
+        await self._stage(flight, "uploaded")
+        return None
+
+    async def _upload(self, plan: Plan, part: VehiclePlan, flight: Flight) -> str | None:
         def progress(done: TransferProgress) -> None:
             flight.item, flight.total, flight.text = done.done, done.total, done.stage
 
@@ -251,7 +287,11 @@ class Flights:
         telling = asyncio.create_task(self._keep_telling(flight), name=f"upload[{part.sysid}]")
         try:
             self._record(flight)
+            if part.fence:  # first, since PX4 judges a mission by the fence that is there
+                await vehicle.upload_fence(part.fence)
             aboard = await vehicle.upload_mission(list(part.items), progress=progress)
+            if plan.lost_link is not None:
+                await vehicle.set_lost_link(plan.lost_link)
         except FleetError as exc:
             await self._fail(flight, f"upload: {exc}")
             return f"vehicle {part.sysid}: upload: {exc}"
@@ -264,7 +304,6 @@ class Flights:
             text = f"what was read back hashes to {aboard[:12]}, approved is {part.hash[:12]}"
             await self._fail(flight, text)
             return f"vehicle {part.sysid}: {text}"
-        await self._stage(flight, "uploaded")
         return None
 
     async def _keep_telling(self, flight: Flight) -> None:
@@ -303,7 +342,7 @@ class Flights:
         vehicle = self._fleet.vehicle(flight.sysid)
         try:
             async with asyncio.timeout(self._settings.fleet.launch_timeout_s):
-                await _until(lambda: _in_air(vehicle.state) or flight.mission_id in self._returning)
+                await _until(lambda: vehicle.state.in_air or flight.mission_id in self._returning)
         except TimeoutError:
             raise LaunchFailed(
                 f"vehicle {flight.sysid} was not in the air {self._settings.fleet.launch_timeout_s:g} s after the start"
@@ -438,6 +477,8 @@ class Flights:
         if ended:
             self._fleet.stop_recording(flight.sysid)
         await self._logbook.save(flight, ended_utc_s=self._ended_utc_s(flight) if ended else None)
+        if ended:
+            self._on_ended()
 
     def _ended_utc_s(self, flight: Flight) -> float:
         vehicle = self._fleet.vehicles.get(flight.sysid)
@@ -460,13 +501,6 @@ async def _until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(WATCH_S)
 
 
-def _in_air(state: TelemetryState) -> bool:
-    """By the autopilot's word; where it does not say, armed and 2 m above home."""
-    if state.landed is not None:
-        return state.armed and not state.landed
-    return state.armed and (state.relative_altitude_m or 0.0) > 2.0
-
-
 def _stands_known(state: TelemetryState) -> bool:
     """Heard from, and whether it is in the air is known."""
     heard = state.condition in (Condition.READY, Condition.LANDED, Condition.FLYING)
@@ -475,7 +509,7 @@ def _stands_known(state: TelemetryState) -> bool:
 
 async def _disarm_or_return(vehicle: Vehicle) -> None:
     """Disarm what stands on the ground; what flies, by our word or the autopilot's, returns. Raises FleetError."""
-    if not _in_air(vehicle.state) and (await vehicle.disarm()).state is CommandState.ACCEPTED:
+    if not vehicle.state.in_air and (await vehicle.disarm()).state is CommandState.ACCEPTED:
         return
     (await vehicle.rtl()).accepted()
 

@@ -8,6 +8,7 @@ import msgspec
 import uuid_utils
 from sqlalchemy import Row, func, insert, select, update
 
+from fleet.flightlog import FlightSummary
 from geo.positions import distance_m
 from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import NotFound
@@ -104,14 +105,38 @@ class Logbook:
             await connection.execute(insert(track_points), rows)
             await connection.execute(update(flights).where(flights.c.id == flight.id).values(path_m=flight.path_m))
 
-    async def track(self, flight_id: str) -> dict[str, Any]:
-        """Where it went, as a GeoJSON Feature. Raises NotFound."""
+    async def without_summary(self) -> list[Row[Any]]:
+        """Flights that are over and that nothing was found of yet, oldest first."""
+        query = select(flights).where(flights.c.ended_utc_s.is_not(None), flights.c.summary.is_(None))
+        async with self._store.reading() as connection:
+            return list(await connection.execute(query.order_by(flights.c.started_utc_s)))
+
+    async def save_summary(self, flight_id: str, summary: FlightSummary) -> None:
+        """Write down what was found of a flight."""
+        values = {"summary": msgspec.to_builtins(summary)}
+        async with self._store.writing() as connection:
+            await connection.execute(update(flights).where(flights.c.id == flight_id).values(**values))
+
+    async def of_airframe(self, *, registration: str, sysid: int) -> list[Row[Any]]:
+        """Flights of one airframe that something was found of, oldest first: those of a registration, or those under a
+        sysid without any."""
+        query = select(flights).where(flights.c.registration == registration, flights.c.summary.is_not(None))
+        if not registration:
+            query = query.where(flights.c.sysid == sysid)
+        async with self._store.reading() as connection:
+            return list(await connection.execute(query.order_by(flights.c.started_utc_s)))
+
+    async def points(self, flight_id: str) -> list[TrackPoint]:
+        """Where it went, as it was written down, oldest first. Raises NotFound."""
         await self.row(flight_id)
         columns = [track_points.c[name] for name in ("utc_s", "lon", "lat", "altitude_amsl_m", "ground_speed_m_s")]
         query = select(*columns).where(track_points.c.flight_id == flight_id).order_by(track_points.c.number)
         async with self._store.reading() as connection:
-            points = [TrackPoint(*row) for row in await connection.execute(query)]
-        return track_feature(flight_id, points)
+            return [TrackPoint(*row) for row in await connection.execute(query)]
+
+    async def track(self, flight_id: str) -> dict[str, Any]:
+        """Where it went, as a GeoJSON Feature. Raises NotFound."""
+        return track_feature(flight_id, await self.points(flight_id))
 
     async def row(self, flight_id: str) -> Row[Any]:
         """One flight as it is written down. Raises NotFound."""
@@ -152,8 +177,11 @@ def flight_of(row: Row[Any]) -> Flight:
     )
 
 
-def public(row: Row[Any]) -> dict[str, Any]:
-    """A flight as the API gives it."""
+def public(row: Row[Any], *, whole: bool = True) -> dict[str, Any]:
+    """A flight as the API gives it; in a list without all that was heard in it."""
+    summary = row.summary
+    if summary is not None and not whole:
+        summary = {name: value for name, value in summary.items() if name not in ("warnings", "alarms")}
     moments = {
         name: None if value is None else iso_utc(value)
         for name, value in (
@@ -173,5 +201,6 @@ def public(row: Row[Any]) -> dict[str, Any]:
         "fraction": fraction(row.stage, row.item, row.total),
         "text": row.text,
         "path_m": round(row.path_m, 2),
+        "summary": summary,
         **moments,
     }

@@ -26,9 +26,12 @@ from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.evidence import Evidence
+from missioncontrol.flightlog import FlightLogs
 from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox, check_sink, open_sink
+from missioncontrol.health import Health
 from missioncontrol.incidents import Incidents
+from missioncontrol.keyring import Keyring
 from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
 from missioncontrol.missions import Missions
@@ -101,8 +104,9 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(listener.close)
             store = await stack.enter_async_context(Store(settings.store_url()))
-            fleet = await stack.enter_async_context(_fleet(settings, self._clock))
-            rooms = self.rooms = self._rooms(store, fleet, terrain)
+            keyring = Keyring(settings, self._clock)
+            fleet = await stack.enter_async_context(_fleet(settings, self._clock, keyring))
+            rooms = self.rooms = self._rooms(store, fleet, terrain, keyring)
             stack.callback(rooms.layers.close)
             await rooms.control.load()
             password = await rooms.people.ensure_administrator(settings.administrator)
@@ -110,13 +114,14 @@ class Service:
                 self._on_password(settings.administrator.name, password)
             await self._run_tasks(rooms, fleet, terrain, listener)
 
-    def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None) -> Rooms:
+    def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None, keyring: Keyring) -> Rooms:
         settings, clock = self._settings, self._clock
         feed = Live(clock)
         fleet.on_alarm = lambda text: feed.alarm(text, "severe")
         evidence = Evidence(settings.data / "evidence")
         control = Control(store, clock)
-        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control)
+        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
+        health = Health(store, fleet, settings, clock, on_alarm=lambda text: feed.alarm(text, "severe"))
         surveyor = Surveyor(settings, terrain, fleet)
         missions = Missions(store, surveyor.plan, clock, on_change=feed.mission)
         incidents = Incidents(
@@ -136,8 +141,19 @@ class Service:
             people=People(store, settings.http, clock),
             missions=missions,
             flights=Flights(
-                store, fleet, missions, vehicles, control, settings, clock, start=self._start, on_alarm=feed.alarm
+                store,
+                fleet,
+                missions,
+                vehicles,
+                control,
+                settings,
+                clock,
+                start=self._start,
+                on_alarm=feed.alarm,
+                on_ended=health.flight_ended,
             ),
+            flightlogs=FlightLogs(store, settings),
+            wellbeing=health,
             roster=vehicles,
             control=control,
             incidents=incidents,
@@ -167,6 +183,8 @@ class Service:
         async with self._group:
             self._start(rooms.roster.run(), "vehicles")
             self._start(fleet.failed(), "fleet")
+            self._start(rooms.wellbeing.keep_summaries(), "summaries")
+            self._start(rooms.wellbeing.watch(), "health")
             if watching is not None:
                 self._start(watching, "perception")
             for sink in self._settings.sinks:
@@ -227,7 +245,7 @@ def _listen(settings: Settings) -> socket.socket:
         raise SettingsInvalid(f"http: cannot listen at {host} port {port}: {exc.strerror}") from exc
 
 
-def _fleet(settings: Settings, clock: Clock) -> Fleet:
+def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
     records = {
         vehicle.sysid: VehicleRecord(
             sysid=vehicle.sysid,
@@ -244,6 +262,7 @@ def _fleet(settings: Settings, clock: Clock) -> Fleet:
         stale_s=settings.fleet.heartbeat_timeout_s,
         lost_s=settings.fleet.lost_timeout_s,
         utc_now=clock,
+        signing=keyring.signing,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import tomli_w
 
+from fleet.health import HealthLimits
 from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
 from missioncontrol.crowds import CrowdRule
@@ -99,6 +100,8 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Registration number with the authority."""
     links: tuple[str, ...] = ()
     """Those of `fleet.links` that it may be heard on; all when empty."""
+    battery_ah: Positive | None = None
+    """Capacity of its battery, Ah; where absent its cycles are counted by the autopilot's own percent."""
     camera: str | None = None
     """Slug of its camera in the library."""
     video: str | None = None
@@ -107,6 +110,17 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pitch of a camera fixed to the airframe, nadir -90, deg; absent where a gimbal tells its attitude."""
     home: Home | None = None
     """Where it starts; its reported home when absent."""
+
+
+class HealthSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """When a vehicle is not well, and when it is due for maintenance."""
+
+    limits: HealthLimits = HealthLimits()
+    """Beyond what a vehicle in flight gives an alarm."""
+    maintenance_hours: Positive = 50.0
+    """Flight time after which it is due, h."""
+    maintenance_cycles: Positive = 100.0
+    """Battery cycles after which it is due."""
 
 
 class TerrainSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,6 +273,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How vehicles are heard and told."""
     vehicles: tuple[VehicleSettings, ...] = ()
     """Vehicles that are ours."""
+    health: HealthSettings = HealthSettings()
+    """When a vehicle is not well, and when it is due for maintenance."""
     terrain: TerrainSettings = TerrainSettings()
     """Heights of the ground."""
     city: CitySettings = CitySettings()

@@ -118,6 +118,20 @@ flights = Table(
     _utc("airborne_utc_s", nullable=True),
     _utc("ended_utc_s", nullable=True),
     Column("path_m", Float(53), nullable=False),
+    Column("summary", JSON(none_as_null=True)),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    _number(),
+    Column("sysid", Integer, nullable=False),
+    Column("registration", String(100), nullable=False),
+    _utc("utc_s"),
+    Column("person", String(100), nullable=False),
+    Column("work", String(20), nullable=False),
+    Column("note", Text, nullable=False),
+    Index(None, "registration", "number"),
 )
 
 track_points = Table(

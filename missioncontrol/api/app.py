@@ -14,13 +14,27 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
-from missioncontrol.api import city, flights, health, incidents, live, missions, pages, people, session, vehicles
+from missioncontrol.api import (
+    city,
+    flights,
+    health,
+    incidents,
+    live,
+    maintenance,
+    missions,
+    pages,
+    people,
+    session,
+    vehicles,
+)
 from missioncontrol.api.access import logged_in
 from missioncontrol.api.errors import HANDLERS
 from missioncontrol.control import Control
 from missioncontrol.evidence import Evidence
+from missioncontrol.flightlog import FlightLogs
 from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox
+from missioncontrol.health import Health
 from missioncontrol.incidents import Incidents
 from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
@@ -57,6 +71,8 @@ class Rooms:
     people: People
     missions: Missions
     flights: Flights
+    flightlogs: FlightLogs
+    wellbeing: Health
     roster: Vehicles
     control: Control
     incidents: Incidents
@@ -76,6 +92,8 @@ def make_app(rooms: Rooms) -> Litestar:
         missions.router,
         flights.router,
         vehicles.router,
+        maintenance.health,
+        maintenance.maintained,
         incidents.router,
         incidents.handoffs,
         incidents.retry,

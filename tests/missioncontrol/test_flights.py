@@ -125,6 +125,7 @@ class House:
             clock,
             start=self._start,
             on_alarm=self.alarms.append,
+            on_ended=lambda: None,
         )
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
