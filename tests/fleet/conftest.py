@@ -72,7 +72,10 @@ async def simulated() -> AsyncIterator[Fly]:
         options.setdefault("clock", clock)
         options.setdefault("ready_after_s", 3.0)
         options.setdefault("home", HOME)
-        vehicle = SimulatedVehicle(sysid=sysid, link=f"udpout:127.0.0.1:{port}", seed=sysid, **options)  # type: ignore[arg-type]
+        if options.get("autopilot") != "px4":
+            options.setdefault("parameters", {"LAND_SPEED": 150})
+        options.setdefault("link", f"udpout:127.0.0.1:{port}")
+        vehicle = SimulatedVehicle(sysid=sysid, seed=sysid, **options)  # type: ignore[arg-type]
         tasks.append(asyncio.create_task(vehicle.run(), name=f"vehicle[{sysid}]"))
         return vehicle
 

@@ -141,6 +141,8 @@ async def simulated() -> AsyncIterator[Callable[..., SimulatedVehicle]]:
 
     def start(port: int, sysid: int, **options: Any) -> SimulatedVehicle:
         whole = {"clock": clock, "ready_after_s": 2.0, "home": HOME, "seed": sysid, **options}
+        if whole.get("autopilot") != "px4":
+            whole["parameters"] = {"LAND_SPEED": 150, **whole.get("parameters", {})}
         vehicle = SimulatedVehicle(sysid=sysid, link=f"udpout:127.0.0.1:{port}", **whole)
         tasks.append(asyncio.create_task(vehicle.run(), name=f"simulated[{sysid}]"))
         return vehicle

@@ -40,7 +40,7 @@ SECRET = "whsec_c2ltdWxhdGVkIGNpdHkgcmVjZWl2ZXIga2V5"
 
 def area(east_deg: float = 0.0) -> dict[str, Any]:
     lon, lat = HOME[0] + 0.0003 + east_deg, HOME[1] + 0.0003
-    ring = [[lon, lat], [lon + 0.0012, lat], [lon + 0.0012, lat + 0.0008], [lon, lat + 0.0008], [lon, lat]]
+    ring = [[lon, lat], [lon + 0.0008, lat], [lon + 0.0008, lat + 0.0005], [lon, lat + 0.0005], [lon, lat]]
     return {"type": "Polygon", "coordinates": [ring]}
 
 
@@ -49,7 +49,7 @@ def survey(*sysids: int) -> dict[str, Any]:
         "kind": "survey",
         "area": area(),
         "camera": "sim-wide",
-        "height_m": 60,
+        "height_m": 40,
         "front_overlap": 60,
         "side_overlap": 30,
         "vehicles": list(sysids),
@@ -117,7 +117,7 @@ async def test_two_vehicles_fly_an_approved_survey_and_land(tmp_path: Path, simu
             points = track["geometry"]["coordinates"]
             part = next(part for part in mission["plan"]["vehicles"] if part["sysid"] == flight["sysid"])
             assert len(points) > 20
-            assert max(point[2] for point in points) == pytest.approx(HOME[2] + 60, abs=15)
+            assert max(point[2] for point in points) == pytest.approx(HOME[2] + 40, abs=10)
             assert part["path_m"] * 0.8 < flight["path_m"] < part["path_m"] + 600
             assert track["properties"]["utc_s"] == sorted(track["properties"]["utc_s"])
         assert (await vehicle(http, 1))["mission"]["id"] is None
