@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from fleet.autopilots import ArduCopter, Px4, UnknownAutopilot
+from fleet.commands import holds
 from fleet.errors import ParameterRefused, PolicyUnsupported
 from fleet.failsafes import (
     FailsafeAction,
@@ -18,10 +20,13 @@ from fleet.failsafes import (
     read_policy,
     set_policy,
 )
+from fleet.fleet import Fleet
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.parameters import Parameters
+from fleet.vehicle import VehicleRecord
 from simulators.autopilot_parameters import ParameterStore
 from simulators.vehicle import SimulatedVehicle
-from tests.fleet.conftest import Fly
+from tests.fleet.conftest import Fly, proxy_to, survey
 from tests.fleet.responder import heard, scripted, value_message
 
 CONTINUE, HOLD, RETURN, LAND = LostLinkAction
@@ -158,3 +163,41 @@ def test_a_battery_failsafe_without_a_threshold_never_acts() -> None:
     assert not failsafe_of(low, values).acts
     assert failsafe_of(low, {**values, "BATT_LOW_VOLT": 10.5}).action is FailsafeAction.RETURN
     assert failsafe_of(low, {**values, "BATT_FS_LOW_ACT": 99.0, "BATT_LOW_MAH": 500.0}).action is FailsafeAction.OTHER
+
+
+@pytest.mark.slow
+async def test_each_vehicle_does_what_it_was_told_when_it_hears_no_ground(port: int, simulated: Fly) -> None:
+    """One flight each, with its own policy; then nobody hears anybody, and nobody tells them anything."""
+    told = [
+        ("ardupilot", CONTINUE, "AUTO"),
+        ("ardupilot", RETURN, "RTL"),
+        ("ardupilot", LAND, "LAND"),
+        ("px4", CONTINUE, "AUTO"),
+        ("px4", HOLD, "HOLD"),
+        ("px4", RETURN, "RTL"),
+        ("px4", LAND, "LAND"),
+    ]
+    plan = survey(lines=6, line_m=400.0, height_m=20.0)
+
+    async def fly(vehicle: MavlinkVehicle, pilot: Any, action: LostLinkAction) -> None:
+        parameters = parameters_at(vehicle, AUTOPILOTS[vehicle.autopilot.name])
+        await set_policy(parameters, vehicle.autopilot, LostLinkPolicy(action=action, timeout_s=5.0), gcs_sysid=250)
+        assert await holds(pilot.checks_pass, 10.0)
+        await vehicle.arm(await vehicle.upload_mission(plan))
+        await vehicle.start_mission()
+        assert await holds(lambda: pilot.mode.name == "AUTO" and pilot.relative_m() > 15.0, 20.0)
+
+    async with proxy_to(port) as (proxy, way), Fleet([f"udpin:127.0.0.1:{port}"], sysid=250) as fleet:
+        flown = [simulated(way, sysid=1 + at, autopilot=name) for at, (name, _, _) in enumerate(told)]
+        vehicles = [fleet.register(VehicleRecord(sysid=1 + at, name=str(at))) for at in range(len(told))]
+        assert await holds(lambda: all(vehicle.state.home is not None for vehicle in vehicles), 15.0)
+        async with asyncio.TaskGroup() as group:
+            for vehicle, simulated_, (_, action, _) in zip(vehicles, flown, told, strict=True):
+                group.create_task(fly(vehicle, simulated_.pilot, action))
+        proxy.loss = 1.0
+
+        def modes() -> list[str]:
+            return [vehicle.pilot.mode.name for vehicle in flown]
+
+        assert await holds(lambda: modes() == [mode for _, _, mode in told], 25.0), modes()
+        assert all(vehicle.pilot.armed for vehicle in flown)
