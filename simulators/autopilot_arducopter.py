@@ -16,7 +16,18 @@ from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, Po
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import ARDUCOPTER, Mode
 from simulators.autopilot_guidance import Leg, Point
-from simulators.autopilot_manoeuvres import Drift, Drive, Hold, Land, Manoeuvre, ReturnHome, Sink, TakeOff
+from simulators.autopilot_manoeuvres import (
+    Circle,
+    Drift,
+    Drive,
+    Facing,
+    Hold,
+    Land,
+    Manoeuvre,
+    ReturnHome,
+    Sink,
+    TakeOff,
+)
 from simulators.autopilot_missions import FENCE, MISSION, RALLY, TYPES_MIS_TOTAL, ItemList, ItemTransfers
 from simulators.autopilot_parameters import Parameters
 
@@ -26,6 +37,8 @@ MAXIMUM_HEIGHT, BOUNDARY, RADIUS = 2, 3, 4
 """FENCE_BREACH; RADIUS is not of that enumeration, and told as BOUNDARY."""
 BREACHES = {MAXIMUM_HEIGHT: "Max Alt", BOUNDARY: "Polygon", RADIUS: "Circle"}
 """What ArduPilot calls them in its texts."""
+FACES_ALONG, CENTRE_IS_HERE = 2, 4
+"""Of CIRCLE_OPTIONS."""
 DRIVE_S = 3.0
 """How old a velocity of the ground may be in GUIDED (GUID_TIMEOUT), s."""
 
@@ -204,7 +217,18 @@ class ArduCopter(Autopilot):
             return Land(controls)
         if mode is Mode.LOITER:
             return Sink(controls, 1.1)
+        if mode is Mode.CIRCLE:
+            return self._circle()
         return Drift() if mode is Mode.STABILIZE else Hold(controls)
+
+    def _circle(self) -> Circle:
+        """CIRCLE: about a point ahead, or about here, facing the centre or along, by CIRCLE_OPTIONS."""
+        p, at = self.parameters, self.controls.motion
+        radius, options = p["CIRCLE_RADIUS"] / 100.0, int(p["CIRCLE_OPTIONS"])
+        ahead = 0.0 if options & CENTRE_IS_HERE else radius
+        centre = Point(at.n + ahead * math.cos(at.yaw), at.e + ahead * math.sin(at.yaw), at.u)
+        facing = Facing.ALONG if options & FACES_ALONG else Facing.CENTRE
+        return Circle(self.controls, centre, radius, math.radians(p["CIRCLE_RATE"]) * radius, facing)
 
     def arm(self, *, force: bool = False) -> bool:
         """Arm; False with a text for each reason against it."""

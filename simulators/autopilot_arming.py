@@ -8,7 +8,7 @@ from simulators.autopilot_flavour import Mode
 
 REAL_READY_S = 41.0
 """When the recorded ArduCopter could be armed, s after power-on; the other stages are in proportion."""
-NEEDS_POSITION = {Mode.AUTO, Mode.GUIDED, Mode.LOITER, Mode.RTL, Mode.BRAKE}
+NEEDS_POSITION = {Mode.AUTO, Mode.GUIDED, Mode.LOITER, Mode.RTL, Mode.BRAKE, Mode.CIRCLE}
 """Modes that cannot be without a position."""
 
 
@@ -82,7 +82,7 @@ def refusals(
             reasons.append("Need Position Estimate")
     if mode is Mode.AUTO and mission_items == 0:
         reasons.append("Mode requires mission")
-    elif mode in (Mode.RTL, Mode.LAND, Mode.BRAKE) or (mode is Mode.AUTO and not auto_options & 1):
+    elif mode in (Mode.RTL, Mode.LAND, Mode.BRAKE, Mode.CIRCLE) or (mode is Mode.AUTO and not auto_options & 1):
         reasons.append(f"{mode.value} mode not armable")
     if voltage_low:
         reasons.append("Battery 1 below minimum arming voltage")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import IntEnum
 
 from fleet.missions import MissionItem
 from simulators.autopilot_guidance import Leg, Point, corner_speed_m_s
-from simulators.autopilot_manoeuvres import FlightControls, FlyTo, Hold, Land, Manoeuvre, ReturnHome, TakeOff
+from simulators.autopilot_manoeuvres import (
+    Circle,
+    Facing,
+    FlightControls,
+    FlyTo,
+    Hold,
+    Land,
+    Manoeuvre,
+    ReturnHome,
+    TakeOff,
+)
 from simulators.autopilot_missions import ItemList
 from simulators.autopilot_parameters import Parameters
 
@@ -244,7 +255,7 @@ class MissionRun:
         if command in (16, 19, 82) and item.params[0] > 0:
             self._waits_s = item.params[0]
         elif command == 18:
-            self._waits_s = 20.0 * item.params[0]
+            return Turns(controls, place, item, self._parameters)
         elif command == 17:
             self._waits_s = float("inf")
         precise = command not in THROUGH or end_speed <= 0.0
@@ -309,3 +320,19 @@ class LandAt:
         if self._fly is not None and self._fly.step(controls, dt_s):
             self._land = Land(controls, self._fly.leg.end)
         return False
+
+
+class Turns:
+    """NAV_LOITER_TURNS: so many rounds about a place, by CIRCLE_RATE."""
+
+    def __init__(self, controls: FlightControls, place: Point, item: MissionItem, parameters: Parameters) -> None:
+        """`item` says how many, and the radius, m; below 0 is counterclockwise, 0 takes CIRCLE_RADIUS."""
+        radius = item.params[2] or parameters["CIRCLE_RADIUS"] / 100.0
+        speed = math.radians(abs(parameters["CIRCLE_RATE"])) * radius
+        self._circle = Circle(controls, place, abs(radius), speed, Facing.CENTRE)
+        self._turns = item.params[0]
+
+    def step(self, controls: FlightControls, dt_s: float) -> bool:
+        """Fly on; True when the rounds are done."""
+        self._circle.step(controls, dt_s)
+        return self._circle.turns >= self._turns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,12 @@ CALIBRATION_S = 0.9
 """How long a calibration takes, s."""
 FORCE = 21196
 """param2 of arming and disarming by force."""
-PLACED_COMMANDS = {179, 192, 195, 201}
+PLACED_COMMANDS = {34, 179, 192, 195, 201}
 """Commands whose x and y are a latitude and a longitude."""
+
+
+NO_PLACE = 2**31 - 1
+"""x or y of COMMAND_INT where none is meant."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +79,9 @@ def order_of_int(message: Any, sender: tuple[int, int]) -> Order:
     """From COMMAND_INT."""
     params = (message.param1, message.param2, message.param3, message.param4)
     scale = 1e-7 if message.command in PLACED_COMMANDS else 1.0
+    x, y = (math.nan if place == NO_PLACE else place * scale for place in (message.x, message.y))
     return Order(
-        command=message.command, params=params, x=message.x * scale, y=message.y * scale, z=message.z,
+        command=message.command, params=params, x=x, y=y, z=message.z,
         frame=message.frame, sender=sender,
     )  # fmt: skip
 
@@ -179,6 +185,11 @@ class Commands:
         return ACCEPTED if pilot.go_to(pilot.place_of(item), speed_m_s=speed) else FAILED
 
     def _change_speed(self, order: Order) -> int:
+        """Only where the mode flies by these speeds."""
+        if not 0.0 < order.params[1] < MOST:
+            return DENIED
+        if self._pilot.mode not in (Mode.AUTO, Mode.GUIDED, Mode.RTL):
+            return FAILED
         return ACCEPTED if self._pilot.controls.change_speed(order.params[0], order.params[1]) else DENIED
 
     def _yaw(self, order: Order) -> int:

@@ -22,6 +22,8 @@ class Mode(Enum):
     POSITION = "POSITION"
     OFFBOARD = "OFFBOARD"
     TERMINATION = "TERMINATION"
+    CIRCLE = "CIRCLE"
+    ORBIT = "ORBIT"
 
 
 class Flavour(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,7 @@ ARDUCOPTER = Flavour(
         Mode.GUIDED: 4,
         Mode.LOITER: 5,
         Mode.RTL: 6,
+        Mode.CIRCLE: 7,
         Mode.LAND: 9,
         Mode.BRAKE: 17,
     },
@@ -101,6 +104,7 @@ PX4 = Flavour(
     capabilities=0xE8FF,
     modes={
         Mode.POSITION: 0x00030000,
+        Mode.ORBIT: 0x01030000,
         Mode.OFFBOARD: 0x00060000,
         Mode.TERMINATION: 0x000A0000,
         Mode.TAKEOFF: 0x02040000,
@@ -116,7 +120,7 @@ PX4 = Flavour(
     give_up_s=5.0,
     unasked_hz={
         1: 1.0, 2: 1.0, 24: 1.0, 29: 1.0, 30: 10.0, 31: 5.0, 32: 10.0, 33: 10.0, 36: 2.0, 42: 1.0, 74: 4.0, 141: 2.0,
-        147: 0.5, 230: 0.5, 241: 0.2, 242: 0.5, 245: 1.0, 281: 0.5, 285: 5.0,
+        147: 0.5, 230: 0.5, 241: 0.2, 242: 0.5, 245: 1.0, 281: 0.5, 285: 5.0, 360: 2.0,
     },
     hears_components=frozenset((0, 1)),
     blind=(0, 0, 10000),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import Protocol
 
 from simulators.autopilot_guidance import Controller, Descent, Leg, Motion, Point, SpeedLimits
 from simulators.autopilot_parameters import Parameters
 from simulators.dynamics import Demand, Multirotor, wrap_rad
 
+LEAST_CONE_SLOPE, LEAST_CLIMB_M = 0.5, 2.5
+"""Of RTL_CONE_SLOPE; and how far ArduCopter climbs at least below its cone, m (mode_rtl.cpp)."""
 TOUCHED_S = 1.2
 """Time on the ground after which a landing is a landing, s."""
 
@@ -253,16 +256,20 @@ class ReturnHome:
         """From here."""
         p, at = parameters, controls.motion.point()
         limits = controls.limits()
-        places = [*controls.rally, controls.home] if p["RALLY_INCL_HOME"] or not controls.rally else controls.rally
-        goal = min(places, key=lambda place: math.dist(place[:2], at[:2]))
+        goal = _return_goal(controls, parameters)
         height = goal.u if goal in controls.rally else controls.home.u + max(p["RTL_ALT"] / 100.0, 0.0)
         up = max(at.u + p["RTL_CLIMB_MIN"] / 100.0, height)
+        if p["RTL_CONE_SLOPE"] >= LEAST_CONE_SLOPE:
+            cone = math.dist(goal[:2], at[:2]) * p["RTL_CONE_SLOPE"]
+            up = max(at.u, min(up, max(goal.u + cone, at.u + LEAST_CLIMB_M)))
         if p["RTL_SPEED"] > 0:
             controls.speed_m_s = p["RTL_SPEED"] / 100.0
         self._stop: Manoeuvre | None = Hold(controls)
         self._up, self._goal, self._limits = up, goal, limits
         self._legs: list[Leg] = []
         self._wait_s = p["RTL_LOIT_TIME"] / 1000.0
+        final_m = p["RTL_ALT_FINAL"] / 100.0
+        self._final: Point | None = goal._replace(u=controls.home.u + final_m) if final_m > 0 else None
         self.landing: Land | None = None
 
     def step(self, controls: FlightControls, dt_s: float) -> bool:
@@ -285,9 +292,24 @@ class ReturnHome:
         controls.follow(leg, dt_s)
         if leg.done and len(self._legs) == 1:
             self._wait_s -= dt_s
-            if self._wait_s <= 0.0:
+            if self._wait_s <= 0.0 and self._final is not None:
+                if leg.end != self._final:
+                    self._legs = [Leg(leg.end, self._final, controls.limits())]
+            elif self._wait_s <= 0.0:
                 self.landing = Land(controls, leg.end)
         return False
+
+
+def _return_goal(controls: FlightControls, parameters: Parameters) -> Point:
+    """The nearest rally point, or the home where that is nearer and counts, or all rally points are far."""
+    if not controls.rally:
+        return controls.home
+    at = controls.motion.point()
+    nearest = min(controls.rally, key=lambda place: math.dist(place[:2], at[:2]))
+    rally_m, home_m = math.dist(nearest[:2], at[:2]), math.dist(controls.home[:2], at[:2])
+    limit_m = parameters["RALLY_LIMIT_KM"] * 1000.0
+    beyond = 0.0 < limit_m < rally_m
+    return controls.home if home_m < rally_m and (parameters["RALLY_INCL_HOME"] or beyond) else nearest
 
 
 class Drive:
@@ -303,4 +325,64 @@ class Drive:
             controls.motion, controls.motion.point(), self.velocity, (0.0, 0.0, 0.0), controls.limits(), controls.demand
         )
         controls.turn(None)
+        return False
+
+
+class Facing(Enum):
+    """Where the nose points on a circle."""
+
+    CENTRE = 0
+    """At the centre."""
+    AS_IT_IS = 1
+    """Where it pointed at the start."""
+    ALONG = 3
+    """Along the circle."""
+
+
+class Circle:
+    """Round a centre: first to the nearest point of the circle, then along it."""
+
+    def __init__(
+        self, controls: FlightControls, centre: Point, radius_m: float, speed_m_s: float, facing: Facing
+    ) -> None:
+        """At the height of `centre`; a `speed_m_s` below 0 is counterclockwise seen from above."""
+        self.centre, self.radius_m, self.speed_m_s, self.facing = centre, radius_m, speed_m_s, facing
+        at = controls.motion
+        self._angle = math.atan2(at.e - centre.e, at.n - centre.n)
+        limits = controls.limits()
+        self._approach: FlyTo | None = FlyTo(
+            Leg(at.point(), self._on_circle(), limits), precise=True, radius_m=controls.settings.radius_m(), face=False
+        )
+        self.turns = 0.0
+        """Rounds flown, clockwise or not."""
+
+    def _on_circle(self) -> Point:
+        n, e, u = self.centre
+        return Point(n + self.radius_m * math.cos(self._angle), e + self.radius_m * math.sin(self._angle), u)
+
+    def step(self, controls: FlightControls, dt_s: float) -> bool:
+        """Fly on; it has no end."""
+        if self._approach is not None:
+            if self._approach.step(controls, dt_s):
+                self._approach = None
+            return False
+        limits = controls.limits()
+        most = min(limits.horizontal_m_s, math.sqrt(limits.acceleration_m_s2 * max(self.radius_m, 0.1)))
+        speed = min(max(self.speed_m_s, -most), most)
+        rate = speed / max(self.radius_m, 0.1)
+        self._angle = wrap_rad(self._angle + rate * dt_s)
+        self.turns += abs(rate) * dt_s / math.tau
+        cos, sin = math.cos(self._angle), math.sin(self._angle)
+        inward = rate * rate * self.radius_m
+        target = self._on_circle()
+        controls.controller.chase(
+            controls.motion, target, (-speed * sin, speed * cos, 0.0), (-inward * cos, -inward * sin, 0.0), limits,
+            controls.demand,
+        )  # fmt: skip
+        if self.facing is Facing.CENTRE:
+            controls.turn(wrap_rad(self._angle + math.pi))
+        elif self.facing is Facing.ALONG:
+            controls.turn(wrap_rad(self._angle + math.copysign(math.pi / 2.0, speed)))
+        else:
+            controls.turn(None)
         return False

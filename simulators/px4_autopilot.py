@@ -11,7 +11,7 @@ from simulators.autopilot import Autopilot, Hardware, SensorBits
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import PX4, Mode
 from simulators.autopilot_guidance import Leg, Point
-from simulators.autopilot_manoeuvres import TOUCHED_S, Drive, Hold, Land, Manoeuvre, TakeOff
+from simulators.autopilot_manoeuvres import TOUCHED_S, Circle, Drive, Facing, Hold, Land, Manoeuvre, TakeOff
 from simulators.autopilot_missions import FENCE, MISSION, RALLY
 from simulators.fault_schedule import GpsOff, VehicleFault
 from simulators.px4_events import Event, event_message
@@ -33,6 +33,8 @@ TOLD_TIMES = 10
 """How often MISSION_ITEM_REACHED comes again, at 1 Hz."""
 OFFBOARD_S = 1.0
 """How old a target of the ground may be for OFFBOARD, s."""
+HOME_ALONE, HOME_LAST = (2, 4), (1, 5)
+"""RTL_TYPE: rally points do not count; the home counts only where there are none."""
 RALLY_AGAIN_S = 2.06
 """How often a rally point that cannot be read is complained of, s."""
 SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 0x1200402F, 0x1201402F, 0x1320C83F
@@ -159,7 +161,7 @@ class Px4Autopilot(Autopilot):
     def base_mode(self) -> int:
         """MAV_MODE_FLAG, as recorded for the kinds of modes."""
         flags = 0x1D if self.mode in RUNS_IN_AUTO else 0x51 if self.mode is Mode.POSITION else 0x01
-        if self.armed and self.mode is Mode.OFFBOARD:
+        if self.armed and self.mode in (Mode.OFFBOARD, Mode.ORBIT):
             flags |= 0x10
         return flags | (0x80 if self.armed else 0)
 
@@ -306,13 +308,18 @@ class Px4Autopilot(Autopilot):
         return TakeOff(target)
 
     def _way_back(self) -> Point | None:
-        """The nearest of home and rally points; None where one of these cannot be read."""
+        """The nearest of home and rally points, as RTL_TYPE lets them count; None where one cannot be read."""
+        kind = int(self.parameters["RTL_TYPE"])
         places = [self.controls.home]
+        if kind in HOME_ALONE:
+            return self.controls.home
         for item in self.transfers.items[RALLY]:
             if item.frame == NOT_SUPPORTED_FRAME:
                 self._complain_of_rally()
                 return None
             places.append(self.place_of(item))
+        if kind in HOME_LAST and len(places) > 1:
+            del places[0]
         at = self.controls.motion
         return min(places, key=lambda place: math.hypot(place.n - at.n, place.e - at.e))
 
@@ -366,6 +373,19 @@ class Px4Autopilot(Autopilot):
         if self.flying:
             self._manoeuvre = self._towards(place)
         return True
+
+    def orbit(self, centre: Point, radius_m: float, speed_m_s: float, facing: Facing) -> bool:
+        """DO_ORBIT: round a centre at its height; a radius below 0 is counterclockwise."""
+        if not self.set_mode(Mode.ORBIT):
+            return False
+        if self.flying:
+            speed = math.copysign(speed_m_s, radius_m * speed_m_s)
+            self._manoeuvre = Circle(self.controls, centre, abs(radius_m), speed, facing)
+        return True
+
+    def circle(self) -> Circle | None:
+        """The orbit being flown, if one is."""
+        return self._manoeuvre if isinstance(self._manoeuvre, Circle) else None
 
     def drive(self, north: float, east: float, up: float) -> None:
         """A velocity over ground, m/s, from the ground: OFFBOARD flies it as long as it keeps coming."""

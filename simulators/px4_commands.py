@@ -10,6 +10,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from simulators.autopilot_commands import ACCEPTED, DENIED, FAILED, FORCE, UNSUPPORTED, Order, finite, whole
 from simulators.autopilot_flavour import Mode
 from simulators.autopilot_guidance import Point
+from simulators.autopilot_manoeuvres import Facing
 from simulators.autopilot_missions import MISSION
 from simulators.fault_schedule import MotorFailure
 from simulators.px4_autopilot import Px4Autopilot
@@ -21,6 +22,10 @@ UNHEARD = {203, 206, 521, 530, 531}
 """Camera commands: without a camera nobody answers."""
 MAIN_MODES = {1, 2, 3, 4, 5, 6, 7, 8, 10}
 """Of PX4's custom_mode; any other is accepted and does nothing."""
+ORBITS = (3, 1)
+"""Main and sub mode of an orbit."""
+ORBIT_RADIUS_M, ORBIT_M_S = 1.0, 1.0
+"""Of an orbit for which the ground gives none."""
 GPS_UNIT, BATTERY_UNIT, MOTOR_UNIT = 4, 100, 101
 """FAILURE_UNIT of INJECT_FAILURE; the first is not handled, and not answered."""
 
@@ -32,7 +37,8 @@ class Px4Commands:
         """Orders to one autopilot."""
         self._pilot, self._streams = pilot, streams
         self._table: dict[int, Callable[[Order], int | None]] = {
-            20: self._return, 21: self._land, 22: self._take_off, 176: self._set_mode, 178: self._change_speed,
+            20: self._return, 21: self._land, 22: self._take_off, 34: self._orbit, 176: self._set_mode,
+            178: self._change_speed,
             179: lambda _: ACCEPTED, 185: self._terminate, 186: self._change_height, 192: self._reposition,
             195: self._look, 197: self._look_away, 201: self._look, 204: lambda _: ACCEPTED, 205: self._mount,
             241: lambda _: REJECTED, 245: lambda _: ACCEPTED, 246: lambda _: DENIED, 300: self._start,
@@ -71,7 +77,7 @@ class Px4Commands:
         self._ack(176, self._set_mode_number(number >> 16 & 0xFF, number >> 24 & 0xFF), sender)
 
     def _set_mode_number(self, main: int, sub: int) -> int:
-        number = main << 16 | sub << 24 if main == 4 else main << 16
+        number = main << 16 | sub << 24 if main == 4 or (main, sub) == ORBITS else main << 16
         for mode, custom in self._pilot.flavour.modes.items():
             if custom == number:
                 return self._mode(mode)
@@ -107,6 +113,14 @@ class Px4Commands:
             return UNSUPPORTED
         speed = order.params[0] if order.params[0] > 0 else None
         return ACCEPTED if self._pilot.go_to(self._place(order), speed_m_s=speed) else REJECTED
+
+    def _orbit(self, order: Order) -> int:
+        """Centre and height AMSL, or here; radius, speed and yaw behaviour as given, or as PX4 has them."""
+        radius, speed, facing, _ = order.params
+        radius = radius if finite(radius) and radius else ORBIT_RADIUS_M
+        speed = speed if finite(speed) and speed else ORBIT_M_S
+        faces = {1: Facing.AS_IT_IS, 2: Facing.AS_IT_IS, 3: Facing.ALONG}.get(whole(facing), Facing.CENTRE)
+        return ACCEPTED if self._pilot.orbit(self._place(order), radius, speed, faces) else REJECTED
 
     def _place(self, order: Order) -> Point:
         pilot = self._pilot

@@ -34,7 +34,7 @@ class Px4Streams(Streams):
         self._beat_s = FIRST_BEAT_S
         self._builders |= {
             141: self._altitude, 230: self._estimator_status, 265: self._mount_orientation, 300: self._protocol,
-            397: self._component_metadata, 436: self._current_mode,
+            360: self._orbit_status, 397: self._component_metadata, 436: self._current_mode,
         }  # fmt: skip
 
     def request_stream(self, stream: int, rate_hz: float, *, start: bool) -> None:
@@ -50,6 +50,8 @@ class Px4Streams(Streams):
     def send(self, number: int) -> bool:
         """Send one now; False if it is unknown."""
         if number in (281, 285) and not self._has_gimbal_manager():
+            return False
+        if number == 360 and self._px4.circle() is None:
             return False
         return super().send(number)
 
@@ -100,6 +102,17 @@ class Px4Streams(Streams):
     def _current_mode(self) -> Any:
         pilot = self._pilot
         return current_mode_message(pilot.flavour.modes[pilot.mode], STANDARD_MODES.get(pilot.mode, 0))
+
+    def _orbit_status(self) -> Any:
+        """Only while it flies one."""
+        circle = self._px4.circle()
+        assert circle is not None
+        lon, lat = self._px4.frame.lonlat(circle.centre.n, circle.centre.e)
+        radius = math.copysign(circle.radius_m, circle.speed_m_s)
+        return mavlink.MAVLink_orbit_execution_status_message(
+            self._boot_ms() * 1000, radius, 5, round(lat * 1e7), round(lon * 1e7),
+            self._px4.frame.amsl_m + circle.centre.u,
+        )  # fmt: skip
 
     def _mount_orientation(self) -> Any:
         roll, pitch, yaw = (math.degrees(angle) for angle in self._gimbal_angles())
