@@ -31,7 +31,6 @@ from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox, check_sink, open_sink
 from missioncontrol.health import Health
 from missioncontrol.incidents import Incidents
-from missioncontrol.keyring import Keyring
 from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
 from missioncontrol.missions import Missions
@@ -104,9 +103,8 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(listener.close)
             store = await stack.enter_async_context(Store(settings.store_url()))
-            keyring = Keyring(settings, self._clock)
-            fleet = await stack.enter_async_context(_fleet(settings, self._clock, keyring))
-            rooms = self.rooms = self._rooms(store, fleet, terrain, keyring)
+            fleet = await stack.enter_async_context(_fleet(settings, self._clock))
+            rooms = self.rooms = self._rooms(store, fleet, terrain)
             stack.callback(rooms.layers.close)
             await rooms.control.load()
             password = await rooms.people.ensure_administrator(settings.administrator)
@@ -114,13 +112,13 @@ class Service:
                 self._on_password(settings.administrator.name, password)
             await self._run_tasks(rooms, fleet, terrain, listener)
 
-    def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None, keyring: Keyring) -> Rooms:
+    def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None) -> Rooms:
         settings, clock = self._settings, self._clock
         feed = Live(clock)
         fleet.on_alarm = lambda text: feed.alarm(text, "severe")
         evidence = Evidence(settings.data / "evidence")
         control = Control(store, clock)
-        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
+        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control)
         health = Health(store, fleet, settings, clock, on_alarm=lambda text: feed.alarm(text, "severe"))
         surveyor = Surveyor(settings, terrain, fleet)
         missions = Missions(store, surveyor.plan, clock, on_change=feed.mission)
@@ -245,7 +243,7 @@ def _listen(settings: Settings) -> socket.socket:
         raise SettingsInvalid(f"http: cannot listen at {host} port {port}: {exc.strerror}") from exc
 
 
-def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
+def _fleet(settings: Settings, clock: Clock) -> Fleet:
     records = {
         vehicle.sysid: VehicleRecord(
             sysid=vehicle.sysid,
@@ -262,7 +260,6 @@ def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
         stale_s=settings.fleet.heartbeat_timeout_s,
         lost_s=settings.fleet.lost_timeout_s,
         utc_now=clock,
-        signing=keyring.signing,
     )
 
 
