@@ -77,6 +77,8 @@ class Autopilot(Protocol):
     """Whether SYS_STATUS says that it can be armed, and texts why not."""
     integers_as_bytes: bool
     """Whether integer parameters travel as bytes inside the float of the message; otherwise as its value."""
+    passing_parameters: tuple[str, ...]
+    """Patterns of the names of parameters in which it counts, calibrates and learns by itself."""
     lost_link: LostLinkParameters | None
     """Where its lost-link policy stands; None where nobody knows."""
     failsafes: tuple[FailsafeParameter, ...]
@@ -124,6 +126,9 @@ class ArduCopter:
     orbits = False
     tells_prearm = True
     integers_as_bytes = False
+    passing_parameters: tuple[str, ...] = (
+        "STAT_*", "*_TOTAL", "BARO?_GND_PRESS", "INS_GYR*OFFS_?", "INS_GYR?_CALTEMP", "MOT_THST_HOVER", "FENCE_ENABLE",
+    )  # fmt: skip
     lost_link: LostLinkParameters | None = LostLinkParameters(
         action="FS_GCS_ENABLE",
         meanings={
@@ -257,6 +262,10 @@ class Px4:
 
     tells_prearm = False
     integers_as_bytes = True
+    passing_parameters: tuple[str, ...] = (
+        "COM_FLIGHT_UUID", "LND_FLIGHT_T_*", "EKF2_MAG_DECL", "CAL_ACC?_?OFF", "CAL_GYRO?_?OFF", "CAL_MAG?_?OFF",
+        "CAL_BARO?_OFF",
+    )  # fmt: skip
     lost_link: LostLinkParameters | None = LostLinkParameters(
         action="NAV_DLL_ACT",
         meanings={1: LostLinkAction.HOLD, 2: LostLinkAction.RETURN, 3: LostLinkAction.LAND},

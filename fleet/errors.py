@@ -16,6 +16,7 @@ FleetError
 │   ├── ParameterUnknown      no answer for a name: the vehicle has no such parameter
 │   ├── ParameterRefused      what is aboard after writing is not what was written; carries both
 │   ├── ParametersIncomplete  a list of which a part did not come
+│   ├── ParameterFileInvalid  a file of parameters that cannot be read or written; names the line
 │   └── PolicyUnsupported     a lost-link policy that the autopilot cannot follow
 ├── RemoteIdInvalid     an identity that must not be broadcast, or would not be understood
 ├── MissionError
@@ -108,6 +109,10 @@ class ParameterRefused(ParameterError):
 
 class ParametersIncomplete(ParameterError):
     """A list of parameters of which a part did not come."""
+
+
+class ParameterFileInvalid(ParameterError):
+    """A file of parameters that cannot be read or written; names the line."""
 
 
 class PolicyUnsupported(ParameterError):
