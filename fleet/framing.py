@@ -7,8 +7,9 @@ and checked in `fleet.signing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -95,7 +96,10 @@ _HOLDS_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
     _BYTES, types.int64, types.int64, types.int64, _TABLES, _EXTRAS
 )
 _SCAN_SIGNATURE = types.UniTuple(types.int64, 5)(  # type: ignore[no-untyped-call, unused-ignore]
-    _BYTES, types.int64, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C")
+    _BYTES, types.int64, types.int64, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C")
+)
+_SCAN_EACH_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
+    _BYTES, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C"), types.Array(types.int64, 2, "C")
 )
 _SCAN_COLUMNS_SIGNATURE = types.UniTuple(types.int64, 6)(  # type: ignore[no-untyped-call, unused-ignore]
     _BYTES, types.int64, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C"),
@@ -182,16 +186,17 @@ def _holds_known(
 @njit(_SCAN_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
 def _scan(
     buffer: bytes,
+    start: int,
     length: int,
     skip: int,
     tables: NDArray[np.uint16],
     extras: NDArray[np.int32],
     found: NDArray[np.int32],
 ) -> tuple[int, int, int, int, int]:
-    """Frames of `buffer[:length]` into rows of `found`.
+    """Frames of `buffer[start:length]` into rows of `found`.
 
-    Returns frames, bytes used, bytes to skip next time, bad CRCs, garbage bytes. The first `skip` bytes belong to a
-    frame found before.
+    Returns frames, where what was used ends, bytes to skip next time, bad CRCs, garbage bytes. The first `skip` bytes
+    belong to a frame found before.
 
     Stops where a frame is cut off by the end; `found` must have room for all. A frame whose CRC is wrong costs one
     byte: the search goes on right after its magic, so a true frame inside it is found. So does a MAVLink 1 frame that
@@ -202,9 +207,8 @@ def _scan(
     frame may have begun within what was taken for it; so the search goes back there.
     """
     frames = 0
-    at = skip
-    taken = skip
-    back = 0 if skip else -1
+    at = taken = start + skip
+    back = start if skip else -1
     bad_crc = 0
     garbage = 0
     while at < length:
@@ -287,9 +291,34 @@ def _scan_columns(
     records: NDArray[np.uint8],
 ) -> tuple[int, int, int, int, int, int]:
     """What `_scan` returns, and behind it what `gather` does: one call is cheaper than two for a small piece."""
-    frames, used, left, bad_crc, garbage = _scan(buffer, length, skip, tables, extras, found)
+    frames, used, left, bad_crc, garbage = _scan(buffer, 0, length, skip, tables, extras, found)
     present = gather(buffer, found[:frames], slot_of_id, sizes, index, records)
     return frames, used, left, bad_crc, garbage, present
+
+
+@njit(_SCAN_EACH_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
+def _scan_each(
+    buffer: bytes,
+    tables: NDArray[np.uint16],
+    extras: NDArray[np.int32],
+    found: NDArray[np.int32],
+    streams: NDArray[np.int64],
+) -> int:
+    """What `_scan` does, for several streams that lie one behind the other in `buffer`; returns frames in all.
+
+    A row of `streams` is where a stream ends and how many of its bytes to skip; behind these what `_scan` returns.
+    """
+    frames = 0
+    start = 0
+    for row in range(streams.shape[0]):
+        end = int(streams[row, 0])
+        skip = int(streams[row, 1])
+        count, used, left, bad_crc, garbage = _scan(buffer, start, end, skip, tables, extras, found[frames:])
+        streams[row, 2], streams[row, 3], streams[row, 4] = count, used, left
+        streams[row, 5], streams[row, 6] = bad_crc, garbage
+        frames += count
+        start = end
+    return frames
 
 
 class Frame(NamedTuple):
@@ -418,9 +447,9 @@ class Framer:
         stream = self._rest + data if self._rest else bytes(data)
         found = self._room(stream)
         count, used, self._skip, bad_crc, garbage = _scan(
-            stream, len(stream), self._skip, _CRC_TABLES, _CRC_EXTRAS, found
+            stream, 0, len(stream), self._skip, _CRC_TABLES, _CRC_EXTRAS, found
         )
-        self._count(stream, len(data), count, used, bad_crc, garbage)
+        self._count(stream[used:], len(data), count, bad_crc, garbage)
         return Batch(stream, found[:count]).frames()
 
     def scan(self, data: bytes) -> Batch:
@@ -434,7 +463,7 @@ class Framer:
             stream, len(stream), self._skip, _CRC_TABLES, _CRC_EXTRAS, found,
             SLOT_OF_ID, SIZES, index, records,
         )  # fmt: skip
-        self._count(stream, len(data), count, used, bad_crc, garbage)
+        self._count(stream[used:], len(data), count, bad_crc, garbage)
         return Batch(stream, found[:count].copy(), (index, records, present))
 
     def _room(self, stream: bytes) -> NDArray[np.int32]:
@@ -444,12 +473,31 @@ class Framer:
             self._found = np.empty((most, FOUND_COLUMNS), np.int32)
         return self._found
 
-    def _count(self, stream: bytes, fed: int, frames: int, used: int, bad_crc: int, garbage: int) -> None:
-        self._rest = stream[used:]
+    def _count(self, rest: bytes, fed: int, frames: int, bad_crc: int, garbage: int) -> None:
+        self._rest = rest
         self.bytes += fed
         self.frames += frames
         self.bad_crc += bad_crc
         self.garbage_bytes += garbage
+
+    @staticmethod
+    def feed_each(pieces: Sequence[tuple[Framer, bytes]]) -> list[list[Frame]]:
+        """What `feed` gives of each framer (none twice) and its bytes: much faster together than one by one."""
+        parts = [framer._rest + data if framer._rest else data for framer, data in pieces]
+        stream = b"".join(parts)
+        streams = np.empty((len(pieces), 7), np.int64)
+        streams[:, 0] = list(accumulate(map(len, parts)))
+        streams[:, 1] = [framer._skip for framer, _ in pieces]
+        found = np.empty((len(stream) // SHORTEST_FRAME_BYTES, FOUND_COLUMNS), np.int32)
+        most = _scan_each(stream, _CRC_TABLES, _CRC_EXTRAS, found, streams)
+        frames = Batch(stream, found[:most]).frames()
+        each, first = [], 0
+        for (framer, data), (end, _, count, used, left, bad_crc, garbage) in zip(pieces, streams.tolist(), strict=True):
+            framer._skip = left
+            framer._count(stream[used:end], len(data), count, bad_crc, garbage)
+            each.append(frames[first : first + count])
+            first += count
+        return each
 
 
 def payload(frame: Frame) -> bytes:
@@ -489,6 +537,43 @@ def decode(frame: Frame) -> Any:
     )
     message._msgbuf = frame.data
     return message
+
+
+def read(frame: Frame) -> Any:
+    """The fields of a frame by MAVLink's names, and the name of its message by `get_type()`; None where the dialect
+    lacks the id.
+
+    Of a message of numbers and their arrays this is a tuple with names, in a fifth of the time that `decode` takes;
+    what the header says stands in the frame. Of any other it is what `decode` gives.
+    """
+    reader = _READERS.get(frame.msgid)
+    if reader is None:
+        if frame.msgid not in dialect.mavlink_map:
+            return None
+        reader = _READERS[frame.msgid] = _reader(frame.msgid)
+    return reader(frame)
+
+
+_READERS: dict[int, Callable[[Frame], Any]] = {}
+
+
+def _reader(msgid: int) -> Callable[[Frame], Any]:
+    kind = dialect.mavlink_map[msgid]
+    if "char" in kind.fieldtypes:
+        return decode
+    name, size, unpack = kind.msgname, kind.unpacker.size, kind.unpacker.unpack
+    fields: Any = namedtuple(name, kind.ordered_fieldnames)  # type: ignore[misc]
+    record: Any = type(name, (fields,), {"__slots__": (), "get_type": lambda self: name})
+    make = record._make
+    if msgid in _PLAIN:
+        return lambda frame: make(unpack(payload(frame)[:size].ljust(size, b"\0")))
+    bounds = list(pairwise(accumulate(kind.lengths, initial=0)))
+
+    def read_arrays(frame: Frame) -> Any:
+        values = unpack(payload(frame)[:size].ljust(size, b"\0"))
+        return make([values[start] if end - start == 1 else values[start:end] for start, end in bounds])
+
+    return read_arrays
 
 
 class Encoder:
