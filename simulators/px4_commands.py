@@ -177,9 +177,9 @@ class Px4Commands:
         if unit not in (BATTERY_UNIT, MOTOR_UNIT):
             return None
         if unit == BATTERY_UNIT:
-            pilot.battery_level.failed = kind == 1
+            pilot.safety.battery.failed = kind == 1
         else:
-            pilot.inject(MotorFailure(motor=min(max(whole(order.params[2]), 1), 12)), ends=kind != 1)
+            pilot.safety.inject(MotorFailure(motor=min(max(whole(order.params[2]), 1), 12)), ends=kind != 1)
         self._ack(420, ACCEPTED, (0, 0))
         return None
 

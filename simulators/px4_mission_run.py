@@ -53,6 +53,18 @@ class Px4MissionRun:
         self._lifts_first = False
         self._jumps: dict[int, int] = {}
 
+    def report(self, *, leads: bool) -> tuple[int, int, int, int]:
+        """Item, total, MISSION_STATE and mission_mode of MISSION_CURRENT; `leads`: in a mode that goes by items."""
+        if not self.valid:
+            state = 1
+        elif self.complete:
+            state = 5
+        elif leads:
+            state = 3
+        else:
+            state = 4 if self.paused else 2
+        return self.current, self.total(), state, 1 if leads else 2
+
     def total(self) -> int:
         """As MISSION_CURRENT says it: 65535 for none."""
         return len(self._items()) or 65535

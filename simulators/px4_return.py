@@ -9,6 +9,8 @@ from simulators.autopilot_guidance import Leg, Point
 from simulators.autopilot_manoeuvres import FlightControls, Hold, Land, Manoeuvre
 from simulators.px4_parameters import Px4Parameters
 
+HOME_ALONE, HOME_LAST = (2, 4), (1, 5)
+"""RTL_TYPE: rally points do not count; the home counts only where there are none."""
 NO_HEIGHT = -2147483648
 """The height of a return that leads nowhere, m."""
 
@@ -55,3 +57,12 @@ class Px4Return:
             self._say(6, "RTL: land at destination")
             self._land, self.landing = Land(controls, leg.end), True
         return False
+
+
+def return_goal(controls: FlightControls, rally: list[Point], kind: int) -> Point:
+    """The nearest of home and rally points, as RTL_TYPE `kind` lets them count."""
+    if kind in HOME_ALONE:
+        return controls.home
+    places = rally if rally and kind in HOME_LAST else [controls.home, *rally]
+    at = controls.motion
+    return min(places, key=lambda place: math.hypot(place.n - at.n, place.e - at.e))
