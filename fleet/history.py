@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -23,6 +24,8 @@ POSITION_ROWS = 1 << 14
 """Positions kept: 27 min at 10 Hz."""
 ATTITUDE_ROWS = 1 << 13
 """Attitudes kept: 13 min at 10 Hz."""
+MOST_ADDED = 256
+"""Rows wait until they are asked for, or are so many."""
 TOLERANCE_S = 0.25
 """How far outside the samples a moment may lie; the position is then carried on by the velocity."""
 MOST_GAP_S = 1.5
@@ -58,44 +61,67 @@ class CameraPoseSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Columns:
-    """Rows of floats by rising time: a ring that is always one sorted array."""
+    """Rows of floats by rising time: a ring that is always one sorted array once somebody looks at it."""
 
-    def __init__(self, rows: int, columns: int) -> None:
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        convert: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda values: values,
+    ) -> None:
+        """`convert` makes the rows that are kept, (n, columns), of those that were added."""
         self._rows = rows
         self._times = np.empty(2 * rows)
         self._values = np.empty((2 * rows, columns))
         self._start = self._end = 0
+        self._convert = convert
+        self._newest_s = -math.inf
+        self._added: list[tuple[float, ...]] = []
 
     def __len__(self) -> int:
+        self._settle()
         return self._end - self._start
 
     @property
     def times(self) -> NDArray[np.float64]:
+        self._settle()
         return self._times[self._start : self._end]
 
     @property
     def values(self) -> NDArray[np.float64]:
+        self._settle()
         return self._values[self._start : self._end]
 
     def clear(self) -> None:
         self._start = self._end = 0
+        self._newest_s = -math.inf
+        self._added.clear()
 
-    def add(self, time_s: float, values: tuple[float, ...]) -> bool:
+    def add(self, time_s: float, *values: float) -> bool:
         """Append a row; one that is not newer than the last, or not a number, is refused."""
-        if self._end > self._start and time_s <= self._times[self._end - 1]:
+        if time_s <= self._newest_s or not math.isfinite(sum(values)):
             return False
-        if not math.isfinite(sum(values)):
-            return False
-        if self._end == len(self._times):
-            kept = slice(self._end - self._rows + 1, self._end)
-            self._times[: self._rows - 1] = self._times[kept]
-            self._values[: self._rows - 1] = self._values[kept]
-            self._start, self._end = 0, self._rows - 1
-        self._times[self._end] = time_s
-        self._values[self._end] = values
-        self._end += 1
-        self._start = max(self._start, self._end - self._rows)
+        self._newest_s = time_s
+        self._added.append((time_s, *values))
+        if len(self._added) == MOST_ADDED:
+            self._settle()
         return True
+
+    def _settle(self) -> None:
+        """Move what was added behind the rest: many rows at once cost little more than one."""
+        if not self._added:
+            return
+        rows = np.array(self._added)
+        self._added.clear()
+        if self._end + len(rows) > len(self._times):
+            kept = slice(self._end - self._rows + len(rows), self._end)
+            count = self._rows - len(rows)
+            self._times[:count], self._values[:count] = self._times[kept], self._values[kept]
+            self._end = count
+        fresh = slice(self._end, self._end + len(rows))
+        self._times[fresh], self._values[fresh] = rows[:, 0], self._convert(rows[:, 1:])
+        self._end = fresh.stop
+        self._start = max(0, self._end - self._rows)
 
     def around(self, time_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float, float] | None:
         """(row before, row after, fraction of the way, gap in s, s outside) at a time; None if empty."""
@@ -119,7 +145,7 @@ class PoseHistory:
         """`fixed_mount_pitch_deg`: the camera sits fixed to the airframe at this pitch (nadir -90) and there is no
         gimbal; without it a vehicle that tells nothing of its gimbal has no camera pose."""
         self._positions = _Columns(POSITION_ROWS, 7)
-        self._attitudes = _Columns(ATTITUDE_ROWS, 4)
+        self._attitudes = _Columns(ATTITUDE_ROWS, 4, _quaternions_of_eulers)
         self._gimbals = _Columns(ATTITUDE_ROWS, 5)
         self._fixed = None
         if fixed_mount_pitch_deg is not None:
@@ -159,12 +185,12 @@ class PoseHistory:
         down_m_s: float,
     ) -> None:
         """One GLOBAL_POSITION_INT, in deg, m and m/s; older than the newest is dropped."""
-        if self._positions.add(boot_s, (lon, lat, amsl_m, relative_m, north_m_s, east_m_s, down_m_s)):
+        if self._positions.add(boot_s, lon, lat, amsl_m, relative_m, north_m_s, east_m_s, down_m_s):
             self._wake()
 
     def add_attitude(self, boot_s: float, roll_rad: float, pitch_rad: float, yaw_rad: float) -> None:
         """One ATTITUDE of the airframe in NED."""
-        if self._attitudes.add(boot_s, quaternion_of_euler(roll_rad, pitch_rad, yaw_rad)):
+        if self._attitudes.add(boot_s, roll_rad, pitch_rad, yaw_rad):
             self._wake()
 
     def add_gimbal(self, boot_s: float, quaternion: Quaternion, *, yaw_from_nose: bool) -> None:
@@ -173,7 +199,7 @@ class PoseHistory:
         if norm < 0.5:
             return
         w, x, y, z = (part / norm for part in quaternion)
-        if self._gimbals.add(boot_s, (w, x, y, z, float(yaw_from_nose))):
+        if self._gimbals.add(boot_s, w, x, y, z, float(yaw_from_nose)):
             self._wake()
 
     @property
@@ -300,6 +326,19 @@ def _carried_on(row: NDArray[np.float64], boot_s: float, positions: _Columns) ->
 def _attitude(quaternion: Quaternion) -> Attitude:
     roll, pitch, yaw = (math.degrees(angle) for angle in euler_of_quaternion(quaternion))
     return Attitude(roll_deg=roll, pitch_deg=pitch, yaw_deg=yaw % 360.0)
+
+
+def _quaternions_of_eulers(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`quaternion_of_euler` of many rows (n, 3), rad: (n, 4)."""
+    (cr, cp, cy), (sr, sp, sy) = np.cos(angles.T / 2), np.sin(angles.T / 2)
+    return np.column_stack(
+        [
+            cr * cp * cy + sr * sp * sy,
+            sr * cp * cy - cr * sp * sy,
+            cr * sp * cy + sr * cp * sy,
+            cr * cp * sy - sr * sp * cy,
+        ]
+    )
 
 
 def quaternion_of_euler(roll_rad: float, pitch_rad: float, yaw_rad: float) -> Quaternion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 from fleet.autopilots import Autopilot, FlightMode, autopilot_of
 from fleet.estimators import Estimator, Vibration, estimator_of, vibration_of
 from fleet.history import PoseHistory, euler_of_quaternion, quaternion_of_euler
+from fleet.sensors import Sensors, sensors_of
 from geo.positions import Altitude, Datum, Position
 
 TEXTS_KEPT = 50
@@ -184,6 +186,8 @@ class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
     """Of the first battery."""
     gps: Gps | None = None
     """Of the first receiver."""
+    sensors: Sensors | None = None
+    """Which sensors it has, uses and finds well."""
     vibration: Vibration | None = None
     """Of the airframe."""
     estimator: Estimator | None = None
@@ -231,6 +235,8 @@ class Telemetry:
         self.changes = 0
         """Counts every change of the state."""
         self._latest: dict[str, Any] = {"sysid": sysid}
+        self._untold: dict[Callable[[Any], dict[str, Any]], Any] = {}
+        """Messages whose part of the state nobody has asked for yet: most are followed by the next before."""
         self._snapshot: TelemetryState | None = None
         self.text_count = 0
         """Counts every text heard."""
@@ -263,6 +269,9 @@ class Telemetry:
     def state(self) -> TelemetryState:
         """The present snapshot."""
         if self._snapshot is None:
+            for part, message in self._untold.items():
+                self._latest.update(part(message))
+            self._untold.clear()
             self._snapshot = TelemetryState(**self._latest)
         return self._snapshot
 
@@ -298,6 +307,12 @@ class Telemetry:
     def set_conflict(self, other: str | None) -> None:
         """Who else claims the sysid, or None when nobody does any more."""
         self._update(conflict=other)
+
+    def _later(self, part: Callable[[Any], dict[str, Any]], message: Any) -> None:
+        """A message whose `part` of the state is made when it is asked for."""
+        self._untold[part] = message
+        self._snapshot = None
+        self.changes += 1
 
     def _update(self, **fields: Any) -> None:
         self._latest.update(fields)
@@ -338,8 +353,11 @@ class Telemetry:
     def _sys_status(self, message: Any, utc_s: float) -> None:
         present = message.onboard_control_sensors_present & message.onboard_control_sensors_enabled
         good = bool(message.onboard_control_sensors_health & MAV_SYS_STATUS_PREARM_CHECK)
-        fields: dict[str, Any] = {"prearm_good": good if present & MAV_SYS_STATUS_PREARM_CHECK else None}
-        battery = self.state.battery
+        fields: dict[str, Any] = {
+            "prearm_good": good if present & MAV_SYS_STATUS_PREARM_CHECK else None,
+            "sensors": sensors_of(message),
+        }
+        battery = self._latest.get("battery")
         if battery is None or battery.consumed_wh is None:  # BATTERY_STATUS tells more, where it comes
             fields["battery"] = Battery(
                 voltage_v=None if message.voltage_battery in (0, 65535) else message.voltage_battery / 1000.0,
@@ -385,21 +403,13 @@ class Telemetry:
         )
 
     def _attitude(self, message: Any, utc_s: float) -> None:
-        boot_s = self._boot(message.time_boot_ms)
-        self.history.add_attitude(boot_s, message.roll, message.pitch, message.yaw)
-        self._update(
-            attitude=VehicleAttitude(
-                roll_deg=math.degrees(message.roll),
-                pitch_deg=math.degrees(message.pitch),
-                yaw_deg=math.degrees(message.yaw) % 360.0,
-            )
-        )
+        self.history.add_attitude(self._boot(message.time_boot_ms), message.roll, message.pitch, message.yaw)
+        self._later(_attitude_part, message)
 
     def _global_position_int(self, message: Any, utc_s: float) -> None:
         boot_s = self._boot(message.time_boot_ms)
         if message.lat == 0 and message.lon == 0:  # what autopilots send before they know where they are
             return
-        velocity = GeoVelocity(north_m_s=message.vx / 100.0, east_m_s=message.vy / 100.0, down_m_s=message.vz / 100.0)
         lon, lat = message.lon / 1e7, message.lat / 1e7
         if not (-180.0 <= lon <= 180.0 and -90.0 <= lat <= 90.0):
             return
@@ -409,16 +419,11 @@ class Telemetry:
             lat=lat,
             amsl_m=message.alt / 1000.0,
             relative_m=message.relative_alt / 1000.0,
-            north_m_s=velocity.north_m_s,
-            east_m_s=velocity.east_m_s,
-            down_m_s=velocity.down_m_s,
+            north_m_s=message.vx / 100.0,
+            east_m_s=message.vy / 100.0,
+            down_m_s=message.vz / 100.0,
         )
-        self._update(
-            position=Position(lon=lon, lat=lat, altitude=Altitude(message.alt / 1000.0, Datum.AMSL)),
-            relative_altitude_m=message.relative_alt / 1000.0,
-            velocity=velocity,
-            heading_deg=None if message.hdg == 65535 else message.hdg / 100.0 % 360.0,
-        )
+        self._later(_position_part, message)
 
     def _home_position(self, message: Any, utc_s: float) -> None:
         height = Altitude(message.altitude / 1000.0, Datum.AMSL)
@@ -479,7 +484,8 @@ class Telemetry:
         yaw_deg = message.yaw if from_nose else message.yaw_absolute
         quaternion = quaternion_of_euler(*(math.radians(angle) for angle in (roll_deg, message.pitch, yaw_deg)))
         self.history.add_gimbal(boot_s, quaternion, yaw_from_nose=from_nose)
-        self._gimbal(roll_deg, message.pitch, yaw_deg, from_nose)
+        attitude = GimbalAttitude(roll_deg=roll_deg, pitch_deg=message.pitch, yaw_deg=yaw_deg, yaw_from_nose=from_nose)
+        self._update(gimbal=attitude)
 
     def _gimbal_device_attitude_status(self, message: Any, utc_s: float) -> None:
         boot_s = self._boot(message.time_boot_ms)
@@ -487,14 +493,29 @@ class Telemetry:
         if not math.isfinite(w + x + y + z):
             return
         self._gimbal_device_heard = True
-        from_nose = yaw_from_nose(message.flags)
-        self.history.add_gimbal(boot_s, (w, x, y, z), yaw_from_nose=from_nose)
-        roll, pitch, yaw = euler_of_quaternion((w, x, y, z))
-        self._gimbal(math.degrees(roll), math.degrees(pitch), math.degrees(yaw), from_nose)
+        self.history.add_gimbal(boot_s, (w, x, y, z), yaw_from_nose=yaw_from_nose(message.flags))
+        self._later(_gimbal_part, message)
 
-    def _gimbal(self, roll_deg: float, pitch_deg: float, yaw_deg: float, from_nose: bool) -> None:
-        gimbal = GimbalAttitude(roll_deg=roll_deg, pitch_deg=pitch_deg, yaw_deg=yaw_deg, yaw_from_nose=from_nose)
-        self._update(gimbal=gimbal)
+
+def _attitude_part(message: Any) -> dict[str, Any]:
+    roll_deg, pitch_deg, yaw_deg = (math.degrees(angle) for angle in (message.roll, message.pitch, message.yaw))
+    return {"attitude": VehicleAttitude(roll_deg=roll_deg, pitch_deg=pitch_deg, yaw_deg=yaw_deg % 360.0)}
+
+
+def _position_part(message: Any) -> dict[str, Any]:
+    height = Altitude(message.alt / 1000.0, Datum.AMSL)
+    return {
+        "position": Position(lon=message.lon / 1e7, lat=message.lat / 1e7, altitude=height),
+        "relative_altitude_m": message.relative_alt / 1000.0,
+        "velocity": GeoVelocity(north_m_s=message.vx / 100.0, east_m_s=message.vy / 100.0, down_m_s=message.vz / 100.0),
+        "heading_deg": None if message.hdg == 65535 else message.hdg / 100.0 % 360.0,
+    }
+
+
+def _gimbal_part(message: Any) -> dict[str, Any]:
+    roll_deg, pitch_deg, yaw_deg = (math.degrees(angle) for angle in euler_of_quaternion(tuple(message.q)))
+    from_nose = yaw_from_nose(message.flags)
+    return {"gimbal": GimbalAttitude(roll_deg=roll_deg, pitch_deg=pitch_deg, yaw_deg=yaw_deg, yaw_from_nose=from_nose)}
 
 
 def yaw_from_nose(flags: int) -> bool:
