@@ -25,7 +25,7 @@ MEDIA_TYPES: dict[str, str] = {
     "tlog": "application/octet-stream",
     "geojson": "application/geo+json",
     "kml": "application/vnd.google-earth.kml+xml",
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
 }
 """Formats of an export and what they are called in HTTP."""
 GX = "http://www.google.com/kml/ext/2.2"
