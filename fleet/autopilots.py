@@ -7,6 +7,7 @@ experimental.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
@@ -69,6 +70,10 @@ class Autopilot(Protocol):
     """Whether a fence is watched only after DO_FENCE_ENABLE; otherwise as soon as it is aboard."""
     estimator_message: str
     """Name of the message that says how its EKF fares."""
+    fence_parameters: Mapping[str, float]
+    """What must be set so that the areas of a fence, and nothing else, are watched."""
+    only_rally_parameters: Mapping[str, float]
+    """What must be set so that it returns to a rally point and not home."""
     forbidden_goto_is_accepted: bool
     """Whether a goto that it will not fly is accepted, and only a text after tells."""
     orbits: bool
@@ -122,6 +127,8 @@ class ArduCopter:
     needs_mission_mode = True
     fence_must_be_enabled = True
     estimator_message = "EKF_STATUS_REPORT"
+    fence_parameters: Mapping[str, float] = {"FENCE_TYPE": 4.0}
+    only_rally_parameters: Mapping[str, float] = {"RALLY_INCL_HOME": 0.0}
     forbidden_goto_is_accepted = False
     orbits = False
     tells_prearm = True
@@ -257,6 +264,8 @@ class Px4:
     needs_mission_mode = False
     fence_must_be_enabled = False
     estimator_message = "ESTIMATOR_STATUS"
+    fence_parameters: Mapping[str, float] = {}
+    only_rally_parameters: Mapping[str, float] = {"RTL_TYPE": 1.0}
     forbidden_goto_is_accepted = True
     orbits = True
 

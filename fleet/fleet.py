@@ -271,6 +271,9 @@ class Fleet:
                     system.telemetry.set_loss(loss)
                 if system.telemetry.changes != before:
                     self._changed(system.telemetry)
+                if (vehicle := self.vehicles.get(state.sysid)) is not None:
+                    for text in system.alarms.look(system.telemetry):
+                        self.on_alarm(f"{vehicle.record.name} (sysid {state.sysid}): {text}")
                 if system.recording is not None:
                     system.recording.flush()
 
@@ -289,9 +292,8 @@ class Fleet:
         else:
             link = LinkCondition.UNKNOWN if system.round_trips.latency_s is None else LinkCondition.TWO_WAY
         if link is not state.link:
-            if link is LinkCondition.NO_UPLINK and state.sysid in self.vehicles:
+            if link is LinkCondition.NO_UPLINK:
                 log.warning("vehicle does not answer", sysid=state.sysid)
-                self.on_alarm(f"sysid {state.sysid} is heard but has not answered for {UNANSWERED_S:g} s: uplink lost")
             system.telemetry.set_link(link)
 
     async def _keep_streams(self, vehicle: MavlinkVehicle) -> None:

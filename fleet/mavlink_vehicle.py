@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
+from fleet.afterwords import heed_afterwords
 from fleet.autopilots import Autopilot, FlightMode
 from fleet.channels import Channel
 from fleet.commands import CommandResult, Commands, CommandState, holds
 from fleet.errors import MissionMismatch, VehicleRefused, VehicleUnknown
+from fleet.failsafes import LostLinkPolicy, PolicyAboard, read_policy, set_policy
 from fleet.fences import (
     FENCE_TYPE,
     RALLY_TYPE,
@@ -36,9 +38,10 @@ from fleet.missions import (
     first_difference,
     mission_hash,
 )
+from fleet.parameters import Parameters
 from fleet.streams import StreamKeeper
 from fleet.telemetry import Telemetry, TelemetryState
-from fleet.transfers import Progress, download, ignore_progress, upload
+from fleet.transfers import MISSION_TYPE, Progress, download, ignore_progress, upload
 from fleet.vehicle import VehicleRecord
 from geo.positions import Altitude
 
@@ -50,13 +53,12 @@ JUMP_SHOWS_S = 3.0
 """A jump to another item shows in MISSION_CURRENT within this, s of the wall."""
 TAKEOFF_SHOWS_S = 8.0
 """A mission started without an acknowledgement shows by the vehicle's taking off within this, s of the wall."""
-FORBIDDEN_PLACE_WORDS = ("geofence", "outside", "too far", "denied", "rejected")
-"""PX4 accepts a goto that it will not fly, and says so only in a text after."""
-AFTERWORDS_S = 0.5
 FLOWN = FLYING_COMMANDS | ENDING_COMMANDS
 """Items that a vehicle flies; it moves on from others."""
 FORCED = 21196.0
 """MAVLink's number for disarming in the air."""
+Upload = Callable[[list[MissionItem], int, Progress], Awaitable[None]]
+"""Sends a list as it goes on the wire: items, MAV_MISSION_TYPE, who hears of progress. Raises TransferFailed."""
 
 
 class MavlinkVehicle:
@@ -110,17 +112,38 @@ class MavlinkVehicle:
             raise VehicleUnknown(f"sysid {self.sysid} ({self.record.name}): no heartbeat heard yet")
         return self.telemetry.autopilot
 
-    async def upload_mission(self, items: list[MissionItem], *, progress: Progress = ignore_progress) -> str:
+    @property
+    def parameters(self) -> Parameters:
+        """Its parameters; raises VehicleUnknown before its first heartbeat."""
+        return Parameters(self.channel, integers_as_bytes=self.autopilot.integers_as_bytes)
+
+    async def set_lost_link(self, policy: LostLinkPolicy) -> PolicyAboard:
+        """Write what it does when it hears us no more, and who we are, and read both back.
+
+        Raises as `fleet.failsafes.set_policy` does.
+        """
+        return await set_policy(self.parameters, self.autopilot, policy, gcs_sysid=self.channel.ground[0])
+
+    async def read_lost_link(self) -> PolicyAboard:
+        """What it does when it hears no ground, read now; raises as `fleet.failsafes.read_policy` does."""
+        return await read_policy(self.parameters, self.autopilot)
+
+    async def _upload(self, items: list[MissionItem], mission_type: int, progress: Progress) -> None:
+        await upload(self.channel, items, mission_type=mission_type, progress=progress)
+
+    async def upload_mission(
+        self, items: list[MissionItem], *, progress: Progress = ignore_progress, by: Upload | None = None
+    ) -> str:
         """Send a plan, read it back and compare; returns the hash of what is aboard.
 
-        Raises MissionInvalid before anything is sent, TransferFailed, or MissionMismatch; after the last two the
-        mission aboard counts as unknown.
+        `by` sends it in place of our own transfer. Raises MissionInvalid before anything is sent, TransferFailed, or
+        MissionMismatch; after the last two the mission aboard counts as unknown.
         """
         check_mission(items)
         wire = self.autopilot.to_wire(items, self.state.home)
         async with self._transfer:
             self._forget_mission()
-            await upload(self.channel, wire, progress=progress)
+            await (by or self._upload)(wire, MISSION_TYPE, progress)
             aboard = await self._read_back(progress)
             difference = first_difference(items, aboard)
             if difference is not None:
@@ -140,16 +163,18 @@ class MavlinkVehicle:
         self._hash, self._items, self._hash_monotonic_s = mission_hash(items), items, time.monotonic()
         return items
 
-    async def upload_fence(self, areas: Sequence[FenceArea]) -> str:
+    async def upload_fence(self, areas: Sequence[FenceArea], *, by: Upload | None = None) -> str:
         """Replace the fence aboard, read it back and compare, and have it watched; its hash. No areas clear it.
 
-        Raises MissionInvalid before anything is sent, TransferFailed, MissionMismatch, or VehicleRefused where the
-        autopilot does not watch it.
+        `by` as in `upload_mission`. Raises MissionInvalid before anything is sent, TransferFailed, MissionMismatch,
+        or VehicleRefused where the autopilot does not watch it.
         """
         async with self._transfer:
-            await upload(self.channel, fence_items(areas), mission_type=FENCE_TYPE)
+            await (by or self._upload)(fence_items(areas), FENCE_TYPE, ignore_progress)
             aboard = fence_hash(fence_areas(await download(self.channel, mission_type=FENCE_TYPE)))
         self._compare("fence", aboard, fence_hash(areas))
+        for name, value in self.autopilot.fence_parameters.items():
+            await self.parameters.write(name, value)
         if self.autopilot.fence_must_be_enabled:
             on = 1.0 if areas else 0.0
             (await self.commands.long(dialect.MAV_CMD_DO_FENCE_ENABLE, on)).accepted()
@@ -160,13 +185,13 @@ class MavlinkVehicle:
         async with self._transfer:
             return fence_areas(await download(self.channel, mission_type=FENCE_TYPE))
 
-    async def upload_rally(self, points: Sequence[RallyPoint]) -> str:
+    async def upload_rally(self, points: Sequence[RallyPoint], *, by: Upload | None = None) -> str:
         """Replace the rally points aboard, read them back and compare; their hash. No points clear them.
 
-        Raises MissionInvalid before anything is sent, TransferFailed, MissionMismatch.
+        `by` as in `upload_mission`. Raises MissionInvalid before anything is sent, TransferFailed, MissionMismatch.
         """
         async with self._transfer:
-            await upload(self.channel, rally_items(points), mission_type=RALLY_TYPE)
+            await (by or self._upload)(rally_items(points), RALLY_TYPE, ignore_progress)
             aboard = rally_hash(rally_points(await download(self.channel, mission_type=RALLY_TYPE)))
         self._compare("list of rally points", aboard, rally_hash(points))
         return aboard
@@ -289,10 +314,13 @@ class MavlinkVehicle:
     async def rtl(self, *, to: RallyPoint | None = None) -> CommandResult:
         """Return and land: home or at the nearest rally point, as the autopilot chooses; or at the rally point `to`.
 
-        That one then replaces the rally points aboard. Raises as `upload_rally` does.
+        That one then replaces the rally points aboard, and home no longer counts as one. Raises as `upload_rally` does,
+        and ParameterError.
         """
         if to is not None:
             await self.upload_rally([to])
+            for name, value in self.autopilot.only_rally_parameters.items():
+                await self.parameters.write(name, value)
         return await self.set_mode(FlightMode.RTL)
 
     async def land(self) -> CommandResult:
@@ -306,12 +334,8 @@ class MavlinkVehicle:
         """
         texts_before = self.telemetry.text_count
         result = await self._at_place(dialect.MAV_CMD_DO_REPOSITION, (-1.0, 1.0, 0.0, math.nan), lon, lat, altitude)
-        if result.state is CommandState.ACCEPTED and self.autopilot.forbidden_goto_is_accepted:
-            await asyncio.sleep(AFTERWORDS_S)
-            texts = tuple(text.text for text in self.telemetry.texts_since(texts_before))
-            if any(word in text.lower() for text in texts for word in FORBIDDEN_PLACE_WORDS):
-                return msgspec.structs.replace(result, state=CommandState.DENIED, texts=texts)
-        return result
+        heeds = self.autopilot.forbidden_goto_is_accepted
+        return await heed_afterwords(self.telemetry, result, texts_before) if heeds else result
 
     async def change_height(self, altitude: Altitude) -> CommandResult:
         """Stay where it is now at another height (AMSL or HOME); that leaves the mission, which can be resumed.

@@ -138,8 +138,9 @@ class Router:
 
         `signing` has that key: of a vehicle without one a new one; of a vehicle that signs already its own, rotated.
         The key goes out in the clear, and is neither logged nor recorded. Raises VehicleUnknown, LinkInvalid where the
-        vehicle is not heard on `link`, LinkLost, and SigningInvalid where it does not sign with the key then, as PX4
-        1.17, which ignores it: then all stays as it was, and of a rotation both keys are still believed.
+        vehicle is not heard on `link`; SigningInvalid where it goes on as before, as PX4 1.17, which ignores keys;
+        LinkLost where nothing was heard, so that nobody knows whether it has the key. Of a rotation both keys are then
+        still believed.
         """
         system = self._known(sysid)
         way = system.identity.in_use
@@ -149,11 +150,14 @@ class Router:
         accepted = signing.check.counts[Verdict.ACCEPTED]
         if system.signing is None:
             system.candidate = signing
-        deadline_s = time.monotonic() + SIGNS_S
+        judged, deadline_s = 0, time.monotonic() + SIGNS_S
         try:
             while signing.check.counts[Verdict.ACCEPTED] == accepted:
                 if time.monotonic() > deadline_s:
+                    if sum(signing.check.counts.values()) == judged:
+                        raise LinkLost(f"sysid {sysid}: nothing heard since it was sent a key, which it may have taken")
                     raise SigningInvalid(f"sysid {sysid} does not sign {SIGNS_S:g} s after it was given a key")
+                judged = sum(signing.check.counts.values())
                 message = setup_signing(key, sysid=sysid, ticks=signing.timestamp())
                 data = self._encoders[id(way.link)].encode(message)
                 if system.signing is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from fleet.alarms import AlarmWatch
 from fleet.framing import Frame, SequenceCount
 from fleet.identity import Identity
 from fleet.latency import RoundTrips
@@ -64,6 +65,7 @@ class System:
         self.taps: list[Callable[[bytes], None]] = []
         """Hear every frame that is believed."""
         self.round_trips = RoundTrips()
+        self.alarms = AlarmWatch()
         self.frames_out = self.bytes_out = 0
         self.probed_monotonic_s = -math.inf
         """When a way that is to be proven was last asked."""

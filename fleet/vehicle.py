@@ -8,9 +8,11 @@ from typing import Protocol
 import msgspec
 
 from fleet.commands import CommandResult
+from fleet.failsafes import LostLinkPolicy, PolicyAboard
 from fleet.fences import FenceArea, RallyPoint
 from fleet.history import PoseHistory
 from fleet.missions import MissionItem
+from fleet.parameters import Parameters
 from fleet.telemetry import TelemetryState
 from fleet.transfers import Progress, ignore_progress
 from geo.positions import Altitude
@@ -42,6 +44,16 @@ class Vehicle(Protocol):
     @property
     def history(self) -> PoseHistory:
         """Where it was and where its camera looked, by time."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """Its parameters, read and written one by one."""
+
+    async def set_lost_link(self, policy: LostLinkPolicy) -> PolicyAboard:
+        """Have it do so when it hears us no more; what is aboard then."""
+
+    async def read_lost_link(self) -> PolicyAboard:
+        """What it does when it hears no ground."""
 
     async def upload_mission(self, items: list[MissionItem], *, progress: Progress = ignore_progress) -> str:
         """Send a plan, read it back and compare; the hash of what is aboard."""

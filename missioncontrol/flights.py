@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
 import structlog
 
 from fleet.commands import CommandState
@@ -30,6 +31,7 @@ from missioncontrol.errors import Conflict, HashMismatch, LaunchFailed, Transiti
 from missioncontrol.health import recording_path
 from missioncontrol.logbook import Flight, Logbook, flight_of, public
 from missioncontrol.missions import Missions, MissionState
+from missioncontrol.preflight import Preflight
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.surveys import Plan, VehiclePlan
@@ -45,7 +47,7 @@ PROGRESS_S = 1.0
 """How often its progress is told, s."""
 BRING_DOWN_S = 5.0
 """Pause before a vehicle whose launch went wrong is told again to come down, s."""
-_UNDER_WAY = ("waiting", "uploading", "uploaded", "arming", "flying", "returning")
+_UNDER_WAY = ("waiting", "uploading", "checking", "uploaded", "arming", "flying", "returning")
 _AIRBORNE = ("flying", "returning")
 Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 """Starts a named task of the service."""
@@ -61,6 +63,7 @@ class Flights:
         missions: Missions,
         vehicles: Vehicles,
         control: Control,
+        preflight: Preflight,
         settings: Settings,
         clock: Clock,
         *,
@@ -73,6 +76,7 @@ class Flights:
         self._logbook, self._fleet, self._missions, self._vehicles = Logbook(store), fleet, missions, vehicles
         self._control = control
         self._settings, self._clock, self._start, self._on_alarm = settings, clock, start, on_alarm
+        self._preflight = preflight
         self._on_ended = on_ended
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[int, str] = {}
@@ -101,8 +105,22 @@ class Flights:
         except BaseException:
             self._release(plan)
             raise
-        self._launches[mission_id] = self._start(self._fly_all(mission_id, plan, parts), f"mission[{mission_id}]")
+        self._launches[mission_id] = self._start(
+            self._fly_all(mission_id, plan, parts, person), f"mission[{mission_id}]"
+        )
         return await self._missions.get(mission_id)
+
+    async def preflight(self, mission_id: str, *, person: str) -> list[dict[str, Any]]:
+        """The pre-flight checks of an approved mission as they are now, by vehicle; nothing is uploaded for it.
+
+        Raises TransitionImpossible, HashMismatch, VehicleUnknown.
+        """
+        plan = await self._missions.approved_plan(mission_id)
+        found = []
+        for part in plan.vehicles:
+            checks = await self._preflight.everything(plan, part, person=person)
+            found.append({"sysid": part.sysid, "checks": msgspec.to_builtins(checks)})
+        return found
 
     async def abort(self, mission_id: str, *, person: str) -> dict[str, Any]:
         """Every vehicle of a mission that is in the air returns and lands. Raises TransitionImpossible."""
@@ -226,9 +244,9 @@ class Flights:
             started_utc_s=self._clock(),
         )
 
-    async def _fly_all(self, mission_id: str, plan: Plan, parts: list[tuple[VehiclePlan, Flight]]) -> None:
+    async def _fly_all(self, mission_id: str, plan: Plan, parts: list[tuple[VehiclePlan, Flight]], person: str) -> None:
         try:
-            failures = await self._upload_all(parts)
+            failures = await self._prepare(plan, parts, person)
             if failures or mission_id in self._returning:
                 await self._call_off(mission_id, [flight for _, flight in parts], failures)
                 return
@@ -242,11 +260,26 @@ class Flights:
             self._release(plan)
             self._launches.pop(mission_id, None)
 
-    async def _upload_all(self, parts: list[tuple[VehiclePlan, Flight]]) -> list[str]:
-        """What went wrong, vehicle by vehicle; nothing is armed here."""
-        return [text for text in await asyncio.gather(*(self._upload(part, flight) for part, flight in parts)) if text]
+    async def _prepare(self, plan: Plan, parts: list[tuple[VehiclePlan, Flight]], person: str) -> list[str]:
+        """Upload to every vehicle, then judge every one; what went wrong, by vehicle. Nothing is armed here."""
+        uploads = await asyncio.gather(*(self._upload(plan, part, flight) for part, flight in parts))
+        if any(uploads):
+            return [text for text in uploads if text]
+        verdicts = await asyncio.gather(*(self._judge(plan, part, flight, person) for part, flight in parts))
+        return [text for text in verdicts if text]
 
-    async def _upload(self, part: VehiclePlan, flight: Flight) -> str | None:
+    async def _judge(self, plan: Plan, part: VehiclePlan, flight: Flight, person: str) -> str | None:
+        """What keeps a vehicle on the ground."""
+        await self._stage(flight, "checking")
+        failures = await self._preflight.failures(plan, part, person=person)
+        if failures:
+            text = "pre-flight: " + "; ".join(check.text for check in failures)
+            await self._fail(flight, text)
+            return f"vehicle {part.sysid}: {text}"
+        await self._stage(flight, "uploaded")
+        return None
+
+    async def _upload(self, plan: Plan, part: VehiclePlan, flight: Flight) -> str | None:
         def progress(done: TransferProgress) -> None:
             flight.item, flight.total, flight.text = done.done, done.total, done.stage
 
@@ -255,7 +288,11 @@ class Flights:
         telling = asyncio.create_task(self._keep_telling(flight), name=f"upload[{part.sysid}]")
         try:
             self._record(flight)
+            if part.fence:  # first, since PX4 judges a mission by the fence that is there
+                await vehicle.upload_fence(part.fence)
             aboard = await vehicle.upload_mission(list(part.items), progress=progress)
+            if plan.lost_link is not None:
+                await vehicle.set_lost_link(plan.lost_link)
         except FleetError as exc:
             await self._fail(flight, f"upload: {exc}")
             return f"vehicle {part.sysid}: upload: {exc}"
@@ -268,7 +305,6 @@ class Flights:
             text = f"what was read back hashes to {aboard[:12]}, approved is {part.hash[:12]}"
             await self._fail(flight, text)
             return f"vehicle {part.sysid}: {text}"
-        await self._stage(flight, "uploaded")
         return None
 
     async def _keep_telling(self, flight: Flight) -> None:

@@ -169,7 +169,7 @@ class Missions:
         for part in plan.vehicles:
             if mission_hash(list(part.items)) != part.hash:
                 raise HashMismatch(f"mission {mission_id}: the items of vehicle {part.sysid} are not those planned")
-        if plan_hash(plan.vehicles) != row.approved_hash or plan.hash != row.approved_hash:
+        if plan_hash(plan.vehicles, plan.lost_link) != row.approved_hash or plan.hash != row.approved_hash:
             raise HashMismatch(
                 f"mission {mission_id}: its plan hashes to {plan.hash[:12]}, approved was {row.approved_hash[:12]}"
             )

@@ -31,10 +31,12 @@ from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox, check_sink, open_sink
 from missioncontrol.health import Health
 from missioncontrol.incidents import Incidents
+from missioncontrol.keyring import Keyring
 from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
 from missioncontrol.missions import Missions
 from missioncontrol.people import People
+from missioncontrol.preflight import Preflight
 from missioncontrol.registry import Registry
 from missioncontrol.settings import Settings, SinkSettings
 from missioncontrol.store import Store
@@ -103,8 +105,9 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.callback(listener.close)
             store = await stack.enter_async_context(Store(settings.store_url()))
-            fleet = await stack.enter_async_context(_fleet(settings, self._clock))
-            rooms = self.rooms = self._rooms(store, fleet, terrain)
+            keyring = Keyring(settings, self._clock)
+            fleet = await stack.enter_async_context(_fleet(settings, self._clock, keyring))
+            rooms = self.rooms = self._rooms(store, fleet, terrain, keyring)
             stack.callback(rooms.layers.close)
             await rooms.control.load()
             password = await rooms.people.ensure_administrator(settings.administrator)
@@ -112,13 +115,13 @@ class Service:
                 self._on_password(settings.administrator.name, password)
             await self._run_tasks(rooms, fleet, terrain, listener)
 
-    def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None) -> Rooms:
+    def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None, keyring: Keyring) -> Rooms:
         settings, clock = self._settings, self._clock
         feed = Live(clock)
         fleet.on_alarm = lambda text: feed.alarm(text, "severe")
         evidence = Evidence(settings.data / "evidence")
         control = Control(store, clock)
-        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control)
+        vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
         health = Health(store, fleet, settings, clock, on_alarm=lambda text: feed.alarm(text, "severe"))
         surveyor = Surveyor(settings, terrain, fleet)
         missions = Missions(store, surveyor.plan, clock, on_change=feed.mission)
@@ -144,6 +147,7 @@ class Service:
                 missions,
                 vehicles,
                 control,
+                Preflight(fleet, control, settings, clock),
                 settings,
                 clock,
                 start=self._start,
@@ -243,7 +247,7 @@ def _listen(settings: Settings) -> socket.socket:
         raise SettingsInvalid(f"http: cannot listen at {host} port {port}: {exc.strerror}") from exc
 
 
-def _fleet(settings: Settings, clock: Clock) -> Fleet:
+def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
     records = {
         vehicle.sysid: VehicleRecord(
             sysid=vehicle.sysid,
@@ -260,6 +264,7 @@ def _fleet(settings: Settings, clock: Clock) -> Fleet:
         stale_s=settings.fleet.heartbeat_timeout_s,
         lost_s=settings.fleet.lost_timeout_s,
         utc_now=clock,
+        signing=keyring.signing,
     )
 
 

@@ -13,12 +13,14 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 import tomli_w
 
+from fleet.failsafes import LostLinkAction, LostLinkPolicy
 from fleet.health import HealthLimits
 from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
@@ -67,9 +69,28 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How vehicles are heard and told."""
 
     links: tuple[str, ...] = ("udpin:127.0.0.1:14550",)
-    """MAVLink links: `udpin:host:port`, `udpout:host:port`, `tcp:host:port`."""
+    """MAVLink links: `udpin:host:port`, `udpout:host:port`, `tcp:host:port`, `tcpin:host:port`,
+    `serial:device:baud`."""
     gcs_sysid: Sysid = 245
     """Our own sysid."""
+    key_store: Path | None = None
+    """Encrypted file with the vehicles' signing keys; without it nothing is signed."""
+    key_identity: Path | None = None
+    """The age identity that opens it, a file for its owner alone."""
+    trusted_links: tuple[str, ...] = ()
+    """Those of `links` that a key may be sent over in the clear, such as a cable or a VPN."""
+    lost_link: LostLinkPolicy | None = LostLinkPolicy(action=LostLinkAction.RETURN, timeout_s=10.0)
+    """What vehicles do when they hear us no more, where a mission says nothing else. It is written before arming."""
+    fence_margin_m: Annotated[float, msgspec.Meta(ge=0)] = 100.0
+    """Each mission carries a fence around its route, so much wider, m; 0 for none."""
+    reserve_percent: Annotated[float, msgspec.Meta(ge=0, le=90)] = 20.0
+    """Of the battery, what must be left at the end of a mission by the plan, percent."""
+    least_satellites: Annotated[int, msgspec.Meta(ge=4)] = 6
+    """Fewer satellites keep a vehicle on the ground."""
+    most_hdop: Positive = 2.0
+    """A worse horizontal dilution keeps a vehicle on the ground."""
+    preflight_skip: tuple[str, ...] = ()
+    """Names of pre-flight checks that are shown but stop nobody."""
     heartbeat_timeout_s: Positive = 3.0
     """Silence after which a vehicle is stale, s of wall time."""
     lost_timeout_s: Positive = 10.0
@@ -110,6 +131,10 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pitch of a camera fixed to the airframe, nadir -90, deg; absent where a gimbal tells its attitude."""
     home: Home | None = None
     """Where it starts; its reported home when absent."""
+    parameters: dict[str, float] = {}
+    """Parameters that must be aboard with these values before it flies."""
+    registered_until: date | None = None
+    """Last day of its registration with the authority."""
 
 
 class HealthSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -446,6 +471,11 @@ def _anchored(settings: Settings, folder: Path, tree: dict[str, Any]) -> Setting
     return replace(
         settings,
         data=folder / settings.data,
+        fleet=replace(
+            settings.fleet,
+            key_store=at(settings.fleet.key_store),
+            key_identity=at(settings.fleet.key_identity),
+        ),
         terrain=replace(settings.terrain, dem=at(settings.terrain.dem)),
         city=replace(city, buildings=at(city.buildings), cadastre=at(city.cadastre), permits=at(city.permits)),
         layers=tuple(replace(layer, path=folder / layer.path) for layer in settings.layers),
@@ -468,6 +498,11 @@ def _check_names(settings: Settings, where: str) -> None:
             if link not in settings.fleet.links:
                 there = ", ".join(settings.fleet.links)
                 raise SettingsInvalid(f"{where}: vehicles: {vehicle.name}: links: no link {link!r}; there are: {there}")
+    for link in settings.fleet.trusted_links:
+        if link not in settings.fleet.links:
+            raise SettingsInvalid(f"{where}: fleet.trusted_links: no link {link!r} among fleet.links")
+    if (settings.fleet.key_store is None) != (settings.fleet.key_identity is None):
+        raise SettingsInvalid(f"{where}: fleet.key_store, fleet.key_identity: give both or none")
     known = [sink.name for sink in settings.sinks]
     for kind, routed in settings.routes.items():
         for name in routed:

@@ -8,6 +8,7 @@ from fleet.fleet import Fleet
 from geo.terrain import Terrain
 from missioncontrol.errors import InputInvalid
 from missioncontrol.planning import plan_survey
+from missioncontrol.safety import with_safety
 from missioncontrol.settings import Settings
 from missioncontrol.sorties import Start
 from missioncontrol.surveys import Plan, SurveyRequest
@@ -26,7 +27,7 @@ class Surveyor:
         Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid, VehicleUnknown.
         """
         starts = [self._start(sysid) for sysid in request.vehicles]
-        return await asyncio.to_thread(
+        plan = await asyncio.to_thread(
             plan_survey,
             request.area,
             camera_slug=request.camera,
@@ -39,6 +40,8 @@ class Surveyor:
             speed_m_s=request.speed_m_s,
             one_sortie_each=True,
         )
+        fleet = self._settings.fleet
+        return with_safety(plan, fence_margin_m=fleet.fence_margin_m, lost_link=request.lost_link or fleet.lost_link)
 
     def _start(self, sysid: int) -> Start:
         """Where it stands by its telemetry; before it is heard, its home in the settings."""

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from fleet.failsafes import LostLinkPolicy
+from fleet.fences import FencePolygon, fence_hash
 from fleet.missions import MissionItem
 from missioncontrol.errors import InputInvalid
 from missioncontrol.settings import Sysid
@@ -35,6 +37,8 @@ class SurveyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Ground speed on the lines, m/s."""
     vehicles: Annotated[tuple[Sysid, ...], msgspec.Meta(min_length=1)]
     """Sysids that share the work."""
+    lost_link: LostLinkPolicy | None = None
+    """What the vehicles do when they hear us no more; the settings' own where absent."""
 
     def check(self) -> None:
         """Raises InputInvalid for what the types cannot say."""
@@ -63,6 +67,8 @@ class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Energy used, Wh."""
     battery_percent: float
     """Share of a full battery used, 0 to 100."""
+    fence: tuple[FencePolygon, ...] = ()
+    """What it stays inside of; it is uploaded, read back and watched by the vehicle itself."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +96,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Time it took to plan, s."""
     warnings: tuple[str, ...] = ()
     """What a person should know before approving."""
+    lost_link: LostLinkPolicy | None = None
+    """What each vehicle does when it hears us no more; as it is aboard where absent."""
     vehicles: tuple[VehiclePlan, ...]
     """Parts."""
 
@@ -104,7 +112,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return tree
 
 
-def plan_hash(parts: tuple[VehiclePlan, ...]) -> str:
-    """SHA-256 over who flies what."""
-    text = "\n".join(f"{part.sysid} {part.hash}" for part in sorted(parts, key=lambda part: part.sysid))
-    return hashlib.sha256(text.encode()).hexdigest()
+def plan_hash(parts: tuple[VehiclePlan, ...], lost_link: LostLinkPolicy | None = None) -> str:
+    """SHA-256 over who flies what, inside of which fence, and what it does without a link."""
+    lines = []
+    for part in sorted(parts, key=lambda part: part.sysid):
+        lines.append(f"{part.sysid} {part.hash}" + (f" fence {fence_hash(part.fence)}" if part.fence else ""))
+    if lost_link is not None:
+        lines.append(f"lost link {lost_link.text}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections import deque
 from typing import Any, Literal
 
 import msgspec
 
-from fleet.commands import CommandResult
 from fleet.errors import FleetError
 from fleet.fleet import Fleet
 from fleet.telemetry import TelemetryState
-from fleet.vehicle import Vehicle
 from geo.errors import TerrainMissing
-from geo.positions import Altitude, Datum, Latitude, Longitude
+from geo.positions import Datum
 from geo.terrain import Terrain
 from missioncontrol import audit
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
-from missioncontrol.errors import InputInvalid, NotFound
+from missioncontrol.errors import InputInvalid, MissionControlError, NotFound
+from missioncontrol.keyring import Keyring
 from missioncontrol.live import Live
+from missioncontrol.orders import EmergencyStop, Order, Orders
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 
@@ -44,21 +46,6 @@ MAV_TYPES = {
 """Names of MAV_TYPE."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a vehicle is told to do."""
-
-    command: Literal["hold", "resume", "rtl", "land", "goto"]
-    """hold stands still, resume goes on with the mission, rtl returns and lands, land lands here, goto flies there."""
-    lon: Longitude | None = None
-    """Of the place to go to, deg."""
-    lat: Latitude | None = None
-    """Of the place to go to, deg."""
-    altitude: Altitude | None = None
-    """Of the place to go to."""
-    token: int | None = None
-    """The fencing token that the sender believes in; not checked where absent."""
-
-
 class ControlChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What becomes of the control of a vehicle."""
 
@@ -68,8 +55,8 @@ class ControlChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Whom it is handed over to."""
 
 
-EMERGENCY = frozenset({"hold", "rtl", "land"})
-"""Commands that make a flight safer: every operator may give them, whoever holds the vehicle."""
+CONFIRM_S = 10.0
+"""An emergency stop must be confirmed within this, s."""
 
 
 class TrackPoint(msgspec.Struct, frozen=True):
@@ -99,14 +86,16 @@ class Vehicles:
         live: Live,
         clock: Clock,
         control: Control,
+        keyring: Keyring,
     ) -> None:
-        """Those of `fleet`; heights above ground by `terrain`; held as `control` says."""
+        """Those of `fleet`; heights above ground by `terrain`; held as `control` says; keys from `keyring`."""
         self._fleet, self._settings, self._terrain, self._control = fleet, settings, terrain, control
         self._store, self._live, self._clock = store, live, clock
+        self._keyring = keyring
+        self._stops: dict[tuple[int, str], tuple[str, float]] = {}
         self._flights: dict[int, tuple[str, str]] = {}
         self._tracks: dict[int, deque[TrackPoint]] = {}
         self._told: dict[int, dict[str, Any]] = {}
-        self._conditions: dict[int, str] = {}
 
     def on_flight(self, sysid: int, flight: tuple[str, str] | None) -> None:
         """A vehicle now flies (flight id, mission id), or no longer does."""
@@ -171,6 +160,7 @@ class Vehicles:
                 "vehicle_utc_s": state.vehicle_utc_s,
                 "loss_percent": round(state.loss_percent, 2),
                 "conflict": state.conflict,
+                "link": state.link.value,
                 "control": self._control.lease(state.sysid).public(),
                 "texts": [
                     {"text": text.text, "severity": text.severity, "utc_s": text.utc_s}
@@ -180,22 +170,80 @@ class Vehicles:
             },
         }
 
-    async def command(self, sysid: int, command: Command, *, person: str) -> dict[str, Any]:
-        """Give a command and wait for its acknowledgement.
+    async def command(self, sysid: int, order: Order, *, person: str) -> dict[str, Any]:
+        """Give an order and wait for its acknowledgement.
 
-        Raises VehicleUnknown, InputInvalid, VehicleRefused, and ControlHeld for what is no emergency command.
+        An emergency stop is given only when it comes again with the confirmation of the first answer. Raises
+        VehicleUnknown, VehicleRefused, LinkError, InputInvalid for a wrong confirmation, and ControlHeld for what is
+        no emergency order.
         """
         vehicle = self._fleet.vehicle(sysid)
-        if command.command not in EMERGENCY:
-            await self._control.need(sysid, person=person, token=command.token)
+        name = str(order.__struct_config__.tag)
+        if not order.emergency:
+            await self._control.need(sysid, person=person, token=order.token)
+        if isinstance(order, EmergencyStop) and (asked := self._ask_back(sysid, order, person)) is not None:
+            return asked
         try:
-            result = await _carry_out(vehicle, command)
-            answer = {"sysid": sysid, "command": command.command, "state": result.state.value, "text": result.text}
+            result = await order.give(vehicle)
+            answer = {"sysid": sysid, "command": name, "state": result.state.value, "text": result.text}
         except FleetError as exc:
-            await self._record(sysid, command, person, {"state": "failed", "text": str(exc)})
+            await self._record(sysid, order, person, {"state": "failed", "text": str(exc)})
             raise
-        await self._record(sysid, command, person, answer)
+        await self._record(sysid, order, person, answer)
         return answer
+
+    async def command_all(self, orders: Orders, *, person: str) -> list[dict[str, Any]]:
+        """Give one order to several vehicles at once: a result for each, whatever becomes of the others.
+
+        Raises InputInvalid for an emergency stop, which is for one vehicle alone, and for a sysid given twice.
+        """
+        if isinstance(orders.order, EmergencyStop):
+            raise InputInvalid("order: an emergency stop is given to one vehicle alone")
+        if len(set(orders.sysids)) < len(orders.sysids):
+            raise InputInvalid("sysids: one is given twice")
+        return await asyncio.gather(*(self._command_one(sysid, orders.order, person) for sysid in orders.sysids))
+
+    async def _command_one(self, sysid: int, order: Order, person: str) -> dict[str, Any]:
+        try:
+            return await self.command(sysid, order, person=person)
+        except (FleetError, MissionControlError) as exc:
+            return {"sysid": sysid, "command": order.__struct_config__.tag, "state": "failed", "text": str(exc)}
+
+    def _ask_back(self, sysid: int, order: EmergencyStop, person: str) -> dict[str, Any] | None:
+        """The question that comes first; None once it is answered. Raises InputInvalid."""
+        now_s = time.monotonic()
+        if order.confirmation is None:
+            code = secrets.token_hex(4)
+            self._stops[sysid, person] = (code, now_s + CONFIRM_S)
+            text = f"the motors of vehicle {sysid} stop and it falls; confirm within {CONFIRM_S:g} s"
+            return {"sysid": sysid, "command": "emergency_stop", "state": "asked", "text": text, "confirmation": code}
+        code, until_s = self._stops.pop((sysid, person), ("", 0.0))
+        if not secrets.compare_digest(code, order.confirmation) or now_s > until_s:
+            raise InputInvalid(
+                f"confirmation: is not the one for vehicle {sysid}, or came after {CONFIRM_S:g} s; ask anew"
+            )
+        return None
+
+    def links(self) -> dict[str, Any]:
+        """What passed over each link, and between each vehicle and us."""
+        heard = sorted(self._fleet.router.systems)
+        return {
+            "links": msgspec.to_builtins(self._fleet.router.link_traffic()),
+            "vehicles": [{"sysid": sysid, **msgspec.to_builtins(self._fleet.router.traffic(sysid))} for sysid in heard],
+        }
+
+    async def believe(self, sysid: int, way: str, *, person: str) -> dict[str, Any]:
+        """Say which of two that claim a sysid is the vehicle. Raises VehicleUnknown."""
+        self._fleet.vehicle(sysid)
+        self._fleet.router.believe(sysid, way)
+        entry = audit.AuditEntry(utc_s=self._clock(), person=person, event="identity settled", detail={"way": way})
+        async with self._store.writing() as connection:
+            await audit.record(connection, "vehicle", str(sysid), entry)
+        return {"sysid": sysid, **msgspec.to_builtins(self._fleet.router.traffic(sysid))}
+
+    async def set_up_signing(self, sysid: int, *, person: str) -> dict[str, Any]:
+        """Give a vehicle a signing key, its first or another; as `Keyring.set_up`."""
+        return await self._keyring.set_up(self._fleet, self._store, sysid, person=person)
 
     async def change_control(self, sysid: int, change: ControlChange, *, person: str) -> dict[str, Any]:
         """Take, take over, hand over or release. Raises VehicleUnknown, ControlHeld, InputInvalid."""
@@ -212,9 +260,9 @@ class Vehicles:
             lease = await self._control.release(sysid, person=person)
         return {"sysid": sysid, **lease.public()}
 
-    async def _record(self, sysid: int, command: Command, person: str, answer: dict[str, Any]) -> None:
-        detail = {**msgspec.to_builtins(command), "state": answer["state"], "text": answer["text"]}
-        entry = audit.AuditEntry(utc_s=self._clock(), person=person, event=command.command, detail=detail)
+    async def _record(self, sysid: int, order: Order, person: str, answer: dict[str, Any]) -> None:
+        detail = {**msgspec.to_builtins(order), "state": answer["state"], "text": answer["text"]}
+        entry = audit.AuditEntry(utc_s=self._clock(), person=person, event=detail["command"], detail=detail)
         async with self._store.writing() as connection:
             await audit.record(connection, "vehicle", str(sysid), entry)
 
@@ -249,13 +297,6 @@ class Vehicles:
             if self._told.get(state.sysid) != feature:
                 self._told[state.sysid] = feature
                 self._live.vehicle(feature)
-            self._alarm(state, feature["properties"]["name"])
-
-    def _alarm(self, state: TelemetryState, name: str) -> None:
-        before, now = self._conditions.get(state.sysid), state.condition.value
-        self._conditions[state.sysid] = now
-        if self._settings.vehicle(state.sysid) and now == "lost" and before not in (None, "lost"):
-            self._live.alarm(f"{name}: nothing heard for {self._settings.fleet.lost_timeout_s:g} s", "severe")
 
     def _extend_track(self, state: TelemetryState) -> None:
         if state.position is None:
@@ -293,12 +334,3 @@ def track_feature(identifier: int | str, points: list[TrackPoint]) -> dict[str, 
             "datum": Datum.AMSL,
         },
     }
-
-
-async def _carry_out(vehicle: Vehicle, command: Command) -> CommandResult:
-    if command.command != "goto":
-        simple = {"hold": vehicle.hold, "resume": vehicle.resume, "rtl": vehicle.rtl, "land": vehicle.land}
-        return await simple[command.command]()
-    if command.lon is None or command.lat is None or command.altitude is None:
-        raise InputInvalid("lon, lat, altitude: goto needs all three")
-    return await vehicle.goto(lon=command.lon, lat=command.lat, altitude=command.altitude)

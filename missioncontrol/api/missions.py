@@ -70,6 +70,14 @@ async def approve(
     return await missions.approve(mission_id, person=request.user.name)
 
 
+@get("/{mission_id:str}/preflight", guards=[requires(Role.OPERATOR)])
+async def preflight(
+    mission_id: FromPath[str], request: Request[Person, Any, Any], flights: NamedDependency[Flights]
+) -> list[dict[str, Any]]:
+    """The checks that a launch would make, as they are now, by vehicle."""
+    return await flights.preflight(mission_id, person=request.user.name)
+
+
 @post("/{mission_id:str}/launch", guards=[requires(Role.OPERATOR)], status_code=202)
 async def launch(
     mission_id: FromPath[str], request: Request[Person, Any, Any], flights: NamedDependency[Flights]
@@ -86,4 +94,6 @@ async def abort(
     return await flights.abort(mission_id, person=request.user.name)
 
 
-router = Router("/missions", route_handlers=[everything, create, one, plan, approve, launch, abort], tags=["missions"])
+router = Router(
+    "/missions", route_handlers=[everything, create, one, plan, approve, preflight, launch, abort], tags=["missions"]
+)

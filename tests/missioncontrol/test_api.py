@@ -21,10 +21,10 @@ from missioncontrol.api.app import Rooms
 from missioncontrol.api.incidents import Confirmation, Rejection
 from missioncontrol.api.missions import Replan
 from missioncontrol.missions import NewMission
+from missioncontrol.orders import Goto, Orders
 from missioncontrol.people import LogIn, NewPerson
 from missioncontrol.settings import CitySettings, HandoffSettings, LayerSettings, SinkSettings, StoreSettings
 from missioncontrol.surveys import SurveyRequest
-from missioncontrol.vehicles import Command
 from tests.missioncontrol.conftest import PASSWORD, Running, make_settings, running, until
 from tests.missioncontrol.test_incidents import look
 from tests.missioncontrol.test_service import incidents_of, survey
@@ -225,9 +225,9 @@ async def test_garbage_is_refused_and_names_what_is_wrong(house: Running) -> Non
     problem(await http.get("/incidents/nothing/picture.jpg"), 404)
     assert "limit" in problem(await http.get("/incidents?limit=0"), 400)["detail"]
     assert "west,south,east,north" in problem(await http.get("/incidents?bbox=1,2,3"), 422)["detail"]
-    detail = problem(await http.post("/vehicles/1/commands", json={"command": "goto", "lon": 1.0}), 422)["detail"]
+    detail = problem(await http.post("/vehicles/1/commands", json={"command": "goto", "lon": 1.0}), 400)["detail"]
     assert "lat" in detail
-    assert "jump" in problem(await http.post("/vehicles/1/commands", json={"command": "jump"}), 400)["detail"]
+    assert "item" in problem(await http.post("/vehicles/1/commands", json={"command": "jump"}), 400)["detail"]
     problem(await http.get("/nothing"), 404)
 
 
@@ -357,6 +357,6 @@ async def test_the_same_on_postgresql(tmp_path: Path, postgresql_url: str) -> No
 
 def test_no_part_of_the_service_is_named_like_a_field_of_a_body() -> None:
     """Litestar takes an error in a field named like a dependency for our own fault and answers 500."""
-    bodies = (LogIn, NewPerson, SurveyRequest, NewMission, Command, Confirmation, Rejection, Replan)
+    bodies = (LogIn, NewPerson, SurveyRequest, NewMission, Goto, Orders, Confirmation, Rejection, Replan)
     names = {name for body in bodies for name in body.__struct_fields__}
     assert names & {field.name for field in fields(Rooms)} == set()

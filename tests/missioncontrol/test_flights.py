@@ -14,14 +14,17 @@ from sqlalchemy import update
 from fleet.commands import CommandResult, CommandState
 from fleet.errors import CommandUnknown, MissionMismatch, VehicleUnknown
 from fleet.missions import MissionItem, mission_hash
+from fleet.readiness import Check
 from fleet.telemetry import Condition, TelemetryState
 from missioncontrol import flights as flights_module
 from missioncontrol.control import Control
 from missioncontrol.flights import Flights
+from missioncontrol.keyring import Keyring
 from missioncontrol.live import Live
 from missioncontrol.missions import Missions
 from missioncontrol.settings import FleetSettings, Settings
 from missioncontrol.store import Store
+from missioncontrol.surveys import Plan, VehiclePlan
 from missioncontrol.tables import flights as flights_table
 from missioncontrol.vehicles import Vehicles
 from tests.missioncontrol.conftest import StillClock, until
@@ -104,6 +107,13 @@ class ScriptedFleet:
         pass
 
 
+class Unchecked:
+    """Lets every vehicle fly: these vehicles have nothing that could be checked."""
+
+    async def failures(self, plan: Plan, part: VehiclePlan, *, person: str) -> list[Check]:
+        return []
+
+
 class House:
     """Flights with their surroundings; `restarted` has the same store and fleet."""
 
@@ -114,13 +124,23 @@ class House:
         settings = Settings(fleet=FleetSettings(launch_timeout_s=0.6))
         self.missions = Missions(store, planner, clock, on_change=lambda _: None)
         self.control = Control(store, clock)
-        vehicles = Vehicles(fleet, settings, None, store, Live(clock), clock, self.control)  # type: ignore[arg-type]
+        vehicles = Vehicles(
+            fleet,  # type: ignore[arg-type]
+            settings,
+            None,
+            store,
+            Live(clock),
+            clock,
+            self.control,
+            Keyring(settings, clock),
+        )
         self.flights = Flights(
             store,
             fleet,  # type: ignore[arg-type]
             self.missions,
             vehicles,
             self.control,
+            Unchecked(),  # type: ignore[arg-type]
             settings,
             clock,
             start=self._start,

@@ -1,0 +1,153 @@
+"""The gate before every flight: named checks of the vehicle and of what is to be flown; one that fails stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from fleet.errors import FleetError, ParameterUnknown
+from fleet.failsafes import read_failsafes
+from fleet.fences import fence_hash
+from fleet.fleet import Fleet
+from fleet.mavlink_vehicle import MavlinkVehicle
+from fleet.parameters import ParameterDifference, differences
+from fleet.readiness import Check, ReadinessLimits, checks, failsafe_checks, lost_link_check, parameters_check
+from missioncontrol.clocks import Clock
+from missioncontrol.control import Control
+from missioncontrol.errors import ControlHeld
+from missioncontrol.settings import Settings
+from missioncontrol.surveys import Plan, VehiclePlan
+
+SETTLE_S = 15.0
+"""Telemetry that does not pass yet may take so long to (a first fix, a first answer), s of the wall."""
+LOOK_S = 0.5
+Found = TypeVar("Found")
+
+log = structlog.get_logger(__name__)
+
+
+class Preflight:
+    """Judges whether a vehicle may fly its part of a plan."""
+
+    def __init__(self, fleet: Fleet, control: Control, settings: Settings, clock: Clock) -> None:
+        """By the limits of `settings`."""
+        self._fleet, self._control, self._settings, self._clock = fleet, control, settings, clock
+        fleet_settings = settings.fleet
+        self._limits = ReadinessLimits(
+            heartbeat_s=fleet_settings.heartbeat_timeout_s,
+            satellites=fleet_settings.least_satellites,
+            hdop=fleet_settings.most_hdop,
+            reserve_percent=fleet_settings.reserve_percent,
+        )
+
+    async def failures(self, plan: Plan, part: VehiclePlan, *, person: str) -> list[Check]:
+        """The checks that stop a flight; telemetry that may still come is waited for."""
+        vehicle = self._fleet.vehicle(part.sysid)
+        aboard = await self._aboard(vehicle, plan, part)
+        deadline_s = time.monotonic() + SETTLE_S / self._fleet.clock_rate(part.sysid)
+        while True:
+            found = [*self._now(vehicle, part, person), *aboard]
+            stopping = [check for check in found if not check.passed and check.name not in self._skipped]
+            if not stopping or time.monotonic() > deadline_s:
+                skipped = [check.text for check in found if not check.passed and check not in stopping]
+                if skipped:
+                    log.warning("pre-flight checks skipped", sysid=part.sysid, checks=skipped)
+                return stopping
+            await asyncio.sleep(LOOK_S)
+
+    async def everything(self, plan: Plan, part: VehiclePlan, *, person: str) -> list[Check]:
+        """All checks as they are now. Raises VehicleUnknown."""
+        vehicle = self._fleet.vehicle(part.sysid)
+        return [*self._now(vehicle, part, person), *(await self._aboard(vehicle, plan, part))]
+
+    @property
+    def _skipped(self) -> tuple[str, ...]:
+        return self._settings.fleet.preflight_skip
+
+    def _now(self, vehicle: MavlinkVehicle, part: VehiclePlan, person: str) -> list[Check]:
+        """What telemetry and our own records say; nothing is asked of the vehicle."""
+        if vehicle.telemetry.autopilot is None:
+            return [check("heartbeat", "heartbeat", None, "none heard", "one at least")]
+        state = vehicle.state
+        return [
+            *checks(
+                state,
+                vehicle.autopilot,
+                now_utc_s=self._clock(),
+                sensors=state.sensors,
+                plan_percent=part.battery_percent,
+                limits=self._limits,
+            ),
+            self._mission_check(vehicle, part),
+            self._control_check(part.sysid, person),
+            *self._registration_checks(part.sysid),
+        ]
+
+    async def _aboard(self, vehicle: MavlinkVehicle, plan: Plan, part: VehiclePlan) -> list[Check]:
+        """What the vehicle answers: parameters, failsafes, fence. What it does not answer is not passed."""
+        if vehicle.telemetry.autopilot is None:
+            return []
+        ours = self._settings.vehicle(part.sysid)
+        registered = ours.parameters if ours is not None else {}
+        found = []
+        if plan.lost_link is not None:
+            policy = await _or_none(vehicle.read_lost_link())
+            found.append(lost_link_check(policy, plan.lost_link, gcs_sysid=self._settings.fleet.gcs_sysid))
+        found += failsafe_checks(await _or_none(read_failsafes(vehicle.parameters, vehicle.autopilot)))
+        if registered:
+            found.append(parameters_check(await _or_none(_differences(vehicle, registered))))
+        if part.fence:
+            fence = await _or_none(vehicle.read_fence())
+            same = None if fence is None else fence_hash(fence) == fence_hash(part.fence)
+            measured = "not read" if fence is None else "that of the plan" if same else "another one, or none"
+            found.append(check("fence", "fence aboard", same, measured, "that of the plan"))
+        return found
+
+    def _mission_check(self, vehicle: MavlinkVehicle, part: VehiclePlan) -> Check:
+        aboard = vehicle.mission_hash
+        passed = None if aboard is None else aboard == part.hash
+        measured = "not read back" if aboard is None else f"hash {aboard[:12]}"
+        return check("mission", "mission aboard", passed, measured, f"hash {part.hash[:12]}, as approved")
+
+    def _control_check(self, sysid: int, person: str) -> Check:
+        try:
+            self._control.check(sysid, person=person)
+        except ControlHeld:
+            return check("control", "control", False, f"held by {self._control.lease(sysid).person}", f"by {person}")
+        return check("control", "control", True, f"by {person}", f"by {person}")
+
+    def _registration_checks(self, sysid: int) -> list[Check]:
+        ours = self._settings.vehicle(sysid)
+        if ours is None or ours.registered_until is None:
+            return []
+        today = datetime.fromtimestamp(self._clock(), UTC).date()
+        until = ours.registered_until
+        return [check("registration", "registration", today <= until, f"until {until}", f"valid on {today}")]
+
+
+def check(name: str, title: str, passed: bool | None, measured: str, limit: str) -> Check:
+    """A check of ours, worded as the vehicle's own are."""
+    return Check(name=name, passed=passed, measured=measured, limit=limit, text=f"{title}: {measured}, {limit}")
+
+
+async def _differences(vehicle: MavlinkVehicle, registered: dict[str, float]) -> tuple[ParameterDifference, ...]:
+    aboard = {}
+    for name in registered:
+        with suppress(ParameterUnknown):
+            aboard[name] = await vehicle.parameters.read(name)
+    return differences(registered, aboard)
+
+
+async def _or_none(asking: Awaitable[Found]) -> Found | None:
+    """What is answered; None where nothing is, which no check takes for passed."""
+    try:
+        return await asking
+    except FleetError as exc:
+        log.warning("pre-flight question not answered", error=str(exc))
+        return None
