@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fleet.autopilots import Autopilot
+from fleet.autopilots import Autopilot, FlightMode
 from fleet.estimators import Estimator
+from fleet.events import ArmingReport
 from fleet.failsafes import FailsafeAboard, LostLinkPolicy, PolicyAboard
 from fleet.parameters import ParameterDifference
 from fleet.remote_id import TransmitterStatus
@@ -70,8 +71,12 @@ def checks(
     sensors: Sensors | None,
     plan_percent: float,
     limits: ReadinessLimits | None = None,
+    arming: ArmingReport | None = None,
 ) -> list[Check]:
-    """What a vehicle's telemetry says, at `now_utc_s` by our clock; `plan_percent` of a full battery is needed."""
+    """What a vehicle's telemetry says, at `now_utc_s` by our clock; `plan_percent` of a full battery is needed.
+
+    `arming` is PX4's last report, once its mission is aboard: it then says whether it can be armed to fly it.
+    """
     limits = limits or ReadinessLimits()
     found = [
         *_link_checks(state, limits, now_utc_s),
@@ -82,7 +87,9 @@ def checks(
         sensors_check(sensors),
         _home_check(state),
     ]
-    if autopilot.tells_prearm or state.prearm_good is not None:
+    if arming is not None:
+        found.append(_arming_check(arming, autopilot.arming_mode))
+    elif autopilot.tells_prearm or state.prearm_good is not None:
         found.append(_prearm_check(state, now_utc_s))
     return found
 
@@ -204,6 +211,13 @@ def _prearm_check(state: TelemetryState, now_utc_s: float) -> Check:
         reasons = dict.fromkeys(_reason(text) for text in lately if text.startswith(REFUSAL_WORDS))
         measured = "; ".join(reasons) or measured
     return _check("prearm", "pre-arm check", state.prearm_good, measured, "passed")
+
+
+def _arming_check(arming: ArmingReport, mode: FlightMode) -> Check:
+    measured = "; ".join(arming.reasons(mode)) or (
+        "passed" if arming.allows(mode) else "not passed, and no reason told"
+    )
+    return _check("prearm", "pre-arm check", arming.allows(mode), measured, "passed")
 
 
 def _reason(text: str) -> str:

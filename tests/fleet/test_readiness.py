@@ -11,6 +11,7 @@ import pytest
 from fleet.autopilots import ArduCopter, Px4
 from fleet.commands import holds
 from fleet.estimators import Estimator
+from fleet.events import ArmingFinding, ArmingReport
 from fleet.failsafes import FailsafeAboard, FailsafeAction, LostLinkAction, LostLinkPolicy, PolicyAboard
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.parameters import ParameterDifference
@@ -115,6 +116,23 @@ def test_the_autopilot_says_why_in_its_own_words() -> None:
     )
     found = asked(msgspec.structs.replace(FIT, prearm_good=False, texts=texts))["prearm"]
     assert found.measured == "Need Position Estimate; Battery 1 low voltage failsafe"
+
+
+def test_px4_says_why_in_its_report() -> None:
+    """It has no pre-arm bit: without a report nothing is asked, and arming itself will tell."""
+    fit = msgspec.structs.replace(FIT, autopilot="px4", prearm_good=None)
+    mission = ArmingFinding(text="No valid mission available", modes=1 << 3, component=20)
+
+    def found(arming: ArmingReport | None) -> dict[str, Check]:
+        told = checks(fit, Px4(), now_utc_s=NOW_S, sensors=ARDUCOPTER_BITS, plan_percent=40.0, arming=arming)
+        return {check.name: check for check in told}
+
+    assert "prearm" not in found(None)
+    barred = found(ArmingReport(can_arm=1 << 4, warned=0, findings=(mission,)))["prearm"]
+    assert (barred.passed, barred.text) == (False, "pre-arm check: No valid mission available, passed")
+    assert found(ArmingReport(can_arm=1 << 3, warned=0, findings=()))["prearm"].passed is True
+    mute = found(ArmingReport(can_arm=0, warned=0, findings=()))["prearm"]
+    assert (mute.passed, mute.measured) == (False, "not passed, and no reason told")
 
 
 def test_the_voltage_contradicts_a_charge_that_is_only_counted() -> None:
