@@ -1,0 +1,192 @@
+"""mavsdk cannot get round the fleet, and may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fleet.autopilots import FlightMode
+from fleet.commands import CommandState, holds
+from fleet.errors import IdentityConflict, LinkLost, VehicleRefused, VehicleUnknown
+from fleet.fleet import Fleet
+from fleet.framing import decode
+from fleet.mavsdk_bridge import COMPID
+from fleet.mavsdk_vehicle import MavsdkVehicle
+from fleet.recording import read_recording
+from fleet.signing import SignatureCheck, SigningTime, SteadyClock, VehicleSigning
+from simulators.autopilot_flavour import Mode
+from simulators.clock import SimClock
+from tests.fleet.conftest import HOME, Fly, proxy_to
+from tests.fleet.test_vehicle_contract import hop, registered
+
+ARM, START, COMMAND_LONG, COMMAND_ACK = 400, 300, 76, 77
+KEY = bytes(range(32))
+"""Of a simulated vehicle."""
+
+
+@pytest.fixture
+def fast() -> SimClock:
+    return SimClock(start_utc_s=1_790_000_000.0, speedup=20.0)
+
+
+@pytest.fixture
+async def pair(port: int, simulated: Fly, fast: SimClock) -> AsyncIterator[tuple[Fleet, MavsdkVehicle]]:
+    """Vehicle 7, an ArduCopter that can be armed, by mavsdk."""
+    simulated(port, sysid=7, clock=fast)
+    async with (
+        Fleet([f"udpin:127.0.0.1:{port}"], registered(7, 8)) as fleet,
+        MavsdkVehicle(fleet=fleet, sysid=7) as vehicle,
+    ):
+        assert await holds(lambda: vehicle.state.prearm_good is True, 15.0)
+        yield fleet, vehicle
+
+
+def commands(path: Path) -> list[tuple[int, int]]:
+    """Component of ours and MAV_CMD of each command in a recording."""
+    sent = [(frame.compid, decode(frame)) for _, frame in read_recording(path) if frame.sysid == 255]
+    return [(compid, message.command) for compid, message in sent if hasattr(message, "command")]
+
+
+async def test_what_mavsdk_sends_is_recorded_as_ours(pair: tuple[Fleet, MavsdkVehicle], tmp_path: Path) -> None:
+    fleet, vehicle = pair
+    fleet.start_recording(7, tmp_path / "flight.tlog")
+    await vehicle.arm(await vehicle.upload_mission(hop()))
+    fleet.stop_recording(7)
+    assert (COMPID, ARM) in commands(tmp_path / "flight.tlog")
+    mine = [frame.msgid for _, frame in read_recording(tmp_path / "flight.tlog") if frame.compid == COMPID]
+    assert mine.count(73) == len(hop()) + 1, "the items and the home slot, each once"
+    assert 0 not in mine, "a second heartbeat"
+
+
+async def test_mavsdk_arms_and_starts_nothing_unasked(pair: tuple[Fleet, MavsdkVehicle], tmp_path: Path) -> None:
+    fleet, vehicle = pair
+    fleet.start_recording(7, tmp_path / "flight.tlog")
+    await vehicle.upload_mission(hop())
+    assert await vehicle.bridge.call("arm", commands={176}) == "TIMEOUT"
+    with pytest.raises(LinkLost, match="sysid 7: what mavsdk made for arm was not sent"):
+        await vehicle.bridge.call("arm", commands={ARM})
+    with pytest.raises(VehicleRefused, match="not armed for an approved mission"):
+        await vehicle.start_mission()
+    fleet.stop_recording(7)
+    assert not vehicle.state.armed
+    assert not {ARM, START} & {command for _, command in commands(tmp_path / "flight.tlog")}
+
+
+async def test_a_mission_start_without_an_answer_is_sent_once_and_seen_in_the_air(
+    port: int, simulated: Fly, fast: SimClock, tmp_path: Path
+) -> None:
+    async with (
+        Fleet([f"udpin:127.0.0.1:{port}"], registered(7)) as fleet,
+        proxy_to(port) as (proxy, way),
+        MavsdkVehicle(fleet=fleet, sysid=7) as vehicle,
+    ):
+        truth = simulated(way, sysid=7, clock=fast)
+        assert await holds(lambda: vehicle.state.prearm_good is True, 15.0)
+        await vehicle.arm(await vehicle.upload_mission(hop()))
+        fleet.start_recording(7, tmp_path / "flight.tlog")
+        asked: list[int] = []
+
+        def drop(msgid: int, upward: bool) -> bool:
+            if msgid == COMMAND_LONG and not upward and truth.pilot.mode is Mode.AUTO:
+                asked.append(msgid)  # the mode was answered, the start will not be
+            return msgid == COMMAND_ACK and bool(asked)
+
+        proxy.drop = drop
+        await vehicle.start_mission()
+        assert vehicle.state.landed is False
+        fleet.stop_recording(7)
+        assert commands(tmp_path / "flight.tlog").count((COMPID, START)) == 1
+
+
+async def test_mavsdk_sends_nothing_while_two_claim_the_sysid(
+    pair: tuple[Fleet, MavsdkVehicle], port: int, simulated: Fly, fast: SimClock
+) -> None:
+    _, vehicle = pair
+    simulated(port, sysid=7, clock=fast, home=(77.5, 43.5, 1000.0))
+    assert await holds(lambda: vehicle.state.conflict is not None, 8.0)
+    for command in (vehicle.rtl, vehicle.disarm):
+        with pytest.raises(IdentityConflict, match="sysid 7 gets no commands"):
+            await command()
+    with pytest.raises(IdentityConflict):
+        await vehicle.upload_mission(hop())
+
+
+async def test_mavsdk_commands_a_vehicle_that_believes_only_what_is_signed(
+    port: int, simulated: Fly, tmp_path: Path
+) -> None:
+    signing = VehicleSigning(SignatureCheck(7, KEY), key=KEY, time=SigningTime(tmp_path / "time"), clock=SteadyClock())
+    truth = simulated(port, sysid=7, signing_key=KEY, trusted_link=None)
+    fleet = Fleet([f"udpin:127.0.0.1:{port}"], registered(7), signing={7: signing})
+    async with fleet, MavsdkVehicle(fleet=fleet, sysid=7) as vehicle:
+        assert await holds(lambda: vehicle.state.prearm_good is True, 15.0)
+        await vehicle.arm(await vehicle.upload_mission(hop()))
+        assert truth.pilot.armed
+        assert fleet.router.traffic(7).signed
+
+
+async def test_a_killed_mavsdk_is_said_and_started_again_and_leaves_the_rest_alone(
+    pair: tuple[Fleet, MavsdkVehicle], port: int, simulated: Fly, fast: SimClock
+) -> None:
+    fleet, vehicle = pair
+    alarms: list[str] = []
+    fleet.on_alarm = alarms.append
+    simulated(port, sysid=8, clock=fast, home=(HOME[0] + 0.001, *HOME[1:]))
+    ours = fleet.vehicle(7)
+    async with MavsdkVehicle(fleet=fleet, sysid=8) as other:
+        assert await holds(lambda: other.state.prearm_good is True, 15.0)
+        assert (await vehicle.set_gimbal(pitch_deg=-20.0)).state is CommandState.ACCEPTED
+        pid, boot_s = vehicle.bridge.pid, ours.state.boot_s
+        assert pid is not None
+        assert boot_s is not None
+        os.kill(pid, signal.SIGSTOP)
+        landing = asyncio.create_task(vehicle.land())
+        await asyncio.sleep(0.1)
+        os.kill(pid, signal.SIGKILL)
+        said = rf"sysid 7: the mavsdk process \(pid {pid}\) ended with -9; it is started again"
+        with pytest.raises(LinkLost, match=f"{said}; it was in the middle of land, .* not known"):
+            await landing
+        with pytest.raises(LinkLost, match=said):
+            await vehicle.rtl()
+        assert len(alarms) == 1
+        assert (await ours.set_mode(FlightMode.MANUAL)).state is CommandState.ACCEPTED
+        assert (await other.set_gimbal(pitch_deg=-20.0)).state is CommandState.ACCEPTED
+        assert await holds(lambda: ours.state.boot_s is not None and ours.state.boot_s > boot_s + 5.0, 5.0)
+        assert await holds(lambda: vehicle.bridge.pid not in (None, pid), 5.0)
+        assert await holds(lambda: vehicle.bridge.found, 5.0)
+        assert (await vehicle.set_gimbal(pitch_deg=-30.0)).state is CommandState.ACCEPTED
+    assert len(alarms) == 1
+
+
+async def test_leaving_ends_the_process(pair: tuple[Fleet, MavsdkVehicle]) -> None:
+    fleet, _ = pair
+    async with MavsdkVehicle(fleet=fleet, sysid=7) as vehicle:
+        assert await holds(lambda: vehicle.bridge.found, 5.0)
+        pid = vehicle.bridge.pid
+        assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(LinkLost, match="sysid 7: mavsdk does not run"):
+        await vehicle.land()
+
+
+async def test_a_vehicle_that_was_not_heard_yet(port: int) -> None:
+    async with (
+        Fleet([f"udpin:127.0.0.1:{port}"], registered(7)) as fleet,
+        MavsdkVehicle(fleet=fleet, sysid=7) as vehicle,
+    ):
+        for command in (vehicle.land, vehicle.rtl, vehicle.disarm):
+            with pytest.raises(VehicleUnknown, match="sysid 7"):
+                await command()
+        assert vehicle.bridge.pid is None
+
+
+async def test_what_mavsdk_does_not_offer_is_refused(pair: tuple[Fleet, MavsdkVehicle]) -> None:
+    _, vehicle = pair
+    for asked in (vehicle.trigger_camera(), vehicle.track_point(x=0.5, y=0.5)):
+        with pytest.raises(VehicleRefused, match="sysid 7: mavsdk has no command"):
+            await asked
