@@ -1,0 +1,185 @@
+"""The gate before a flight, and what is aboard when one begins: on simulated vehicles, by the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from fleet.keys import make_identity
+from missioncontrol.settings import FleetSettings, Settings
+from tests.missioncontrol.conftest import make_settings, running, udp_port
+from tests.missioncontrol.test_service import Simulated, approved, ended, ready
+
+
+def changed(settings: Settings, **fleet: Any) -> Settings:
+    """The settings with other ones of the fleet."""
+    replaced: FleetSettings = msgspec.structs.replace(settings.fleet, **fleet)
+    return msgspec.structs.replace(settings, fleet=replaced)
+
+
+async def launched(http: httpx.AsyncClient, *sysids: int) -> str:
+    """Id of a mission that is being launched."""
+    await ready(http, *sysids)
+    mission_id = await approved(http, *sysids)
+    answer = await http.post(f"/missions/{mission_id}/launch", json={})
+    assert answer.status_code == 202, answer.text
+    return mission_id
+
+
+async def checks(http: httpx.AsyncClient, mission_id: str) -> dict[str, dict[str, Any]]:
+    """The checks of the first vehicle, by name."""
+    answer = await http.get(f"/missions/{mission_id}/preflight")
+    assert answer.status_code == 200, answer.text
+    return {check["name"]: check for check in answer.json()[0]["checks"]}
+
+
+async def test_a_check_that_fails_keeps_every_vehicle_of_the_mission_on_the_ground(
+    tmp_path: Path, simulated: Simulated
+) -> None:
+    settings = changed(make_settings(tmp_path, sysids=(1, 2)), least_satellites=30)
+    vehicles = [simulated(udp_port(settings), sysid) for sysid in (1, 2)]
+    async with running(settings) as house:
+        http = await house.client()
+        mission_id = await launched(http, 1, 2)
+        mission = await ended(http, mission_id, "failed")
+        assert "satellites, at least 30" in mission["reason"]
+        assert "vehicle 1" in mission["reason"]
+        assert "vehicle 2" in mission["reason"]
+    assert not any(vehicle.pilot.armed for vehicle in vehicles)
+
+
+async def test_a_check_that_is_set_to_be_skipped_stops_nobody(tmp_path: Path, simulated: Simulated) -> None:
+    settings = make_settings(tmp_path, sysids=(1,))
+    settings = changed(settings, least_satellites=30, preflight_skip=("gps.satellites",))
+    simulated(udp_port(settings), 1)
+    async with running(settings) as house:
+        http = await house.client()
+        mission_id = await launched(http, 1)
+        await ended(http, mission_id, "flying")
+        assert (await http.post(f"/missions/{mission_id}/abort", json={})).status_code == 200
+
+
+@pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
+async def test_fence_lost_link_and_registered_parameters_are_aboard_when_it_flies(
+    tmp_path: Path, simulated: Simulated, autopilot: str
+) -> None:
+    settings = make_settings(tmp_path, sysids=(1,))
+    name, wanted = ("RTL_ALT", 2500.0) if autopilot == "ardupilot" else ("RTL_RETURN_ALT", 25.0)
+    ours = msgspec.structs.replace(settings.vehicles[0], parameters={name: wanted})
+    settings = msgspec.structs.replace(settings, vehicles=(ours,))
+    vehicle = simulated(udp_port(settings), 1, autopilot=autopilot)
+    async with running(settings) as house:
+        http = await house.client()
+        await ready(http, 1)
+        mission_id = await approved(http, 1)
+        before = await checks(http, mission_id)
+        assert before["fence"]["passed"] is False
+        assert before["mission"]["passed"] is None
+        assert before["lost_link"]["passed"] is False
+        assert name in before["parameters"]["measured"]
+        assert before["control"]["passed"] is True
+        await http.post(f"/missions/{mission_id}/launch", json={})
+        mission = await ended(http, mission_id, "failed")
+        assert f"parameters: {name} is" in mission["reason"], "nobody writes a registered parameter unasked"
+        assert "lost link" not in mission["reason"]
+        assert "fence" not in mission["reason"]
+        vehicle.parameters.set(name, wanted)
+        again = await launched(http, 1)
+        assert (await ended(http, again, "flying", "failed"))["reason"] is None
+        mission = (await http.get(f"/missions/{again}")).json()
+        assert mission["plan"]["lost_link"] == {"action": "return", "timeout_s": 10.0}
+        assert len(mission["plan"]["vehicles"][0]["fence"][0]["ring"]) >= 4
+        if autopilot == "ardupilot":
+            assert vehicle.parameters["SYSID_MYGCS"] == settings.fleet.gcs_sysid
+            assert vehicle.parameters["FENCE_ENABLE"] == 1
+        else:
+            assert vehicle.parameters["NAV_DLL_ACT"] == 2
+        await http.post(f"/missions/{again}/abort", json={})
+
+
+async def test_orders_to_a_vehicle_in_flight_and_to_several_at_once(tmp_path: Path, simulated: Simulated) -> None:
+    settings = make_settings(tmp_path, sysids=(1, 2))
+    first, second = (simulated(udp_port(settings), sysid) for sysid in (1, 2))
+    async with running(settings) as house:
+        http = await house.client()
+        mission_id = await launched(http, 1)
+        await ended(http, mission_id, "flying")
+
+        async def give(order: dict[str, Any]) -> dict[str, Any]:
+            answer = await http.post("/vehicles/1/commands", json=order)
+            return dict(answer.json())
+
+        for order in (
+            {"command": "change_speed", "speed_m_s": 5},
+            {"command": "jump", "item": 4},
+            {"command": "look_at", "lon": 76.95, "lat": 43.24, "altitude": {"value_m": 800, "datum": "AMSL"}},
+            {"command": "look_ahead"},
+            {"command": "gimbal", "pitch_deg": -45},
+            {"command": "trigger_camera"},
+            {"command": "change_height", "altitude": {"value_m": 35, "datum": "HOME"}},
+        ):
+            answer = await give(order)
+            assert (answer["command"], answer.get("state")) == (order["command"], "accepted"), answer
+        assert (await give({"command": "jump", "item": 900}))["detail"].startswith("sysid 1: the mission aboard has")
+        assert "no command to orbit" in (
+            await give(
+                {
+                    "command": "orbit", "lon": 76.95, "lat": 43.24, "radius_m": 30, "speed_m_s": 4,
+                    "altitude": {"value_m": 30, "datum": "HOME"},
+                }
+            )
+        )["detail"]  # fmt: skip
+        both = await http.post("/vehicles/commands", json={"sysids": [1, 2, 9], "order": {"command": "hold"}})
+        by_sysid = {answer["sysid"]: answer for answer in both.json()}
+        assert by_sysid[1]["state"] == "accepted"
+        assert by_sysid[9]["state"] == "failed"
+        assert "not registered" in by_sysid[9]["text"]
+        assert len(by_sysid) == 3
+        asked = await give({"command": "emergency_stop"})
+        assert asked["state"] == "asked"
+        assert first.pilot.armed, "asking is not doing"
+        wrong = await http.post("/vehicles/1/commands", json={"command": "emergency_stop", "confirmation": "0000"})
+        assert wrong.status_code == 422
+        asked = await give({"command": "emergency_stop"})
+        stopped = await give({"command": "emergency_stop", "confirmation": asked["confirmation"]})
+        assert stopped["state"] == "accepted"
+        assert not first.pilot.armed
+        assert not second.pilot.armed
+        links = (await http.get("/vehicles/links")).json()
+        assert [each["sysid"] for each in links["vehicles"]] == [1, 2]
+        assert links["links"][0]["frames_in"] > 100
+
+
+async def test_the_service_gives_a_vehicle_its_key_and_changes_it(tmp_path: Path, simulated: Simulated) -> None:
+    identity = tmp_path / "identity"
+    make_identity(identity)
+    settings = make_settings(tmp_path, sysids=(1,))
+    settings = changed(settings, key_store=tmp_path / "keys", key_identity=identity)
+    vehicle = simulated(udp_port(settings), 1, trusted_link=None)
+    async with running(settings) as house:
+        http = await house.client()
+        await ready(http, 1)
+        refused = await http.post("/vehicles/1/signing", json={})
+        assert "trusted_links (none)" in refused.json()["detail"]
+    settings = changed(settings, trusted_links=settings.fleet.links)
+    async with running(settings) as house:
+        http = await house.client()
+        await ready(http, 1)
+        first = (await http.post("/vehicles/1/signing", json={})).json()
+        assert first["signed"] is True
+        key = vehicle.radio.signatures.key
+        second = (await http.post("/vehicles/1/signing", json={})).json()
+        assert second["fingerprint"] != first["fingerprint"]
+        assert vehicle.radio.signatures.key not in (key, None)
+    async with running(settings) as house:  # the keys are on disk
+        http = await house.client()
+        await ready(http, 1)
+        traffic = (await http.get("/vehicles/links")).json()["vehicles"][0]
+        assert traffic["signed"] is True
+        assert (await http.post("/vehicles/1/commands", json={"command": "hold"})).json()["state"] in (
+            "accepted", "denied",
+        )  # fmt: skip
