@@ -69,7 +69,7 @@ def sensor_bits(pilot: ArduCopter) -> SensorBits:
         healthy &= ~GEOFENCE
     if pilot.failures.compass:
         healthy &= ~COMPASS
-    if pilot.battery_watch.charge is not Charge.OK:
+    if pilot.safety.battery.charge is not Charge.OK:
         healthy &= ~BATTERY
     if not pilot.checks_pass():
         healthy &= ~PREARM_CHECK

@@ -19,6 +19,7 @@ from simulators.autopilot_sensors import Sensors
 from simulators.battery import Battery
 from simulators.dynamics import Airframe, Multirotor, wrap_rad
 from simulators.failures import Failures
+from simulators.opendroneid import RemoteIdTransmitter
 
 
 class OnboardParameters(FlightSettings, Protocol):
@@ -126,6 +127,7 @@ class Autopilot(ABC):
         self.flavour, self.emit, self.utc_s = flavour, hardware.emit, hardware.utc_s
         self._parameters = parameters
         self.time_s = 0.0
+        self._ground_rate = hardware.ground_rate
         self.ready_s = hardware.ready_after_s
         self.mode = mode
         self.armed = False
@@ -134,6 +136,7 @@ class Autopilot(ABC):
         self.terminated = False
         """The motors were stopped for good."""
         self.failures = Failures()
+        self.remote_id = RemoteIdTransmitter(self.ground_time_s, lambda: self.home_set)
         self.estimate = Estimate(believes_after_s=flavour.believes_after_s)
         self.breach = 0
         """FENCE_BREACH of now; 0 for none."""
@@ -142,7 +145,6 @@ class Autopilot(ABC):
         self.controls = FlightControls(hardware.body, parameters)
         self.gimbal = Gimbal(hardware.gimbal_pitch_deg)
         self.camera = CameraTrigger(self._camera_feedback)
-        self._ground_rate = hardware.ground_rate
         self._manoeuvre: Manoeuvre | None = None
 
     # -- what it believes ----------------------------------------------------------------------------------------
@@ -178,6 +180,14 @@ class Autopilot(ABC):
     def satellites(self) -> bool:
         """Whether the receiver hears enough of them."""
         return not (self.failures.gps_off or self.failures.gps_jammed)
+
+    def obeys(self, sysid: int) -> bool:
+        """Whether a ground of this system id is listened to."""
+        return True
+
+    @abstractmethod
+    def remote_id_on(self) -> bool:
+        """Whether a remote ID transmitter is switched on."""
 
     @abstractmethod
     def parameters_changed(self) -> None:

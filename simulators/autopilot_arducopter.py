@@ -8,11 +8,12 @@ from typing import Any
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from fleet.missions import MissionItem
+from simulators.arducopter_safety import BREACHES, SEVERITY_CRITICAL, SEVERITY_INFO, SEVERITY_WARNING, ArduCopterSafety
 from simulators.arducopter_sensors import sensor_bits, told_failures
 from simulators.autopilot import Autopilot, Hardware, SensorBits
 from simulators.autopilot_arming import NEEDS_POSITION, Boot, refusals
 from simulators.autopilot_auto import MissionRun
-from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, PositionWatch
+from simulators.autopilot_failsafes import Charge
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import ARDUCOPTER, Mode
 from simulators.autopilot_guidance import Leg, Point
@@ -31,12 +32,8 @@ from simulators.autopilot_manoeuvres import (
 from simulators.autopilot_missions import FENCE, MISSION, RALLY, TYPES_MIS_TOTAL, ItemList, ItemTransfers
 from simulators.autopilot_parameters import Parameters
 
-SEVERITY_CRITICAL, SEVERITY_WARNING, SEVERITY_NOTICE, SEVERITY_INFO = 2, 4, 5, 6
-"""MAV_SEVERITY."""
-MAXIMUM_HEIGHT, BOUNDARY, RADIUS = 2, 3, 4
-"""FENCE_BREACH; RADIUS is not of that enumeration, and told as BOUNDARY."""
-BREACHES = {MAXIMUM_HEIGHT: "Max Alt", BOUNDARY: "Polygon", RADIUS: "Circle"}
-"""What ArduPilot calls them in its texts."""
+INSISTS_ON_REMOTE_ID = 1
+"""Of DID_OPTIONS."""
 FACES_ALONG, CENTRE_IS_HERE = 2, 4
 """Of CIRCLE_OPTIONS."""
 DRIVE_S = 3.0
@@ -56,14 +53,10 @@ class ArduCopter(Autopilot):
         self.run = MissionRun(
             self.lists[MISSION], self.controls, parameters, self.place_of, self.perform, self.say, self._item_reached
         )
-        self.ground = GroundWatch(parameters)
-        self.position_watch = PositionWatch()
-        self.battery_watch = BatteryWatch(parameters, self.battery)
-        self.fence = Fence([], self.frame)
+        self.safety = ArduCopterSafety(self)
         self.transfers = ItemTransfers(self.lists, self.emit, self.ground_time_s, self._list_counted)
         self._idle_s = 0.0
         self._driven_s = 0.0
-        self._glitching = False
         self._boot_texts = self.boot.texts(self.frame.amsl_m)
         self._wire_lists()
         self.parameters_changed()
@@ -83,7 +76,15 @@ class ArduCopter(Autopilot):
 
     def hear_ground(self, sysid: int) -> None:
         """A heartbeat of a ground station; only SYSID_MYGCS counts."""
-        self.ground.heard(sysid, self.ground_time_s())
+        self.safety.ground.heard(sysid, self.ground_time_s())
+
+    def obeys(self, sysid: int) -> bool:
+        """SYSID_ENFORCE leaves the ground that counts alone."""
+        return not self.parameters["SYSID_ENFORCE"] or sysid == int(self.parameters["SYSID_MYGCS"])
+
+    def remote_id_on(self) -> bool:
+        """By DID_ENABLE; a real one wants a reboot then."""
+        return self.parameters["DID_ENABLE"] != 0
 
     def parameters_changed(self) -> None:
         """SIM_ parameters break things, as in ArduPilot's own simulator."""
@@ -95,11 +96,14 @@ class ArduCopter(Autopilot):
 
     def has_position(self) -> bool:
         """Whether it knows where it is."""
-        return not self.position_watch.lost and self.time_s >= self.boot.ready_s
+        return not self.safety.position.lost and self.time_s >= self.boot.ready_s
 
     def refusals(self) -> list[str]:
         """Why it would not arm now."""
         reasons = [f"Vehicle breaching {BREACHES[self.breach]} fence"] if self.breach else []
+        if self.remote_id_on() and int(self.parameters["DID_OPTIONS"]) & INSISTS_ON_REMOTE_ID:
+            refusal = self.remote_id.refusal()
+            reasons += [f"OpenDroneID: {refusal}"] if refusal is not None else []
         reasons += ["Compass not healthy"] if self.failures.compass and self.time_s >= self.boot.running_s else []
         return reasons + refusals(
             boot=self.boot,
@@ -108,16 +112,16 @@ class ArduCopter(Autopilot):
             gps=self.has_position(),
             mission_items=self.lists[MISSION].total(),
             auto_options=int(self.parameters["AUTO_OPTIONS"]),
-            ground_lost=self.ground.lost,
-            battery_failsafe=self.battery_watch.charge is not Charge.OK,
-            voltage_low=self.battery_watch.voltage_low(),
+            ground_lost=self.safety.ground.lost,
+            battery_failsafe=self.safety.battery.charge is not Charge.OK,
+            voltage_low=self.safety.battery.voltage_low(),
         )
 
     def system_status(self) -> int:
         """MAV_STATE."""
         if self.time_s < self.boot.running_s:
             return 1
-        if self.ground.lost or self.position_watch.lost or self.battery_watch.charge is not Charge.OK:
+        if self.safety.critical():
             return 5
         return 4 if self.flying else 3
 
@@ -133,12 +137,11 @@ class ArduCopter(Autopilot):
 
     def checks_pass(self) -> bool:
         """Whether SYS_STATUS says that it could be armed."""
-        well = not self.ground.lost and self.battery_watch.charge is Charge.OK and not self.failures.compass
-        return well and self.time_s >= self.boot.ready_s
+        return self.time_s >= self.boot.ready_s and self.safety.well() and not self.failures.compass
 
     def charge_state(self) -> int:
         """MAV_BATTERY_CHARGE_STATE."""
-        return self.battery_watch.charge.value
+        return self.safety.battery.charge.value
 
     def landed_state(self) -> int:
         """MAV_LANDED_STATE."""
@@ -269,7 +272,7 @@ class ArduCopter(Autopilot):
 
     def go_to(self, place: Point, *, speed_m_s: float | None = None) -> bool:
         """Fly to a place in GUIDED."""
-        if not self.armed or not self.flying or self._breach_at(place) or not self.set_mode(Mode.GUIDED):
+        if not self.armed or not self.flying or self.safety.breach_at(place) or not self.set_mode(Mode.GUIDED):
             return False
         if speed_m_s is not None and speed_m_s > 0.0:
             self.controls.speed_m_s = speed_m_s
@@ -301,7 +304,7 @@ class ArduCopter(Autopilot):
 
     def _decide(self, before_s: float, dt_s: float) -> None:
         self._boot(before_s)
-        self._watch(dt_s)
+        self.safety.step(dt_s)
         self.transfers.step()
 
     def _boot(self, before_s: float) -> None:
@@ -317,77 +320,6 @@ class ArduCopter(Autopilot):
             for reason in self.refusals():
                 if not reason.endswith(("not armable", "mission")):
                     self.say(SEVERITY_CRITICAL, f"PreArm: {reason}")
-
-    def _watch(self, dt_s: float) -> None:
-        lost = self.ground.step(self.ground_time_s())
-        if lost is False:
-            self.say(SEVERITY_WARNING, "GCS Failsafe Cleared")
-        elif lost:
-            self._ground_lost()
-        if self.time_s > self.boot.ready_s:
-            blind = self.position_watch.step(dt_s, fix=self.has_fix(), diverging=self.estimate.diverging)
-            if blind is False:
-                self.say(SEVERITY_CRITICAL, "EKF Failsafe Cleared")
-            elif blind and self.flying:
-                self.say(SEVERITY_CRITICAL, "EKF variance")
-                self._escape(Mode.LAND)
-                self.say(SEVERITY_CRITICAL, "EKF Failsafe: changed to LAND Mode")
-        if self.estimate.glitching is not self._glitching and self.time_s > self.boot.ready_s:
-            self._glitching = self.estimate.glitching
-            self.say(SEVERITY_CRITICAL, "GPS Glitch or Compass error" if self._glitching else "Glitch cleared")
-        self._watch_fence()
-        worse = self.battery_watch.step(dt_s) if self.armed else None
-        if worse is not None:
-            word = "low" if worse is Charge.LOW else "critical"
-            volts, used = self.battery.voltage_v, self.battery.used_mah
-            self.say(SEVERITY_WARNING, f"Battery 1 is {word} {volts:.2f}V used {used:.0f} mAh")
-            self.say(SEVERITY_WARNING, "Battery Failsafe")
-            action = self.parameters["BATT_FS_LOW_ACT" if worse is Charge.LOW else "BATT_FS_CRT_ACT"]
-            self._escape(Mode.RTL if action in (2, 3, 4) else Mode.LAND if action == 1 else None)
-
-    def _breach_at(self, place: Point) -> int:
-        """FENCE_BREACH at a place, of the kinds that FENCE_TYPE switches on; 0 for none."""
-        p, home = self.parameters, self.controls.home
-        if not p["FENCE_ENABLE"]:
-            return 0
-        kinds = int(p["FENCE_TYPE"])
-        if kinds & 1 and place.u - home.u > p["FENCE_ALT_MAX"]:
-            return MAXIMUM_HEIGHT
-        if kinds & 2 and math.hypot(place.n - home.n, place.e - home.e) > p["FENCE_RADIUS"]:
-            return RADIUS
-        return BOUNDARY if kinds & 4 and not self.fence.allows(place.n, place.e) else 0
-
-    def _watch_fence(self) -> None:
-        breach = self._breach_at(self.controls.motion.point()) if self.home_set else 0
-        if breach == self.breach:
-            return
-        was, self.breach = self.breach, breach
-        if not breach:
-            self.say(SEVERITY_NOTICE, "Fence breach cleared")
-        elif not was and self.flying:
-            self.breaches += 1
-            action = int(self.parameters["FENCE_ACTION"])
-            if action:
-                self._escape(Mode.LAND if action == 2 else Mode.RTL)
-            self.say(SEVERITY_NOTICE, f"{BREACHES[breach]} fence breached")
-            self.say(SEVERITY_INFO, "Manual recovery started")
-
-    def _ground_lost(self) -> None:
-        action, options = int(self.parameters["FS_GCS_ENABLE"]), int(self.parameters["FS_OPTIONS"])
-        if self.armed and self.flying and (action == 2 or options & 2) and self.mode is Mode.AUTO:
-            self.say(SEVERITY_WARNING, "GCS Failsafe - Continuing Auto Mode")
-            return
-        self._escape(Mode.LAND if action == 5 else Mode.RTL)
-        self.say(SEVERITY_WARNING, "GCS Failsafe")
-
-    def _escape(self, mode: Mode | None) -> None:
-        """Take a failsafe's way out; on the ground that is to stop the motors."""
-        if mode is None or not self.armed:
-            return
-        if not self.flying:
-            self._stop()
-        elif not (self.mode is Mode.LAND or (self.mode is Mode.RTL and mode is Mode.RTL)):
-            self.set_mode(mode if self.has_position() else Mode.LAND)
 
     def _fly(self, dt_s: float) -> None:
         if self.mode is Mode.AUTO:
@@ -452,7 +384,7 @@ class ArduCopter(Autopilot):
         self.run.changed()
 
     def _fence_changed(self) -> None:
-        self.fence = Fence(self.lists[FENCE].items, self.frame)
+        self.safety.fence = Fence(self.lists[FENCE].items, self.frame)
 
     def _rally_changed(self) -> None:
         self.controls.rally = [self.place_of(item) for item in self.lists[RALLY].items]

@@ -10,6 +10,9 @@ from simulators.px4_events import Event
 if TYPE_CHECKING:
     from simulators.px4_autopilot import Px4Autopilot
 
+INSISTS = 2
+"""COM_ARM_ODID that refuses to arm without remote ID."""
+
 
 def failing_checks(pilot: Px4Autopilot) -> list[Event | None]:
     """What speaks against arming in any mode; None for what no recorded event tells."""
@@ -20,7 +23,8 @@ def failing_checks(pilot: Px4Autopilot) -> list[Event | None]:
         failing.append(Event.GPS_FIX_TOO_LOW)
     if pilot.parameters["NAV_DLL_ACT"] > 0 and not pilot.safety.ground.connected():
         failing.append(Event.NO_GROUND)
-    if pilot.failures.compass:
+    insists = pilot.parameters["COM_ARM_ODID"] >= INSISTS
+    if pilot.failures.compass or (insists and pilot.remote_id.missing()):
         failing.append(None)
     return failing
 

@@ -42,14 +42,9 @@ class Px4Autopilot(Autopilot):
         self.reports = ItemReports(self._item_reached, lambda: self.time_s)
         self.transfers: Px4Transfers = Px4Transfers(self.emit, self.say, self.ground_time_s, self._list_replaced)
         self.run = Px4MissionRun(
-            lambda: self.transfers.items[MISSION],
-            self.controls,
-            self.place_of,
-            self.perform,
-            self.reports.reached,
-            self.say,
-            self.event,
-        )
+            lambda: self.transfers.items[MISSION], self.controls, self.place_of, self.perform, self.reports.reached,
+            self.say, self.event,
+        )  # fmt: skip
         self.transfers.current = lambda: self.run.current
         self.safety = Px4Safety(self)
         self._took_off_to_m: float | None = None
@@ -69,6 +64,10 @@ class Px4Autopilot(Autopilot):
     def hear_ground(self, sysid: int) -> None:
         """A heartbeat of a ground station; all count alike."""
         self.safety.ground.heard(self.ground_time_s())
+
+    def remote_id_on(self) -> bool:
+        """By COM_ARM_ODID, which warns or insists."""
+        return self.parameters["COM_ARM_ODID"] > 0
 
     def parameters_changed(self) -> None:
         """SIM_ parameters break things, as in SITL."""

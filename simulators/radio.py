@@ -24,7 +24,7 @@ class Radio:
         self._sysid, self._links = sysid, tuple(links)
         self.signatures = signatures
         self._forwards = forwards
-        self._senders = [mavlink.MAVLink(None, srcSystem=sysid, srcComponent=1) for _ in links]
+        self._senders: dict[tuple[int, int], Any] = {}
         self._parsers = [mavlink.MAVLink(None) for _ in links]
         for parser in self._parsers:
             parser.robust_parsing = True
@@ -45,14 +45,18 @@ class Radio:
         for link in self._links:
             link.close()
 
-    def emit(self, message: Any) -> None:
-        """Send a message: on the link that is being answered, or on all."""
+    def emit(self, message: Any, compid: int = 1) -> None:
+        """Send a message of one of its components: on the link that is being answered, or on all."""
         answered = self.answering
         for number in self._everywhere if answered is None or message.get_msgId() in TO_ALL else (answered,):
-            sender = self._senders[number]
+            sender = self._senders.get((number, compid)) or self._sender(number, compid)
             frame = bytes(message.pack(sender))
             sender.seq = (sender.seq + 1) % 256
             self._links[number].send(self.signatures.sign(number, frame))
+
+    def _sender(self, number: int, compid: int) -> Any:
+        sender = self._senders[number, compid] = mavlink.MAVLink(None, srcSystem=self._sysid, srcComponent=compid)
+        return sender
 
     def messages(self, data: bytes, number: int) -> Iterator[Any]:
         """What bytes from a link say, as far as it is believed."""

@@ -34,6 +34,8 @@ from simulators.track import Track, attitude
 
 STEP_S = 0.04
 """Simulated time of one step, s."""
+TRANSMITTER = 236
+"""Component of the remote ID transmitter (MAV_COMP_ID_ODID_TXRX_1)."""
 KEY_BYTES = 32
 """Of a signing key."""
 
@@ -146,6 +148,8 @@ class SimulatedVehicle:
             "SET_POSITION_TARGET_LOCAL_NED": self._velocity_target,
             "GIMBAL_MANAGER_SET_PITCHYAW": self._gimbal_pitch_yaw, "SETUP_SIGNING": self._setup_signing,
         }  # fmt: skip
+        for kind in ("BASIC_ID", "OPERATOR_ID", "SELF_ID", "SYSTEM", "SYSTEM_UPDATE"):
+            self._handlers[f"OPEN_DRONE_ID_{kind}"] = self._remote_id
         self._truth = Track(STEP_S, self._true_now())
 
     # -- states ------------------------------------------------------------------------------------------------------
@@ -229,6 +233,8 @@ class SimulatedVehicle:
         self.commands.step()
         self.pilot.say_now()
         self.streams.step()
+        if self.pilot.remote_id_on() and (status := self.pilot.remote_id.status()) is not None:
+            self.radio.emit(status, compid=TRANSMITTER)
         self._truth.append(self._true_now())
         if not self._knows_time and self.pilot.has_fix():
             self._knows_time = True
@@ -257,7 +263,8 @@ class SimulatedVehicle:
         try:
             for message in self.radio.messages(data, link):
                 handle = self._handlers.get(message.get_type())
-                if handle is not None and self._is_for_us(message):
+                obeyed = self._is_for_us(message) and self.pilot.obeys(message.get_srcSystem())
+                if handle is not None and obeyed:
                     handle(message, (message.get_srcSystem(), message.get_srcComponent()))
                     self.pilot.say_now()
         finally:
@@ -291,6 +298,10 @@ class SimulatedVehicle:
         """Nothing is answered; a PX4 does not listen, and an ArduCopter not when armed."""
         if isinstance(self.pilot, ArduCopter) and self.pilot.takes_key():
             self.radio.signatures.set_up(bytes(message.secret_key), message.initial_timestamp)
+
+    def _remote_id(self, message: Any, sender: tuple[int, int]) -> None:
+        if self.pilot.remote_id_on():
+            self.pilot.remote_id.hear(message)
 
     def _data_stream(self, message: Any, sender: tuple[int, int]) -> None:
         self.streams.request_stream(message.req_stream_id, message.req_message_rate, start=bool(message.start_stop))

@@ -86,6 +86,6 @@ def test_inclusions_and_exclusions_bound_together(ground: Ground) -> None:
     items = [*polygon(ground, BOX), ground.item(5004, ground.place(30, 30), params=(10, 0, 0, 0), frame=0, kind=FENCE)]
     items += polygon(ground, [(-30.0, -30.0), (-20.0, -30.0), (-20.0, -20.0), (-30.0, -20.0)], 5002)
     assert ground.upload(items, FENCE) == ACCEPTED
-    fence: Fence = ground.vehicle.pilot.fence
+    fence: Fence = ground.vehicle.pilot.safety.fence
     allowed = {(0, 0): True, (60, 0): False, (30, 30): False, (30, 41): True, (-25, -25): False, (-25, -15): True}
     assert {place: fence.allows(*place) for place in allowed} == allowed
