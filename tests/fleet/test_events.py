@@ -7,24 +7,18 @@ from pathlib import Path
 
 from fleet.autopilots import FlightMode
 from fleet.events import ARMING_SUMMARY, EVENT, HEALTH_SUMMARY, ArmingReport, ArmingReports, Event, event_of
-from fleet.framing import Framer
+from fleet.recording import read_recording
 
 MISSION, HOLD = FlightMode.MISSION, FlightMode.HOLD
 NO_POSITION, NO_MISSION, NO_STICKS = 0x0198C273, 0x0105C2D9, 0x0106ED29
 
 
 def recorded(path: Path) -> list[ArmingReport]:
-    """Each report of a recording, which has the time, eight bytes, before each frame."""
-    found, reports, framer = [], ArmingReports(), Framer()
-    data = path.read_bytes()
-    at = 8
-    while at < len(data):
-        signed = data[at] == 0xFD and data[at + 2] & 1
-        size = data[at + 1] + (12 if data[at] == 0xFD else 8) + (13 if signed else 0)
-        for frame in framer.feed(data[at : at + size]):
-            if frame.msgid == EVENT and reports.take(event_of(frame)) and reports.latest is not None:
-                found.append(reports.latest)
-        at += size + 8
+    """Each report of a recording."""
+    found, reports = [], ArmingReports()
+    for _, frame in read_recording(path):
+        if frame.msgid == EVENT and reports.take(event_of(frame)) and reports.latest is not None:
+            found.append(reports.latest)
     return found
 
 

@@ -6,10 +6,12 @@ import math
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleet.channels import Channel
 from fleet.errors import (
     LinkLost,
     ParameterInvalid,
@@ -17,7 +19,9 @@ from fleet.errors import (
     ParametersIncomplete,
     ParameterUnknown,
 )
+from fleet.framing import decode
 from fleet.parameters import NO_INDEX, Parameter, Parameters, differences
+from fleet.recording import read_recording
 from fleet.transfers import TransferProgress
 from simulators.autopilot_parameters import ParameterStore
 from simulators.vehicle import SimulatedVehicle
@@ -25,7 +29,7 @@ from tests.fleet.conftest import Fly, proxy_to
 from tests.fleet.responder import heard, scripted, value_message
 
 INT8, INT16, INT32, REAL32 = 2, 4, 6, 9
-PARAM_VALUE, PARAM_SET = 22, 23
+PARAM_REQUEST_LIST, PARAM_VALUE = 21, 22
 
 
 @asynccontextmanager
@@ -149,6 +153,43 @@ async def test_the_list_of_px4_leaves_the_checksum_out(port: int, simulated: Fly
         assert list(listed) == names_of(px4)
         assert "_HASH_CHECK" not in listed
         assert all(listed[name].matches(store(px4)[name]) for name in listed)
+
+
+@pytest.mark.parametrize(
+    ("name", "sysid", "bytewise", "count", "known"),
+    [
+        ("ap_06_params", 1, False, 1424, {"SYSID_MYGCS": (255.0, INT16), "FS_GCS_TIMEOUT": (5.0, REAL32)}),
+        ("px4_06_params", 4, True, 886, {"MAV_SYS_ID": (4.0, INT32), "COM_DL_LOSS_T": (10.0, INT32)}),
+    ],
+)
+async def test_a_recorded_list(
+    tlogs: Path, name: str, sysid: int, bytewise: bool, count: int, known: dict[str, tuple[float, int]]
+) -> None:
+    """What real autopilots answered: at the first asking whole, in one piece, each name once."""
+    told: list[Any] = []
+    asked = False
+    for _, frame in read_recording(tlogs / f"{name}.tlog"):
+        asked = asked or frame.msgid == PARAM_REQUEST_LIST
+        if asked and frame.sysid == sysid and frame.msgid == PARAM_VALUE:
+            told.append(decode(frame))
+    sent: list[str] = []
+
+    def send(message: Any) -> bool:
+        sent.append(message.get_type())
+        for answer in told:
+            channel.deliver(answer)
+        return True
+
+    channel = Channel(sysid, send, ground=(255, 190))
+    listed = await Parameters(channel, integers_as_bytes=bytewise).read_all()
+    assert sent == ["PARAM_REQUEST_LIST"]
+    assert len(listed) == count
+    assert [parameter.index for parameter in listed.values()] == list(range(count))
+    assert {key: (listed[key].value, listed[key].kind) for key in known} == known
+    whole = [parameter for parameter in listed.values() if parameter.kind != REAL32]
+    assert len(whole) > count / 4
+    assert all(parameter.value == int(parameter.value) for parameter in whole)
+    assert all(abs(parameter.value) > 1e-20 or parameter.value == 0.0 for parameter in listed.values())
 
 
 async def test_the_whole_list_in_its_order(port: int, simulated: Fly) -> None:
