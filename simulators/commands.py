@@ -140,7 +140,13 @@ def world(
     rtsp: Annotated[
         str, typer.Option(help="HOST:PORT of the RTSP server; vehicle N's path is vehicle-N.")
     ] = "127.0.0.1:8554",
-    speedup: Annotated[float, typer.Option(min=0.1, max=100, help="Simulated seconds in one of the wall.")] = 1.0,
+    speedup: Annotated[
+        float, typer.Option(min=0.1, max=100, help="Simulated seconds in one of the wall, at most.")
+    ] = 1.0,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="URL of a mission control's metrics; time then waits until it has seen each frame."),
+    ] = None,
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Frames of each video in a simulated second.")] = 2.0,
     epoch: Annotated[float | None, typer.Option(help="Start of the day, s since 1970 UTC; now if not given.")] = None,
     public: Annotated[Path | None, typer.Option(help="Also write the city's public files to this folder.")] = None,
@@ -168,6 +174,7 @@ def world(
         rtsp_port=int(port),
         fps=fps,
         speedup=speedup,
+        metrics_url=metrics,
         epoch_utc_s=epoch_utc_s,
     )
     _log.info("world runs", seed=seed, vehicles=vehicles, link=link, rtsp=rtsp, speedup=speedup)

@@ -23,6 +23,10 @@ Say = Callable[[str], None]
 Progress = Callable[[float, str], None]
 
 
+STANDSTILL_S = 120.0
+"""Simulated time that has not gone on for so long is given up, s of the wall."""
+
+
 class RoundFailed(Exception):
     """The round could not be played to its end."""
 
@@ -102,11 +106,15 @@ async def prepare_mission(
     return dict(await administrator.post(f"/missions/{mission['id']}/approve"))
 
 
-async def fly_mission(operator: Person, mission_id: str, *, progress: Progress, timeout_s: float) -> dict[str, Any]:
-    """Launch an approved mission and follow it until every vehicle has landed. Raises RoundFailed."""
+async def fly_mission(operator: Person, mission_id: str, *, progress: Progress, limit_s: float) -> dict[str, Any]:
+    """Launch an approved mission and follow it until every vehicle has landed.
+
+    Raises RoundFailed, also if that takes more than `limit_s` of simulated time.
+    """
+    limit = SimulatedLimit(operator, "the mission", limit_s)
     await operator.post(f"/missions/{mission_id}/launch")
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+    while True:
+        await limit.check()
         mission: dict[str, Any] = await operator.get(f"/missions/{mission_id}")
         parts = mission.get("progress") or []
         done = sum(part.get("fraction") or 0.0 for part in parts) / max(1, len(parts))
@@ -116,7 +124,30 @@ async def fly_mission(operator: Person, mission_id: str, *, progress: Progress, 
         if mission["state"] in {"failed", "aborted"}:
             raise RoundFailed(f"mission {mission['state']}: {mission.get('reason')} {parts}")
         await asyncio.sleep(0.5)
-    raise RoundFailed(f"the mission did not end within {timeout_s:g} s")
+
+
+class SimulatedLimit:
+    """How long something may take by the vehicles' clocks, which go as fast as the machine lets them."""
+
+    def __init__(self, operator: Person, what: str, limit_s: float) -> None:
+        """At most `limit_s` of simulated time from the first look on."""
+        self._operator, self._what, self._limit_s = operator, what, limit_s
+        self._started_utc_s: float | None = None
+        self._utc_s = 0.0
+        self._went_on_monotonic_s = time.monotonic()
+
+    async def check(self) -> None:
+        """Raises RoundFailed once the limit has passed, or simulated time stands still."""
+        features = (await self._operator.get("/vehicles"))["features"]
+        utc_s = max((f["properties"]["vehicle_utc_s"] or 0.0 for f in features), default=0.0)
+        if utc_s > self._utc_s:
+            self._utc_s, self._went_on_monotonic_s = utc_s, time.monotonic()
+        if self._started_utc_s is None and self._utc_s:
+            self._started_utc_s = self._utc_s
+        if self._started_utc_s is not None and self._utc_s - self._started_utc_s > self._limit_s:
+            raise RoundFailed(f"{self._what} did not end within {self._limit_s:g} s of simulated time")
+        if time.monotonic() - self._went_on_monotonic_s > STANDSTILL_S:
+            raise RoundFailed(f"{self._what} is not over, and no vehicle's clock went on for {STANDSTILL_S:g} s")
 
 
 async def review(inspector: Person, *, delay_s: float = 0.0) -> None:
@@ -134,7 +165,7 @@ async def review(inspector: Person, *, delay_s: float = 0.0) -> None:
         await asyncio.sleep(1.0)
 
 
-async def settle(inspector: Person, *, quiet_s: float = 3.0, timeout_s: float = 60.0) -> list[dict[str, Any]]:
+async def settle(inspector: Person, *, quiet_s: float = 3.0, timeout_s: float = 180.0) -> list[dict[str, Any]]:
     """The hand-offs once none is pending and nothing new came for `quiet_s`."""
     deadline, quiet_since, before = time.monotonic() + timeout_s, time.monotonic(), -1
     while True:
@@ -159,9 +190,9 @@ async def nearest_vehicle(operator: Person, lon: float, lat: float) -> int:
 
 
 async def answer_call(
-    operator: Person, administrator: Person, place: tuple[float, float], request: dict[str, Any], *, timeout_s: float
+    operator: Person, administrator: Person, place: tuple[float, float], request: dict[str, Any], *, limit_s: float
 ) -> float:
-    """Send the nearest vehicle to a place somebody called about.
+    """Send the nearest vehicle to a place somebody called about, for at most `limit_s` of simulated time.
 
     Returns the time from the call to the first frame that shows the place, s of the vehicle's clock.
     """
@@ -170,7 +201,7 @@ async def answer_call(
     mission = await prepare_mission(operator, administrator, "call", {**request, "vehicles": [sysid]})
     watching = asyncio.create_task(_first_frame_of(operator, sysid, shapely.Point(*place)))
     flying = asyncio.create_task(
-        fly_mission(operator, mission["id"], progress=lambda _done, _state: None, timeout_s=timeout_s)
+        fly_mission(operator, mission["id"], progress=lambda _done, _state: None, limit_s=limit_s)
     )
     try:
         await asyncio.wait({watching, flying}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import msgspec
+import structlog
 
 from geo.camera_library import camera as camera_of
 from geo.cameras import BrownCamera
@@ -17,6 +19,7 @@ from simulators.camera import SimulatedCamera, View
 from simulators.clock import SimClock
 from simulators.dynamics import WindConditions
 from simulators.ground_texture import GroundTexture
+from simulators.pacing import Looks, Shutter, follow
 from simulators.renderer import Renderer
 from simulators.rtsp import RtspServer
 from simulators.vehicle import SimulatedVehicle
@@ -28,6 +31,10 @@ CAMERA_UP_M = 0.3
 """The camera sits so high above the vehicle's feet, m."""
 READY_AFTER_S = 5.0
 """Simulated s until a vehicle can be armed; a real one takes about 41."""
+METRICS_TIMEOUT_S = 2.0
+"""Of a question to mission control, s of the wall."""
+
+_log = structlog.get_logger(__name__)
 
 
 class SimulationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +55,10 @@ class SimulationOptions(msgspec.Struct, frozen=True, kw_only=True):
     fps: float = 2.0
     """Frames of each video in a simulated second."""
     speedup: float = 1.0
-    """Simulated seconds in one of the wall."""
+    """Simulated seconds in one of the wall, at most."""
+    metrics_url: str | None = None
+    """Metrics of a mission control that is to look at every frame of a flight: time waits for it, and for the drawing
+    of pictures. It knows the vehicles as vehicle-1, vehicle-2, ... Without it time waits for nobody."""
     epoch_utc_s: float
     """When the simulated day starts, s since 1970 UTC."""
     wind_m_s: float = 3.0
@@ -63,10 +73,13 @@ async def simulate(options: SimulationOptions) -> None:
     texture = GroundTexture(world)
     with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="render") as pool:
         async with (
+            httpx.AsyncClient(timeout=METRICS_TIMEOUT_S) as http,
             RtspServer(host=options.rtsp_host, port=options.rtsp_port) as rtsp,
             asyncio.TaskGroup() as tasks,
         ):
+            looks = None if options.metrics_url is None else Looks(http, options.metrics_url)
             for sysid, site in enumerate(world.launch_sites(options.vehicles), start=1):
+                name = f"vehicle-{sysid}"
                 vehicle = SimulatedVehicle(
                     sysid=sysid,
                     home=(site.lon, site.lat, site.amsl_m),
@@ -78,11 +91,12 @@ async def simulate(options: SimulationOptions) -> None:
                     ready_after_s=READY_AFTER_S,
                 )
                 channel = Channel()
-                rtsp.mount(f"vehicle-{sysid}", channel)
+                rtsp.mount(name, channel)
+                lookout = Lookout(vehicle, camera)
                 filming = SimulatedCamera(
                     renderer=Renderer(world, camera, texture=texture),
-                    view=Lookout(vehicle, camera).view,
-                    clock=clock,
+                    view=lookout.view,
+                    clock=clock if looks is None else Shutter(clock, looks, name, options.fps, lookout.armed),
                     channel=channel,
                     pool=pool,
                     width_px=camera.width_px,
@@ -91,7 +105,16 @@ async def simulate(options: SimulationOptions) -> None:
                     seed=options.seed * 100 + sysid,
                 )
                 tasks.create_task(vehicle.run(), name=f"vehicle[{sysid}]")
-                tasks.create_task(filming.run(), name=f"camera[{sysid}]")
+                tasks.create_task(_film(filming, name), name=f"camera[{sysid}]")
+            if looks is not None:
+                tasks.create_task(follow(clock), name="pace")
+
+
+async def _film(camera: SimulatedCamera, name: str) -> None:
+    try:
+        await camera.run()
+    finally:
+        _log.info("filmed", vehicle=name, frames=camera.frames, skipped=camera.skipped)
 
 
 class Lookout:
@@ -100,6 +123,10 @@ class Lookout:
     def __init__(self, vehicle: SimulatedVehicle, camera: BrownCamera) -> None:
         """The camera sits where the vehicle is; its attitude is the gimbal's."""
         self._vehicle, self._camera = vehicle, camera
+
+    def armed(self) -> bool:
+        """Whether the vehicle may be on a flight, in which each frame counts."""
+        return self._vehicle.pilot.armed
 
     def view(self) -> View:
         """The true pose for the renderer, the measured one for the video's metadata."""
