@@ -36,8 +36,9 @@ LOST_S = 15.0
 TIMESYNC_S = 1.0
 """How often a vehicle is asked for its time, s of the wall."""
 TIMESYNC = 111
-GIMBAL_MESSAGES = frozenset((265, 285))
-"""MOUNT_ORIENTATION, GIMBAL_DEVICE_ATTITUDE_STATUS: taken from any component of the vehicle."""
+PERIPHERAL_MESSAGES = frozenset((265, 285, 12918))
+"""MOUNT_ORIENTATION, GIMBAL_DEVICE_ATTITUDE_STATUS, OPEN_DRONE_ID_ARM_STATUS: taken from any component of the
+vehicle."""
 
 log = structlog.get_logger(__name__)
 
@@ -205,7 +206,7 @@ class Fleet:
 
     def _take(self, seen: System, frame: Frame, utc_s: float) -> None:
         """Hand a good frame to its vehicle."""
-        if frame.compid != AUTOPILOT_COMPID and frame.msgid not in GIMBAL_MESSAGES:
+        if frame.compid != AUTOPILOT_COMPID and frame.msgid not in PERIPHERAL_MESSAGES:
             return
         message = decode(frame)
         if message is None:

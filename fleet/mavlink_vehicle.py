@@ -39,6 +39,7 @@ from fleet.missions import (
     mission_hash,
 )
 from fleet.parameters import Parameters
+from fleet.plan_ids import id_in_count, id_in_current
 from fleet.streams import StreamKeeper
 from fleet.telemetry import Telemetry, TelemetryState
 from fleet.transfers import MISSION_TYPE, Progress, download, ignore_progress, upload
@@ -46,7 +47,7 @@ from fleet.vehicle import VehicleRecord
 from geo.positions import Altitude
 
 READ_BACK_VALID_S = 30.0
-"""A read-back older than this is taken again before arming."""
+"""A read-back older than this is taken again before arming, unless the vehicle says that it is still the same."""
 MODE_SHOWS_S = 3.0
 """A mode that was accepted must show in the heartbeat within this, s of the wall."""
 JUMP_SHOWS_S = 3.0
@@ -73,8 +74,9 @@ class MavlinkVehicle:
         self.commands = Commands(channel, telemetry)
         self.streams = StreamKeeper(self.commands, telemetry)
         self._transfer = asyncio.Lock()
+        self._id: int | None = None
         self._hash: str | None = None
-        self._hash_monotonic_s = -math.inf
+        self._read_monotonic_s = self._confirmed_monotonic_s = -math.inf
         self._items: list[MissionItem] | None = None
 
     def receive(self, message: Any, utc_s: float) -> None:
@@ -82,7 +84,9 @@ class MavlinkVehicle:
         self.telemetry.receive(message, utc_s)
         self.streams.heard(message.get_type())
         self.channel.deliver(message)
-        if not self._transfer.locked() and message.get_type() in ("STATUSTEXT", "MISSION_CURRENT"):
+        if message.get_type() == "MISSION_COUNT" and message.mission_type == MISSION_TYPE:
+            self._id = id_in_count(message)
+        elif not self._transfer.locked() and message.get_type() in ("STATUSTEXT", "MISSION_CURRENT"):
             self._watch_mission(message)
 
     @property
@@ -160,7 +164,8 @@ class MavlinkVehicle:
     async def _read_back(self, progress: Progress) -> list[MissionItem]:
         self._forget_mission()
         items = self.autopilot.from_wire(await download(self.channel, progress=progress))
-        self._hash, self._items, self._hash_monotonic_s = mission_hash(items), items, time.monotonic()
+        self._hash, self._items = mission_hash(items), items
+        self._read_monotonic_s = self._confirmed_monotonic_s = time.monotonic()
         return items
 
     async def upload_fence(self, areas: Sequence[FenceArea], *, by: Upload | None = None) -> str:
@@ -209,15 +214,20 @@ class MavlinkVehicle:
         self._hash, self._items = None, None
 
     def _watch_mission(self, message: Any) -> None:
-        """Somebody else may change the mission aboard."""
+        """Somebody else may change the mission aboard; an id that stays the same says that nobody did."""
+        now_s = time.monotonic()
         if message.get_type() == "STATUSTEXT":
             text = message.text if isinstance(message.text, str) else message.text.decode("utf-8", "replace")
-            changed = text.startswith("Flight plan received") and time.monotonic() - self._hash_monotonic_s > 2.0
+            changed = text.startswith("Flight plan received")
+        elif self._items is None or self.telemetry.autopilot is None:
+            return
         else:
-            total = self.autopilot.plan_total(message.total) if self.telemetry.autopilot else None
-            changed = self._items is not None and bool(total) and total != len(self._items)
-            changed = changed and time.monotonic() - self._hash_monotonic_s > 2.0
-        if changed:
+            total, present = self.autopilot.plan_total(message.total), id_in_current(message)
+            changed = bool(total) and total != len(self._items)
+            if self._id is not None and present is not None:
+                changed = changed or present != self._id
+                self._confirmed_monotonic_s = now_s
+        if changed and now_s - self._read_monotonic_s > 2.0:  # what was said before the read-back may come after it
             self._forget_mission()
 
     async def verify_mission(self, expected_hash: str) -> None:
@@ -225,7 +235,7 @@ class MavlinkVehicle:
 
         Raises MissionMismatch or TransferFailed.
         """
-        if self._hash is None or time.monotonic() - self._hash_monotonic_s > READ_BACK_VALID_S:
+        if self._hash is None or time.monotonic() - self._confirmed_monotonic_s > READ_BACK_VALID_S:
             await self.read_mission()
         if self._hash != expected_hash:
             known = "is not known" if self._hash is None else f"hashes to {self._hash[:12]}"

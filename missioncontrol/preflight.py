@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -17,7 +17,16 @@ from fleet.fences import fence_hash
 from fleet.fleet import Fleet
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.parameters import ParameterDifference, differences
-from fleet.readiness import Check, ReadinessLimits, checks, failsafe_checks, lost_link_check, parameters_check
+from fleet.readiness import (
+    Check,
+    ReadinessLimits,
+    checks,
+    failsafe_checks,
+    lost_link_check,
+    parameters_check,
+    remote_id_check,
+)
+from fleet.remote_id import RemoteIdSender
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import ControlHeld
@@ -35,8 +44,16 @@ log = structlog.get_logger(__name__)
 class Preflight:
     """Judges whether a vehicle may fly its part of a plan."""
 
-    def __init__(self, fleet: Fleet, control: Control, settings: Settings, clock: Clock) -> None:
-        """By the limits of `settings`."""
+    def __init__(
+        self,
+        fleet: Fleet,
+        control: Control,
+        settings: Settings,
+        clock: Clock,
+        transmitters: Mapping[int, RemoteIdSender],
+    ) -> None:
+        """By the limits of `settings`; `transmitters` of the vehicles that have remote ID, by sysid."""
+        self._transmitters = transmitters
         self._fleet, self._control, self._settings, self._clock = fleet, control, settings, clock
         fleet_settings = settings.fleet
         self._limits = ReadinessLimits(
@@ -87,6 +104,11 @@ class Preflight:
             self._mission_check(vehicle, part),
             self._control_check(part.sysid, person),
             *self._registration_checks(part.sysid),
+            *(
+                [remote_id_check(sender.status, now_monotonic_s=time.monotonic())]
+                if (sender := self._transmitters.get(part.sysid)) is not None
+                else []
+            ),
         ]
 
     async def _aboard(self, vehicle: MavlinkVehicle, plan: Plan, part: VehiclePlan) -> list[Check]:

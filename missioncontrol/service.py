@@ -16,8 +16,9 @@ from typing import Any
 import structlog
 import uvicorn
 
-from fleet.errors import FleetError
+from fleet.errors import FleetError, RemoteIdInvalid
 from fleet.fleet import Fleet
+from fleet.remote_id import RemoteIdSender
 from fleet.vehicle import VehicleRecord
 from geo.terrain import GridTerrain, Terrain
 from missioncontrol import logs
@@ -82,6 +83,7 @@ class Service:
         self._on_password, self._on_ready = on_password, on_ready
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._transmitters: dict[int, RemoteIdSender] = {}
         self._group = asyncio.TaskGroup()
         self.rooms: Rooms | None = None
         """The parts, once they are built."""
@@ -107,6 +109,7 @@ class Service:
             store = await stack.enter_async_context(Store(settings.store_url()))
             keyring = Keyring(settings, self._clock)
             fleet = await stack.enter_async_context(_fleet(settings, self._clock, keyring))
+            self._transmitters = _transmitters(settings, fleet, self._clock)
             rooms = self.rooms = self._rooms(store, fleet, terrain, keyring)
             stack.callback(rooms.layers.close)
             await rooms.control.load()
@@ -147,7 +150,7 @@ class Service:
                 missions,
                 vehicles,
                 control,
-                Preflight(fleet, control, settings, clock),
+                Preflight(fleet, control, settings, clock, self._transmitters),
                 settings,
                 clock,
                 start=self._start,
@@ -185,6 +188,8 @@ class Service:
         async with self._group:
             self._start(rooms.roster.run(), "vehicles")
             self._start(fleet.failed(), "fleet")
+            for sysid, sender in self._transmitters.items():
+                self._start(sender.run(), f"remote id[{sysid}]")
             self._start(rooms.wellbeing.keep_summaries(), "summaries")
             self._start(rooms.wellbeing.watch(), "health")
             if watching is not None:
@@ -266,6 +271,19 @@ def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
         utc_now=clock,
         signing=keyring.signing,
     )
+
+
+def _transmitters(settings: Settings, fleet: Fleet, clock: Clock) -> dict[int, RemoteIdSender]:
+    """Of the vehicles that have remote ID. Raises SettingsInvalid."""
+    senders = {}
+    for vehicle in settings.vehicles:
+        if vehicle.remote_id is not None:
+            channel = fleet.vehicle(vehicle.sysid).channel
+            try:
+                senders[vehicle.sysid] = RemoteIdSender(channel, vehicle.remote_id, utc_now=clock)
+            except RemoteIdInvalid as exc:
+                raise SettingsInvalid(f"vehicles: {vehicle.name}: remote_id: {exc}") from exc
+    return senders
 
 
 def _watching(

@@ -22,6 +22,7 @@ import tomli_w
 
 from fleet.failsafes import LostLinkAction, LostLinkPolicy
 from fleet.health import HealthLimits
+from fleet.remote_id import RemoteId
 from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
 from missioncontrol.crowds import CrowdRule
@@ -133,6 +134,8 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where it starts; its reported home when absent."""
     parameters: dict[str, float] = {}
     """Parameters that must be aboard with these values before it flies."""
+    remote_id: RemoteId | None = None
+    """What its remote ID transmitter is told to broadcast; the vehicle flies only while that is ready."""
     registered_until: date | None = None
     """Last day of its registration with the authority."""
 
