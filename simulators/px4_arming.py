@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulators.autopilot_flavour import Mode
 from simulators.px4_events import Event
 
 if TYPE_CHECKING:
@@ -27,12 +26,6 @@ def failing_checks(pilot: Px4Autopilot) -> list[Event | None]:
     if pilot.failures.compass or (insists and pilot.remote_id.missing()):
         failing.append(None)
     return failing
-
-
-def may_arm(pilot: Px4Autopilot) -> bool:
-    """Whether it could be armed now, in the mode it is in."""
-    runs = pilot.mode in (Mode.HOLD, Mode.TAKEOFF) or (pilot.mode is Mode.AUTO and pilot.run.valid)
-    return runs and not failing_checks(pilot)
 
 
 def reasons(pilot: Px4Autopilot) -> list[Event]:

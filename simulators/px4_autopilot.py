@@ -10,7 +10,7 @@ from simulators.autopilot_flavour import PX4, Mode
 from simulators.autopilot_guidance import Leg, Point
 from simulators.autopilot_manoeuvres import TOUCHED_S, Circle, Drive, Facing, Hold, Land, Manoeuvre, TakeOff
 from simulators.autopilot_missions import FENCE, MISSION, RALLY
-from simulators.px4_arming import failing_checks, may_arm, reasons
+from simulators.px4_arming import failing_checks, reasons
 from simulators.px4_events import Event
 from simulators.px4_mission_run import Outcome, Px4MissionRun
 from simulators.px4_missions import Px4Transfers
@@ -20,12 +20,10 @@ from simulators.px4_return import Px4Return, return_goal
 from simulators.px4_safety import Px4Safety
 from simulators.px4_voice import Px4Voice
 
-FIRST_FIX_S = 0.3
-"""After power-on, s."""
 SINKS_M_S2 = -0.3
 """On the ground and asked for less than that, it is felt to have landed, m/s2 upward."""
-OFFBOARD_S = 1.0
-"""How old a target of the ground may be for OFFBOARD, s."""
+FIRST_FIX_S, OFFBOARD_S = 0.3, 1.0
+"""The first fix after power-on; how old a target of the ground may be for OFFBOARD; s."""
 RUNS_IN_AUTO = {Mode.TAKEOFF, Mode.HOLD, Mode.AUTO, Mode.RTL, Mode.LAND}
 NAMES = {Mode.AUTO: "Mission", Mode.RTL: "Return", Mode.POSITION: "Position"}
 """What PX4 calls a mode in its texts, where that is not our name."""
@@ -89,19 +87,23 @@ class Px4Autopilot(Autopilot):
         """Whether it could be armed in a mode that can be."""
         return not failing_checks(self)
 
+    def may_arm(self) -> bool:
+        """Whether it could be armed now, in the mode it is in."""
+        runs = self.mode in (Mode.HOLD, Mode.TAKEOFF) or (self.mode is Mode.AUTO and self.run.valid)
+        return runs and self.checks_pass()
+
     def system_status(self) -> int:
         """MAV_STATE: UNINIT wherever it could not be armed."""
         if self.mode is Mode.TERMINATION:
             return 8
         if self.armed:
             return 5 if self.safety.active else 4
-        return 3 if may_arm(self) else 0
+        return 3 if self.may_arm() else 0
 
     def base_mode(self) -> int:
         """MAV_MODE_FLAG, as recorded for the kinds of modes."""
         flags = 0x1D if self.mode in RUNS_IN_AUTO else 0x51 if self.mode is Mode.POSITION else 0x01
-        if self.armed and self.mode in (Mode.OFFBOARD, Mode.ORBIT):
-            flags |= 0x10
+        flags |= 0x10 if self.armed and self.mode in (Mode.OFFBOARD, Mode.ORBIT) else 0
         return flags | (0x80 if self.armed else 0)
 
     def mission_current(self) -> tuple[int, int, int, int]:
@@ -206,16 +208,15 @@ class Px4Autopilot(Autopilot):
         return TakeOff(target)
 
     def _way_back(self) -> Point | None:
-        if self.safety.complain_of_rally():
-            return None
         rally = [self.place_of(item) for item in self.transfers.items[RALLY]]
-        return return_goal(self.controls, rally, int(self.parameters["RTL_TYPE"]))
+        unread = self.safety.complain_of_rally()
+        return None if unread else return_goal(self.controls, rally, int(self.parameters["RTL_TYPE"]))
 
     def arm(self, *, force: bool = False) -> bool:
         """Arm; the reasons against it are in events, the text is always the same."""
         if self.armed:
             return True
-        if not force and not may_arm(self):
+        if not force and not self.may_arm():
             for event in reasons(self):
                 self.event(event)
             self.event(Event.ARMING_DENIED)
