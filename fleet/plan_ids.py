@@ -1,6 +1,7 @@
 """The numbers under which a vehicle keeps its plans.
 
-They change when anybody changes a plan, so that a read-back stays good as long as its number does. PX4 sends them since 1.15, as extensions that our dialect does not have yet; ArduPilot sends none.
+They change when anybody changes a plan, so that a read-back stays good as long as its number does. PX4 sends them since
+1.15, as extensions that our dialect does not have yet; ArduPilot sends none.
 Source: MISSION_COUNT.opaque_id and MISSION_CURRENT.mission_id of MAVLink's common.xml.
 """
 
