@@ -86,7 +86,7 @@ class FlightSummary(msgspec.Struct, frozen=True, kw_only=True):
     alarms: tuple[HealthAlarm, ...] = ()
     """Limits that were passed."""
     warnings: tuple[Text, ...] = ()
-    """What the autopilot said with severity 4 (warning) and graver."""
+    """What the autopilot said with severity 4 (warning) and graver, at times of the vehicle's clock."""
     problem: str = ""
     """Why nothing could be found."""
 
@@ -135,7 +135,8 @@ class _Reader:
         telemetry.receive(message, utc_s)
         state = telemetry.state
         now_s = state.vehicle_utc_s or utc_s
-        self._texts += [text for text in telemetry.texts_since(texts) if text.severity <= WARNING]
+        heard = [text for text in telemetry.texts_since(texts) if text.severity <= WARNING]
+        self._texts += [msgspec.structs.replace(text, utc_s=now_s) for text in heard]
         if state.battery is not battery and state.battery is not None:
             self._battery.take(now_s, state.battery)
             if state.in_air and state.battery.remaining_percent is not None:

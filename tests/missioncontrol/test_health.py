@@ -98,7 +98,7 @@ async def test_flights_that_ended_are_summed_up_also_after_a_restart(
     assert found["vibration_m_s2"] == pytest.approx(12.0)
     assert found["ekf_ratio"] == pytest.approx(0.2)
     assert found["resistance"]["ohm"] == pytest.approx(0.03, rel=0.01)
-    assert [text["text"] for text in found["warnings"]] == ["Crosstrack error"]
+    assert [(text["text"], text["utc_s"]) for text in found["warnings"]] == [("Crosstrack error", START_S + 7)]
     assert found["problem"] == ""
     assert "warnings" not in public(await house.logbook.row(whole), whole=False)["summary"]
     assert "No such file" in (await house.logbook.row(lost)).summary["problem"]

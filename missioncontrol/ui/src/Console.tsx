@@ -9,6 +9,7 @@ import { incidentId } from "./live/store";
 import { lineOf, placeOf } from "./map/overlay";
 import { MapView, type Focus } from "./map/MapView";
 import { Header } from "./panels/Header";
+import { Flights } from "./panels/Flights";
 import { filtered, Incidents, NO_FILTER, type IncidentFilter } from "./panels/Incidents";
 import { isUnderWay } from "./panels/missionSteps";
 import { Missions } from "./panels/Missions";
@@ -17,8 +18,8 @@ import { Vehicles } from "./panels/Vehicles";
 import { VideoDock } from "./panels/VideoDock";
 import { useNotices } from "./parts/notices";
 
-type Tab = "vehicles" | "plan" | "missions";
-const TABS: readonly Tab[] = ["vehicles", "plan", "missions"];
+type Tab = "vehicles" | "plan" | "missions" | "flights";
+const TABS: readonly Tab[] = ["vehicles", "plan", "missions", "flights"];
 const TRACK_S = 900;
 const LOST_AFTER_MS = 1500;
 
@@ -161,6 +162,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
             />
           </div>
           {tab === "missions" && <Missions open={mission} onOpen={openMission} />}
+          {tab === "flights" && <Flights />}
         </div>
       </aside>
       <main>

@@ -7,8 +7,12 @@ import type {
   CommandRequest,
   CommandResult,
   ControlAction,
+  Flight,
+  FlightFormat,
+  Health,
   Incident,
   Layer,
+  MaintenanceWork,
   Mission,
   Person,
   Plan,
@@ -97,6 +101,13 @@ export const api = {
     post(`/vehicles/${sysid}/commands`, command),
   control: (sysid: number, action: ControlAction): Promise<void> => post(`/vehicles/${sysid}/control`, { action }),
 
+  health: (sysid: number): Promise<Health> => get(`/vehicles/${sysid}/health`),
+  maintained: (sysid: number, work: MaintenanceWork, note: string): Promise<Health> =>
+    post(`/vehicles/${sysid}/maintenance`, { work, note }),
+
+  flights: (): Promise<Flight[]> => get("/flights"),
+  flight: (id: string): Promise<Flight> => get(`/flights/${id}`),
+
   preview: (plan: PlanRequest): Promise<Plan> => post("/plans", plan),
   missions: (): Promise<Mission[]> => get("/missions"),
   mission: (id: string): Promise<Mission> => get(`/missions/${id}`),
@@ -115,6 +126,11 @@ export type MissionStep = "plan" | "approve" | "launch" | "abort";
 /** The features of an answer that is either a FeatureCollection or a bare list of features. */
 export function featuresOf<F extends Vehicle | Incident>(answer: FeatureCollection | F[]): F[] {
   return (Array.isArray(answer) ? answer : answer.features) as F[];
+}
+
+/** Where a flight is to be had as a file. */
+export function flightFile(id: string, format: FlightFormat): string {
+  return `${PREFIX}/flights/${id}/export?format=${format}`;
 }
 
 /** The WebSocket address of a path of the API, on the host that served this page. */

@@ -142,6 +142,62 @@ export interface Mission {
   created_utc?: Moment;
 }
 
+export type FlightFormat = "tlog" | "geojson" | "kml" | "csv";
+
+/** What the recording of a flight told; null where it does not say. A list of flights leaves out what was heard. */
+export interface FlightSummary {
+  duration_s: number;
+  distance_m: number;
+  most_relative_m: number | null;
+  most_speed_m_s: number | null;
+  battery_percent: number | null;
+  energy_wh: number | null;
+  worst_loss_percent: number | null;
+  vibration_m_s2: number | null;
+  alarms?: { utc_s: number; kind: string; text: string }[];
+  warnings?: { utc_s: number; severity: number; text: string }[];
+  problem: string;
+}
+
+export interface Flight {
+  id: string;
+  mission: string;
+  sysid: number;
+  registration: string;
+  stage: string;
+  text: string;
+  path_m: number;
+  started_utc: Moment;
+  ended_utc: Moment | null;
+  summary: FlightSummary | null;
+}
+
+export type MaintenanceWork = "service" | "battery";
+
+/** Health of the airframe that flies under a sysid now. */
+export interface Health {
+  registration: string;
+  flights: number;
+  hours: number;
+  distance_m: number;
+  battery: {
+    cycles: number;
+    flights: number;
+    resistance: { ohm: number; sigma_ohm: number } | null;
+    trend: { ohm_per_cycle: number; sigma_ohm_per_cycle: number; flights: number } | null;
+    rising: boolean;
+  };
+  maintenance: {
+    hours: number;
+    hours_limit: number;
+    cycles: number;
+    cycles_limit: number;
+    due: boolean;
+    last: { utc: Moment; person: string; work: string; note: string } | null;
+  };
+  alarms: { flight: string; utc: Moment; kind: string; text: string }[];
+}
+
 export interface ErrorEllipse {
   semi_major_m: number;
   semi_minor_m: number;

@@ -9,6 +9,7 @@ import { VehicleIcon } from "../parts/icons";
 import { VehicleCommands } from "./VehicleCommands";
 import { VehicleControl } from "./VehicleControl";
 import { VehicleFacts } from "./VehicleFacts";
+import { VehicleHealth } from "./VehicleHealth";
 
 const LOW_BATTERY_PERCENT = 25;
 
@@ -79,6 +80,7 @@ export function Vehicles({ selected, onSelect, onCentre }: VehiclesProps) {
                 <VehicleControl vehicle={vehicle} />
                 <VehicleCommands vehicle={vehicle} />
                 <VehicleFacts vehicle={vehicle} />
+                <VehicleHealth vehicle={vehicle} />
               </div>
             )}
           </li>
