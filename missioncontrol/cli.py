@@ -20,6 +20,8 @@ from aerial_models.errors import ModelError, ModelUnknown, SourceRefused
 from fleet.errors import FleetError
 from geo.errors import AreaInvalid, CameraUnknown, GeoError
 from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
+from missioncontrol.flight_commands import convert, flights_app, plan_items
+from missioncontrol.key_commands import keys_app
 from missioncontrol.model_commands import models_app
 from missioncontrol.terminal import Json, answer, bars, console
 
@@ -34,6 +36,9 @@ app = typer.Typer(
 plan_app = typer.Typer(help="Make a plan without a running service.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
 app.add_typer(models_app, name="models")
+app.add_typer(flights_app, name="flights")
+app.add_typer(keys_app, name="keys")
+app.command("convert")(convert)
 
 USAGE_ERRORS = (AreaInvalid, CameraUnknown, InputInvalid, SettingsInvalid, ModelUnknown, SourceRefused)
 
@@ -166,7 +171,7 @@ def plan_survey(
 
 @app.command()
 def fly(
-    plan: Annotated[Path, typer.Argument(help="A plan written by `plan survey`.")],
+    plan: Annotated[Path, typer.Argument(help="A plan: of `plan survey`, .plan, .waypoints or KML.")],
     link: Annotated[str, typer.Option(help="Where the vehicle is.")] = "udpin:127.0.0.1:14550",
     vehicle: Annotated[int, typer.Option(help="Which vehicle's part of the plan, counted from 1.")] = 1,
     sysid: Annotated[int | None, typer.Option(help="Which vehicle, where the link has several.")] = None,
@@ -178,9 +183,8 @@ def fly(
     """
     from fleet.flying import FlightProgress
     from fleet.flying import fly as fly_items
-    from missioncontrol.planning import read_plan_items
 
-    items = read_plan_items(plan, vehicle=vehicle)
+    items = plan_items(plan, vehicle=vehicle)
     with bars() as progress:
         task = progress.add_task("connecting", total=None)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from fleet.keys import KeyStore
 from missioncontrol.cli import main
 
 MISSIONCONTROL = Path(sys.executable).parent / "missioncontrol"
@@ -203,3 +204,18 @@ def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
 
 def test_adapters_are_listed(tmp_path: Path) -> None:
     assert json.loads(run("adapters", "--json", cwd=tmp_path).stdout)["sinks"].keys() >= {"mqtt", "webhook"}
+
+
+def test_keys_are_listed_by_their_fingerprint_and_never_shown(tmp_path: Path) -> None:
+    assert run("keys", "identity", "identity", cwd=tmp_path).returncode == 0
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[fleet]\nkey_store = "keys.age"\nkey_identity = "identity"\n')
+    key = KeyStore(tmp_path / "keys.age", identity=tmp_path / "identity").generate("UP-1", sysid=3, utc_s=1.79e9).key
+    listed = run("keys", "list", "--settings", "settings.toml", cwd=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert "UP-1" in listed.stdout
+    assert "sysid 3" in listed.stdout
+    assert key.hex() not in listed.stdout
+    assert "File exists" in refused("keys", "identity", "identity", cwd=tmp_path, code=1)
+    (tmp_path / "half.toml").write_text('[fleet]\nkey_store = "keys.age"\n')
+    assert "give both or none" in refused("keys", "list", "--settings", "half.toml", cwd=tmp_path, code=2)
