@@ -213,9 +213,12 @@ def test_keys_are_listed_by_their_fingerprint_and_never_shown(tmp_path: Path) ->
     key = KeyStore(tmp_path / "keys.age", identity=tmp_path / "identity").generate("UP-1", sysid=3, utc_s=1.79e9).key
     listed = run("keys", "list", "--settings", "settings.toml", cwd=tmp_path)
     assert listed.returncode == 0, listed.stderr
-    assert "UP-1" in listed.stdout
-    assert "sysid 3" in listed.stdout
-    assert key.hex() not in listed.stdout
+    assert "UP-1" in listed.stderr
+    assert "sysid 3" in listed.stderr
+    assert (
+        key.hex()
+        not in listed.stderr + run("keys", "list", "--settings", "settings.toml", "--json", cwd=tmp_path).stdout
+    )
     assert "File exists" in refused("keys", "identity", "identity", cwd=tmp_path, code=1)
     (tmp_path / "half.toml").write_text('[fleet]\nkey_store = "keys.age"\n')
     assert "give both or none" in refused("keys", "list", "--settings", "half.toml", cwd=tmp_path, code=2)
