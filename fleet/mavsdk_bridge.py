@@ -24,8 +24,8 @@ from fleet.routing import Router
 
 COMPID = 191
 """mavsdk's component of our own system: not that of our own commands, so that answers and numbers stay apart."""
-HOUSEKEEPING = frozenset((511, 512))
-"""SET_MESSAGE_INTERVAL, REQUEST_MESSAGE: mavsdk asks for telemetry when it likes."""
+SET_MESSAGE_INTERVAL, REQUEST_MESSAGE = 511, 512
+"""mavsdk asks who the vehicle is when it likes; how often telemetry comes is for us alone to say."""
 MISSION_START = 300
 """Sent once a call: mavsdk repeats what is not acknowledged, and a mission must not start twice."""
 TRANSFER_MESSAGES = frozenset(("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK", "MISSION_CLEAR_ALL"))
@@ -35,8 +35,8 @@ ANSWER_S = 40.0
 """mavsdk ends every command by itself before this, s of the wall; transfers may take longer."""
 SILENT_S = 10.0
 """A process that does not even beat for so long hangs: it is ended, s of the wall."""
-RESTART_S = 1.0
-"""Pause before a process that ended is started again, s of the wall."""
+RESTART_S, LONGEST_RESTART_S = 1.0, 60.0
+"""Pause before a process that ended is started again, s of the wall; doubled while none finds its vehicle."""
 END_S = 3.0
 """A process gets so long to end by itself, s of the wall."""
 MOST_WAITING_BYTES = 262_144
@@ -65,9 +65,12 @@ class MavsdkBridge:
     nobody, start nothing and change no mode that it was not asked to.
     """
 
-    def __init__(self, router: Router, sysid: int, *, alarm: Callable[[str], None]) -> None:
-        """For a registered vehicle; `alarm` hears that a process ended by itself. Starts nothing yet."""
-        self._router, self._sysid, self._alarm = router, sysid, alarm
+    def __init__(self, router: Router, sysid: int, *, alarm: Callable[[str], None], silent_s: float = SILENT_S) -> None:
+        """For a registered vehicle; starts nothing yet.
+
+        `alarm` hears that a process ended by itself, or was ended because it did not even beat for `silent_s` (wall).
+        """
+        self._router, self._sysid, self._alarm, self._silent_s = router, sysid, alarm, silent_s
         self.compid = COMPID
         """Answers to what mavsdk sends name this component of ours."""
         self._task: asyncio.Task[None] | None = None
@@ -141,36 +144,41 @@ class MavsdkBridge:
             del self._calls[number]
 
     async def _keep_running(self) -> None:
+        pause_s = RESTART_S
         while True:
             await holds(lambda: self._sysid in self._router.systems, math.inf)
-            why = await self._serve()
+            found, why = await self._serve()
+            pause_s = RESTART_S if found else min(LONGEST_RESTART_S, 2.0 * pause_s)
             self._ended = f"sysid {self._sysid}: {why}; it is started again"
             log.error("mavsdk ended", sysid=self._sysid, why=why)
             self._alarm(self._ended)
-            self._fail(LinkLost(self._ended))
-            await asyncio.sleep(RESTART_S)
+            self._fail(self._ended)
+            await asyncio.sleep(pause_s)
 
-    async def _serve(self) -> str:
-        """Run one process to its end; why it ended."""
+    async def _serve(self) -> tuple[bool, str]:
+        """Run one process to its end: whether it found its vehicle, and why it ended."""
         process, reader, writer = await _start(self._router.sysid)
         self._process, self._writer = process, writer
         try:
             with self._router.tap(self._sysid, self._hear):
                 hangs = await self._listen(reader)
+            if hangs:
+                process.kill()
         finally:
             self._process = self._writer = None
+            found = self._found.is_set()
             self._found.clear()
             writer.close()
             await _end(process)
-        who = f"the mavsdk process (pid {process.pid})"
-        return f"{who} hung for {SILENT_S:g} s" if hangs else f"{who} ended with {process.returncode}"
+        how = f"hung for {self._silent_s:g} s" if hangs else f"ended with {process.returncode}"
+        return found, f"the mavsdk process (pid {process.pid}) {how}"
 
     async def _listen(self, reader: asyncio.StreamReader) -> bool:
         """Take what the process says until it ends; true if it hangs."""
         decoder = msgspec.msgpack.Decoder(FromProcess)
         try:
             while True:
-                async with asyncio.timeout(SILENT_S):
+                async with asyncio.timeout(self._silent_s):
                     data = await read_message(reader)
                 if data is None:
                     return False
@@ -207,10 +215,11 @@ class MavsdkBridge:
             return
         kind, call = message.get_type(), None
         if kind in ("COMMAND_LONG", "COMMAND_INT"):
-            if message.command not in HOUSEKEEPING:
+            if message.command != REQUEST_MESSAGE:
                 call = next((call for call in self._calls.values() if message.command in call.commands), None)
                 if call is None or (message.command == MISSION_START and call.started):
-                    log.info("mavsdk may not send that now", sysid=self._sysid, command=message.command)
+                    if message.command != SET_MESSAGE_INTERVAL:
+                        log.warning("mavsdk may not send that now", sysid=self._sysid, command=message.command)
                     return
                 call.started = call.started or message.command == MISSION_START
         elif kind in TRANSFER_MESSAGES:
@@ -229,13 +238,12 @@ class MavsdkBridge:
         if call is not None and not call.done.done():
             call.done.set_exception(error)
 
-    def _fail(self, error: LinkLost) -> None:
+    def _fail(self, why: str) -> None:
         """End the calls that nobody will answer."""
         for call in self._calls.values():
             if not call.done.done():
-                call.done.set_exception(
-                    LinkLost(f"{error}; it was in the middle of {call.name}, and what became of that is not known")
-                )
+                text = f"{why}; it was in the middle of {call.name}, and what became of that is not known"
+                call.done.set_exception(LinkLost(text))
 
 
 async def _start(sysid: int) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]:

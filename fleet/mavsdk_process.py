@@ -21,8 +21,8 @@ LENGTH = struct.Struct("<I")
 """Goes before each message: its bytes."""
 NO_GIMBAL = "NO_GIMBAL"
 """Failure of a call for a gimbal where the vehicle announces no gimbal manager."""
-GIMBAL_ASKS, GIMBAL_ASK_S = 20, 0.1
-"""A gimbal manager makes itself known within these, s of the wall."""
+GIMBAL_ASKS, GIMBAL_ASK_S = 80, 0.1
+"""mavsdk knows a gimbal within these, s of the wall: it asks at a heartbeat, up to five times for each of two facts."""
 UNTIL_FOUND_S = -1.0
 """mavsdk waits for its vehicle as long as it takes."""
 

@@ -15,7 +15,7 @@ from fleet.commands import CommandState, holds
 from fleet.errors import IdentityConflict, LinkLost, VehicleRefused, VehicleUnknown
 from fleet.fleet import Fleet
 from fleet.framing import decode
-from fleet.mavsdk_bridge import COMPID
+from fleet.mavsdk_bridge import COMPID, MavsdkBridge
 from fleet.mavsdk_vehicle import MavsdkVehicle
 from fleet.recording import read_recording
 from fleet.signing import SignatureCheck, SigningTime, SteadyClock, VehicleSigning
@@ -24,7 +24,8 @@ from simulators.clock import SimClock
 from tests.fleet.conftest import HOME, Fly, proxy_to
 from tests.fleet.test_vehicle_contract import hop, registered
 
-ARM, START, COMMAND_LONG, COMMAND_ACK = 400, 300, 76, 77
+ARM, START, LAND = 400, 300, 21
+COMMAND_LONG, COMMAND_ACK = 76, 77
 KEY = bytes(range(32))
 """Of a simulated vehicle."""
 
@@ -139,7 +140,7 @@ async def test_a_killed_mavsdk_is_said_and_started_again_and_leaves_the_rest_alo
     ours = fleet.vehicle(7)
     async with MavsdkVehicle(fleet=fleet, sysid=8) as other:
         assert await holds(lambda: other.state.prearm_good is True, 15.0)
-        assert (await vehicle.set_gimbal(pitch_deg=-20.0)).state is CommandState.ACCEPTED
+        assert (await vehicle.land()).state is CommandState.ACCEPTED
         pid, boot_s = vehicle.bridge.pid, ours.state.boot_s
         assert pid is not None
         assert boot_s is not None
@@ -154,12 +155,45 @@ async def test_a_killed_mavsdk_is_said_and_started_again_and_leaves_the_rest_alo
             await vehicle.rtl()
         assert len(alarms) == 1
         assert (await ours.set_mode(FlightMode.MANUAL)).state is CommandState.ACCEPTED
-        assert (await other.set_gimbal(pitch_deg=-20.0)).state is CommandState.ACCEPTED
+        assert (await other.land()).state is CommandState.ACCEPTED
         assert await holds(lambda: ours.state.boot_s is not None and ours.state.boot_s > boot_s + 5.0, 5.0)
         assert await holds(lambda: vehicle.bridge.pid not in (None, pid), 5.0)
         assert await holds(lambda: vehicle.bridge.found, 5.0)
-        assert (await vehicle.set_gimbal(pitch_deg=-30.0)).state is CommandState.ACCEPTED
+        assert (await vehicle.land()).state is CommandState.ACCEPTED
     assert len(alarms) == 1
+
+
+async def test_a_mavsdk_that_hangs_is_ended_and_started_again(port: int, simulated: Fly, fast: SimClock) -> None:
+    simulated(port, sysid=7, clock=fast)
+    alarms: list[str] = []
+    async with (
+        Fleet([f"udpin:127.0.0.1:{port}"], registered(7)) as fleet,
+        MavsdkBridge(fleet.router, 7, alarm=alarms.append, silent_s=2.0) as bridge,
+    ):
+        assert await holds(lambda: bridge.found, 5.0)
+        pid = bridge.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        assert await holds(lambda: bool(alarms), 5.0)
+        assert alarms == [f"sysid 7: the mavsdk process (pid {pid}) hung for 2 s; it is started again"]
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert await holds(lambda: bridge.found, 5.0)
+        assert await bridge.call("land", commands={LAND}) is None
+
+
+async def test_a_command_that_nobody_answers_is_unknown(port: int, simulated: Fly, fast: SimClock) -> None:
+    async with (
+        Fleet([f"udpin:127.0.0.1:{port}"], registered(7)) as fleet,
+        proxy_to(port) as (proxy, way),
+        MavsdkVehicle(fleet=fleet, sysid=7) as vehicle,
+    ):
+        simulated(way, sysid=7, clock=fast)
+        assert await holds(lambda: vehicle.state.prearm_good is True, 15.0)
+        proxy.drop = lambda msgid, upward: msgid == COMMAND_ACK
+        result = await vehicle.disarm()
+        assert (result.state, result.result) == (CommandState.UNKNOWN, None)
+        assert result.text == "sysid 7 did not answer COMPONENT_ARM_DISARM"
 
 
 async def test_leaving_ends_the_process(pair: tuple[Fleet, MavsdkVehicle]) -> None:
