@@ -28,7 +28,7 @@ REFUSALS = 3
 LISTS = 4
 """Lists begun anew because the number of parameters changed meanwhile."""
 GAPS_AT_ONCE = 50
-"""Missing entries of a list are asked for so many at a time."""
+"""Missing entries of a list are asked for so many at a time, the next as soon as one came."""
 NO_INDEX = 65535
 REAL32 = 9
 _FORMATS = {1: "<B", 2: "<b", 3: "<H", 4: "<h", 5: "<I", 6: "<i", REAL32: "<f"}
@@ -155,36 +155,39 @@ class Parameters:
 
     async def _list(self, progress: Progress) -> _Listing | None:
         """The whole list; None where the number of parameters changed, so that the indices no longer hold."""
-        listing, silences = _Listing(), 0
+        listing = _Listing(progress)
+        request = dialect.MAVLink_param_request_list_message(self._channel.sysid, self._channel.compid)
         with self._channel.listen("PARAM_VALUE") as inbox:
-            while not listing.complete:
-                if silences >= ATTEMPTS:
-                    raise ParametersIncomplete(f"sysid {self._channel.sysid}: {listing.text} came")
-                asked, asked_s, answered = self._ask_for(listing), time.monotonic(), False
-                while (message := await inbox.get(self._channel.pace.answer_s)) is not None:
-                    known = len(listing.entries)
+            for _ in range(ATTEMPTS):
+                self._channel.send(request)
+                while not listing.complete and (message := await inbox.get(self._channel.pace.answer_s)) is not None:
                     if not listing.take(self._decode(message), message.param_count):
                         return None
-                    if not answered and len(listing.entries) > known:
-                        self._channel.pace.answered(time.monotonic() - asked_s)
-                        answered = True
-                    total = listing.total or 0
-                    progress(TransferProgress(stage="parameters", done=len(listing.entries), total=total))
-                    if listing.complete or (asked and asked <= listing.entries.keys()):
-                        break
-                silences = 0 if answered else silences + 1
-        return listing
+                if listing.entries:
+                    break
+            return listing if await self._fill(inbox, listing) else None
 
-    def _ask_for(self, listing: _Listing) -> set[int]:
-        """Ask for the whole list, or for some of what is missing; the indices asked for."""
-        sysid, compid = self._channel.sysid, self._channel.compid
-        if not listing.entries:
-            self._channel.send(dialect.MAVLink_param_request_list_message(sysid, compid))
-            return set()
-        gaps = listing.missing[:GAPS_AT_ONCE]
-        for index in gaps:
-            self._channel.send(dialect.MAVLink_param_request_read_message(sysid, compid, b"", index))
-        return set(gaps)
+    async def _fill(self, inbox: Inbox, listing: _Listing) -> bool:
+        """Ask for what is missing by index, so many at a time; false where the number of parameters changed."""
+        sysid, compid, answer_s = self._channel.sysid, self._channel.compid, self._channel.pace.answer_s
+        asked_s: dict[int, float] = {}
+        news_s = time.monotonic()
+        while not listing.complete:
+            now_s = time.monotonic()
+            if not listing.entries or now_s - news_s > ATTEMPTS * answer_s:
+                raise ParametersIncomplete(f"sysid {sysid}: {listing.text} came")
+            for index in listing.missing[:GAPS_AT_ONCE]:
+                if now_s - asked_s.get(index, -math.inf) >= answer_s:
+                    self._channel.send(dialect.MAVLink_param_request_read_message(sysid, compid, b"", index))
+                    asked_s[index] = now_s
+            oldest_s = min(asked_s[index] for index in listing.missing[:GAPS_AT_ONCE])
+            message = await inbox.get(oldest_s + answer_s - now_s)
+            if message is not None:
+                known = len(listing.entries)
+                if not listing.take(self._decode(message), message.param_count):
+                    return False
+                news_s = now_s if len(listing.entries) > known else news_s
+        return True
 
     async def _hear(self, inbox: Inbox, name: str, wait_s: float, value: float | None = None) -> Parameter | None:
         """The next word on a parameter, with `value` the first of that value; the last one heard, or None."""
@@ -232,12 +235,13 @@ class Parameters:
 class _Listing:
     """What came of a list so far."""
 
-    def __init__(self) -> None:
-        """Nothing."""
+    def __init__(self, progress: Progress) -> None:
+        """Nothing; `progress` hears of each that is new."""
         self.total: int | None = None
         """How many there are; None before the first came."""
         self.entries: dict[int, Parameter] = {}
         """By index."""
+        self._progress = progress
 
     def take(self, parameter: Parameter, total: int) -> bool:
         """One more word; false where the number of parameters is another one than before."""
@@ -246,6 +250,7 @@ class _Listing:
         self.total = total
         if parameter.index is not None and parameter.index < total:
             self.entries[parameter.index] = parameter
+            self._progress(TransferProgress(stage="parameters", done=len(self.entries), total=total))
         return True
 
     @property
