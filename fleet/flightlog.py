@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
-from typing import Any, NamedTuple
+from statistics import median_low
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,8 +27,14 @@ LEAST_FRAMES = 20
 """Frames from which a share that was lost is told."""
 RECORDED_GAP_S = 4.0
 """The ground's own heartbeats are recorded too: nothing at all for so long means that nobody recorded."""
+REBOOT_S = 1.0
+"""The time since boot jumping back by more than this is a reboot."""
+YEAR_2000_S, YEAR_2100_S = 946_684_800.0, 4_102_444_800.0
+"""A vehicle that tells another time does not know it."""
 PATH_STEP_S = 1.0
 """The path is measured from second to second, or the noise of positions would lengthen it."""
+
+Stamped = TypeVar("Stamped", HealthAlarm, Text)
 
 
 class LogRow(NamedTuple):
@@ -105,16 +113,16 @@ def read_flight(path: Path, sysid: int, limits: HealthLimits | None = None) -> F
     reader = _Reader(sysid, limits or HealthLimits())
     for utc_s, frame in read_recording(path):
         reader.take(utc_s, frame)
-    return FlightLog(rows=reader.rows, summary=reader.summary())
+    return reader.log()
 
 
 class _Reader:
     """Follows one vehicle through a recording."""
 
     def __init__(self, sysid: int, limits: HealthLimits) -> None:
-        self._telemetry = Telemetry(sysid)
+        self._telemetry, self._clock = Telemetry(sysid), _Clock()
         self._watch, self._loss, self._battery = HealthWatch(limits), _Loss(), _BatteryUse()
-        self.rows: list[LogRow] = []
+        self._rows: list[LogRow] = []
         self._in_air: list[bool] = []
         self._texts: list[Text] = []
         self._alarms: list[HealthAlarm] = []
@@ -124,34 +132,35 @@ class _Reader:
         self._percents: list[float] = []
 
     def take(self, utc_s: float, frame: Frame) -> None:
-        """One frame of either direction."""
+        """One frame of either direction. All times are steady ones until everything is read."""
         self._loss.take(utc_s, frame, ours=frame.sysid == self._telemetry.sysid)
         if frame.sysid != self._telemetry.sysid or (message := decode(frame)) is None:
             return
         kind, telemetry = message.get_type(), self._telemetry
         if kind == "HEARTBEAT" and message.autopilot == dialect.MAV_AUTOPILOT_INVALID:
             return
-        texts, battery = telemetry.text_count, telemetry.state.battery
+        texts, before = telemetry.text_count, telemetry.state
         telemetry.receive(message, utc_s)
         state = telemetry.state
-        now_s = state.vehicle_utc_s or utc_s
-        heard = [text for text in telemetry.texts_since(texts) if text.severity <= WARNING]
-        self._texts += [msgspec.structs.replace(text, utc_s=now_s) for text in heard]
-        if state.battery is not battery and state.battery is not None:
+        now_s = self._clock.steady_s(state, utc_s)
+        if telemetry.text_count != texts:
+            heard = [text for text in telemetry.texts_since(texts) if text.severity <= WARNING]
+            self._texts += [msgspec.structs.replace(text, utc_s=now_s) for text in heard]
+        if state.battery is not before.battery and state.battery is not None:
             self._battery.take(now_s, state.battery)
             if state.in_air and state.battery.remaining_percent is not None:
                 self._percents.append(state.battery.remaining_percent)
-        if kind == "GLOBAL_POSITION_INT":
+        if state.position is not before.position:
             self._place(now_s, state)
         elif kind in ("VIBRATION", "EKF_STATUS_REPORT", "ESTIMATOR_STATUS"):
             self._alarms += self._watch.look(state, now_s)
             self._worst(state)
 
     def _place(self, now_s: float, state: TelemetryState) -> None:
-        if state.position is None or (self.rows and now_s <= self.rows[-1].utc_s):
+        if state.position is None or (self._rows and now_s <= self._rows[-1].utc_s):
             return
         self._in_air.append(state.in_air)
-        self.rows.append(
+        self._rows.append(
             LogRow(
                 now_s,
                 state.position.lon,
@@ -176,19 +185,24 @@ class _Reader:
         if ekf is not None and ekf.ratios and state.in_air:
             self._ekf_ratio = max(self._ekf_ratio or 0.0, ekf.worst[1])
 
-    def summary(self) -> FlightSummary:
+    def log(self) -> FlightLog:
         """What was seen until now."""
-        flown = [row for row, in_air in zip(self.rows, self._in_air, strict=True) if in_air]
-        times = np.array([row.utc_s for row in self.rows])
-        percents = self._percents
+        utc = self._clock.utc_s
+        rows = [row._replace(utc_s=utc(row.utc_s)) for row in self._rows]
+        return FlightLog(rows=rows, summary=self._summary())
+
+    def _summary(self) -> FlightSummary:
+        flown = [row for row, in_air in zip(self._rows, self._in_air, strict=True) if in_air]
+        times = np.array([row.utc_s for row in self._rows])
+        percents, utc = self._percents, self._clock.utc_s
+        speeds = [row.ground_speed_m_s for row in flown if row.ground_speed_m_s is not None]
+        heights = [row.relative_m for row in flown if row.relative_m is not None]
         return FlightSummary(
             duration_s=float(np.diff(times) @ np.array(self._in_air[:-1], float)) if len(times) > 1 else 0.0,
             distance_m=_path_m(flown),
-            most_relative_m=max((row.relative_m for row in flown if row.relative_m is not None), default=None),
+            most_relative_m=max(heights, default=None),
             most_amsl_m=max((row.amsl_m for row in flown), default=None),
-            most_speed_m_s=max(
-                (row.ground_speed_m_s for row in flown if row.ground_speed_m_s is not None), default=None
-            ),
+            most_speed_m_s=max(speeds, default=None),
             battery_percent=max(0.0, percents[0] - percents[-1]) if percents else None,
             charge_ah=self._battery.charge_ah,
             energy_wh=self._battery.energy_wh,
@@ -197,9 +211,55 @@ class _Reader:
             vibration_m_s2=self._vibration_m_s2,
             clips=self._clips,
             ekf_ratio=self._ekf_ratio,
-            alarms=tuple(self._alarms[:MOST_TEXTS]),
-            warnings=tuple(self._texts[:MOST_TEXTS]),
+            alarms=tuple(_at(each, utc(each.utc_s)) for each in self._alarms[:MOST_TEXTS]),
+            warnings=tuple(_at(each, utc(each.utc_s)) for each in self._texts[:MOST_TEXTS]),
         )
+
+
+class _Clock:
+    """Seconds that only go on, by the vehicle's time since boot, and what they were in UTC once all is read.
+
+    A vehicle's UTC is learned late, corrected, or set wrongly for a while: each boot has the one that held longest.
+    """
+
+    def __init__(self) -> None:
+        self._starts_s: list[float] = []
+        self._boots_s: list[float] = []
+        self._theirs: list[list[float]] = []
+        self._ours: list[list[float]] = []
+        self._offsets_s: dict[int, float] = {}
+        self._last_boot_s = self._last_s = 0.0
+
+    def steady_s(self, state: TelemetryState, utc_s: float) -> float:
+        """The present, from a state that was heard at `utc_s` by our clock; goes on also over a reboot."""
+        boot_s = state.boot_s
+        if boot_s is None:
+            return self._last_s
+        if not self._starts_s or boot_s < self._last_boot_s - REBOOT_S:
+            self._starts_s.append(self._last_s)
+            self._boots_s.append(boot_s)
+            self._theirs.append([])
+            self._ours.append([])
+        self._last_boot_s = boot_s
+        self._last_s = max(self._last_s, self._starts_s[-1] + boot_s - self._boots_s[-1])
+        self._ours[-1].append(utc_s - boot_s)
+        if state.vehicle_utc_s is not None and YEAR_2000_S < state.vehicle_utc_s < YEAR_2100_S:
+            self._theirs[-1].append(state.vehicle_utc_s - boot_s)
+        return self._last_s
+
+    def utc_s(self, steady_s: float) -> float:
+        """UTC of such a moment, s since 1970: the vehicle's where it told it, else ours."""
+        if not self._starts_s:
+            return steady_s
+        boot = max(0, bisect_right(self._starts_s, steady_s) - 1)
+        boot_s = self._boots_s[boot] + steady_s - self._starts_s[boot]
+        if boot not in self._offsets_s:
+            self._offsets_s[boot] = median_low(self._theirs[boot] or self._ours[boot])
+        return boot_s + self._offsets_s[boot]
+
+
+def _at(each: Stamped, utc_s: float) -> Stamped:
+    return msgspec.structs.replace(each, utc_s=utc_s)
 
 
 def _path_m(flown: list[LogRow]) -> float:

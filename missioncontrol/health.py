@@ -228,6 +228,9 @@ class _Flown(msgspec.Struct, frozen=True):
     def of(cls, row: Row[Any], battery_ah: float | None) -> _Flown:
         """From what is written down."""
         summary = msgspec.convert(row.summary, FlightSummary)
+        if summary.problem and row.airborne_utc_s is not None:  # it was flown all the same
+            duration_s = max(0.0, row.ended_utc_s - row.airborne_utc_s)
+            summary = msgspec.structs.replace(summary, duration_s=duration_s, distance_m=row.path_m)
         if battery_ah is not None and summary.charge_ah is not None:
             cycles = summary.charge_ah / battery_ah
         else:

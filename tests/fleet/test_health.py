@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.autopilots import ArduCopter, Px4
 from fleet.commands import Commands
 from fleet.errors import RecordingInvalid
-from fleet.flightlog import FlightSummary, LogRow, read_flight
-from fleet.framing import Encoder
+from fleet.flightlog import FlightSummary, read_flight
+from fleet.framing import Encoder, Frame, decode
 from fleet.health import (
     HealthAlarm,
     HealthLimits,
@@ -259,16 +263,66 @@ def test_a_pause_of_the_recording_is_no_loss(tmp_path: Path) -> None:
     assert read_flight(tmp_path / "two.tlog", 3).summary.worst_loss_percent == 0.0
 
 
-def test_times_are_those_of_the_vehicle(tmp_path: Path) -> None:
+def clocked(path: Path, *steps: tuple[float, float | None]) -> list[float]:
+    """Times of the positions of a recording, one a second from 1000 s of our clock; steps: boot time, UTC if told."""
     encoder = Encoder(sysid=3, compid=1)
-    with Recording(tmp_path / "clock.tlog") as recording:
-        recording.write(encoder.encode(heartbeat(armed=True)), 1.0)
-        recording.write(encoder.encode(position(10.0, lon_e7=1, height_m=5.0)), 2.0)
-        recording.write(encoder.encode(dialect.MAVLink_system_time_message(round(START_S * 1e6), 11_000)), 3.0)
-        recording.write(encoder.encode(position(12.0, lon_e7=2, height_m=5.0)), 4.0)
-    first, second = read_flight(tmp_path / "clock.tlog", 3).rows
-    assert first == LogRow(2.0, 1e-7, 43.238, 805.0, 5.0, 5.0, 90.0, "AUTO")
-    assert second.utc_s == pytest.approx(START_S + 1.0)
+    with Recording(path) as recording:
+        for count, (boot_s, utc_s) in enumerate(steps):
+            if utc_s is not None:
+                system_time = dialect.MAVLink_system_time_message(round(utc_s * 1e6), round(boot_s * 1000))
+                recording.write(encoder.encode(system_time), 1000.0 + count)
+            recording.write(encoder.encode(position(boot_s, lon_e7=1 + count, height_m=5.0)), 1000.0 + count)
+    return [row.utc_s for row in read_flight(path, 3).rows]
+
+
+def test_times_are_those_of_the_vehicle(tmp_path: Path) -> None:
+    path = tmp_path / "clock.tlog"
+    told = clocked(path, (10.0, None), (11.0, START_S), (12.0, None))
+    assert told == pytest.approx([START_S - 1, START_S, START_S + 1]), "learned late, true before"
+    (row, *_) = read_flight(path, 3).rows
+    assert row[1:] == (1e-7, 43.238, 805.0, 5.0, 5.0, 90.0, None, None, None)
+    path.unlink()
+    assert clocked(path, (10.0, None), (11.0, None)) == pytest.approx([1000.0, 1001.0]), "never learned: ours"
+    path.unlink()
+    absurd = clocked(path, (10.0, 1.8e13), (11.0, 1.8e13 + 1), (12.0, 5.0))
+    assert absurd == pytest.approx([1000.0, 1001.0, 1002.0]), "a year beyond all calendars"
+
+
+@pytest.mark.parametrize("step_s", [90 * 86_400.0, -7200.0])
+def test_a_clock_that_is_set_in_flight_leaves_the_log_whole(tmp_path: Path, step_s: float) -> None:
+    """As its GPS may do; the time that held longest is taken for the flight."""
+    steps = [(10.0 + n, START_S + n + (step_s if n >= 7 else 0.0)) for n in range(10)]
+    assert clocked(tmp_path / "set.tlog", *steps) == pytest.approx([START_S + n for n in range(10)])
+
+
+def test_a_reboot_in_flight_leaves_the_log_whole(tmp_path: Path) -> None:
+    steps = [(100.0 + n, START_S + n) for n in range(4)] + [(2.0 + n, START_S + 20 + n) for n in range(3)]
+    times = clocked(tmp_path / "reboot.tlog", *steps)
+    assert times[:4] == pytest.approx([START_S + n for n in range(4)])
+    assert times[4:] == pytest.approx([START_S + 21, START_S + 22]), "the first one after it marks where time goes on"
+
+
+heard = tuple(dialect.mavlink_map[msgid] for msgid in (0, 1, 2, 24, 30, 33, 42, 46, 147, 193, 230, 241, 242, 245, 253))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(heard), st.binary(min_size=1, max_size=60)), max_size=30))
+def test_whatever_a_vehicle_sends_its_flight_is_summed_up(sent: list[tuple[Any, bytes]]) -> None:
+    """Every field at random, NaN and extremes too: a recording that cannot be read would be tried again for ever."""
+    encoder = Encoder(sysid=3, compid=1)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "odd.tlog"
+        with Recording(path) as recording:
+            recording.write(encoder.encode(heartbeat(armed=True)), START_S)
+            for kind, content in sent:
+                size = kind.unpacker.size
+                header = bytes((0xFD, size, 0, 0, 0, 3, 1)) + kind.id.to_bytes(3, "little")
+                frame = Frame(header + content[:size].ljust(size, b"\xff") + b"..", 3, 1, kind.id, 0, True, False)
+                recording.write(encoder.encode(decode(frame)), START_S + 1)
+        log = read_flight(path, 3)
+    encoded = msgspec.json.encode(log.summary)
+    assert msgspec.json.decode(encoded, type=FlightSummary) == log.summary
+    assert all(0 < row.utc_s < 4_200_000_000 + 2**32 / 1000 for row in log.rows)
 
 
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:

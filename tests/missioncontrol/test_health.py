@@ -136,7 +136,6 @@ async def test_only_flights_of_one_registration_count_together(store: Store, tmp
         await house.fly(start_s=START_S + number * DAY_S)
     await house.fly(sysid=7, start_s=START_S + 2 * DAY_S)  # the same airframe, then under another sysid
     await house.fly(registration="KZ-002", air_s=200)  # another airframe that was 1 before
-    await house.fly(recorded=False)
     async with house.summed_up():
         found = await house.health.of(1)
     assert (found.flights, found.registration) == (3, "KZ-001")
@@ -144,6 +143,17 @@ async def test_only_flights_of_one_registration_count_together(store: Store, tmp
     assert found.distance_m == pytest.approx(3 * 59 * 8.0, rel=0.02)
     with pytest.raises(NotFound, match="sysid 7"):
         await house.health.of(7)
+
+
+async def test_a_flight_counts_also_where_its_recording_is_lost(
+    light_store: Store, tmp_path: Path, clock: StillClock
+) -> None:
+    house = House(light_store, settings_of(tmp_path), clock)
+    await house.fly(recorded=False)
+    async with house.summed_up():
+        found = await house.health.of(1)
+    assert (found.flights, found.distance_m) == (1, 470.0)
+    assert found.hours == pytest.approx(70 / 3600)
 
 
 async def test_cycles_are_counted_by_charge_or_else_by_percent(
