@@ -80,6 +80,9 @@ class Autopilot(Protocol):
     """Whether it has a command to orbit a place."""
     tells_prearm: bool
     """Whether SYS_STATUS says that it can be armed, and texts why not."""
+    read_ahead: int
+    """Items of a list that may be asked for before the first of them has come: ArduPilot answers each request for
+    itself; PX4 answers the next item only, and one request that was lost would end the transfer."""
     integers_as_bytes: bool
     """Whether integer parameters travel as bytes inside the float of the message; otherwise as its value."""
     passing_parameters: tuple[str, ...]
@@ -132,6 +135,7 @@ class ArduCopter:
     forbidden_goto_is_accepted = False
     orbits = False
     tells_prearm = True
+    read_ahead = 32
     integers_as_bytes = False
     passing_parameters: tuple[str, ...] = (
         "STAT_*", "*_TOTAL", "BARO?_GND_PRESS", "INS_GYR*OFFS_?", "INS_GYR?_CALTEMP", "MOT_THST_HOVER", "FENCE_ENABLE",
@@ -149,6 +153,7 @@ class ArduCopter:
         },
         exceptions="FS_OPTIONS",
         mission_bit=2,
+        other_bits=16,  # "pilot controlled modes", of which BRAKE and LOITER are
         timeout="FS_GCS_TIMEOUT",
         timeouts_s=(2.0, 120.0),
         ground="SYSID_MYGCS",
@@ -270,6 +275,7 @@ class Px4:
     orbits = True
 
     tells_prearm = False
+    read_ahead = 1
     integers_as_bytes = True
     passing_parameters: tuple[str, ...] = (
         "COM_FLIGHT_UUID", "LND_FLIGHT_T_*", "EKF2_MAG_DECL", "CAL_ACC?_?OFF", "CAL_GYRO?_?OFF", "CAL_MAG?_?OFF",
@@ -280,6 +286,7 @@ class Px4:
         meanings={1: LostLinkAction.HOLD, 2: LostLinkAction.RETURN, 3: LostLinkAction.LAND},
         exceptions="COM_DLL_EXCEPT",
         mission_bit=1,
+        other_bits=2 | 4,  # hold, and offboard
         timeout="COM_DL_LOSS_T",
         timeouts_s=(5.0, 300.0),
         whole_seconds=True,

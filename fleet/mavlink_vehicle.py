@@ -161,9 +161,14 @@ class MavlinkVehicle:
         async with self._transfer:
             return await self._read_back(progress)
 
+    async def _download(self, mission_type: int, progress: Progress = ignore_progress) -> list[MissionItem]:
+        """The list of this type aboard, as it is on the wire."""
+        read_ahead = self.autopilot.read_ahead
+        return await download(self.channel, mission_type=mission_type, read_ahead=read_ahead, progress=progress)
+
     async def _read_back(self, progress: Progress) -> list[MissionItem]:
         self._forget_mission()
-        items = self.autopilot.from_wire(await download(self.channel, progress=progress))
+        items = self.autopilot.from_wire(await self._download(MISSION_TYPE, progress))
         self._hash, self._items = mission_hash(items), items
         self._read_monotonic_s = self._confirmed_monotonic_s = time.monotonic()
         return items
@@ -176,7 +181,7 @@ class MavlinkVehicle:
         """
         async with self._transfer:
             await (by or self._upload)(fence_items(areas), FENCE_TYPE, ignore_progress)
-            aboard = fence_hash(fence_areas(await download(self.channel, mission_type=FENCE_TYPE)))
+            aboard = fence_hash(fence_areas(await self._download(FENCE_TYPE)))
         self._compare("fence", aboard, fence_hash(areas))
         for name, value in self.autopilot.fence_parameters.items():
             await self.parameters.write(name, value)
@@ -188,7 +193,7 @@ class MavlinkVehicle:
     async def read_fence(self) -> tuple[FenceArea, ...]:
         """The fence aboard, read now. Raises TransferFailed, MissionInvalid where it is none that we know."""
         async with self._transfer:
-            return fence_areas(await download(self.channel, mission_type=FENCE_TYPE))
+            return fence_areas(await self._download(FENCE_TYPE))
 
     async def upload_rally(self, points: Sequence[RallyPoint], *, by: Upload | None = None) -> str:
         """Replace the rally points aboard, read them back and compare; their hash. No points clear them.
@@ -197,14 +202,14 @@ class MavlinkVehicle:
         """
         async with self._transfer:
             await (by or self._upload)(rally_items(points), RALLY_TYPE, ignore_progress)
-            aboard = rally_hash(rally_points(await download(self.channel, mission_type=RALLY_TYPE)))
+            aboard = rally_hash(rally_points(await self._download(RALLY_TYPE)))
         self._compare("list of rally points", aboard, rally_hash(points))
         return aboard
 
     async def read_rally(self) -> tuple[RallyPoint, ...]:
         """The rally points aboard, read now. Raises TransferFailed, MissionInvalid."""
         async with self._transfer:
-            return rally_points(await download(self.channel, mission_type=RALLY_TYPE))
+            return rally_points(await self._download(RALLY_TYPE))
 
     def _compare(self, what: str, aboard: str, sent: str) -> None:
         if aboard != sent:

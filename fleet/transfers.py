@@ -29,6 +29,8 @@ PAUSES_S = (0.5, 3.0, 9.0)
 RETRYABLE = frozenset((1, 14, 15))
 """MAV_MISSION_RESULT worth another try: ERROR (PX4 when busy), DENIED (ArduCopter when busy), CANCELLED."""
 INVALID_SEQUENCE, OPERATION_CANCELLED = 13, 15
+FIRST_AHEAD = 4
+"""So many items are asked for at first where several may be."""
 PASSED_OVER = frozenset((0, INVALID_SEQUENCE)) | RETRYABLE
 """MAV_MISSION_RESULT that do not end a read-back: what was meant for the upload before may come late."""
 
@@ -177,26 +179,123 @@ async def _clear(channel: Channel, mission_type: int) -> bool:
 
 
 async def download(
-    channel: Channel, *, mission_type: int = MISSION_TYPE, progress: Progress = ignore_progress
+    channel: Channel,
+    *,
+    mission_type: int = MISSION_TYPE,
+    read_ahead: int = 1,
+    progress: Progress = ignore_progress,
 ) -> list[MissionItem]:
-    """Read back the list as it is on the wire (home slot included); raises TransferFailed."""
+    """Read back the list as it is on the wire (home slot included); raises TransferFailed.
+
+    `read_ahead` is how many items may be asked for before the first of them has come; more than one only of an
+    autopilot that answers each request for itself. If it refuses one then, the list is read anew, one at a time.
+    """
     kinds = ("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK")
     with channel.listen(*kinds) as inbox:
         request = dialect.MAVLink_mission_request_list_message(channel.sysid, channel.compid, mission_type)
-        total = (await _ask(channel, inbox, request, None, mission_type)).count
-        items: list[MissionItem] = []
-        for seq in range(total):
-            request = dialect.MAVLink_mission_request_int_message(channel.sysid, channel.compid, seq, mission_type)
-            message = await _ask(channel, inbox, request, seq, mission_type)
-            items.append(_item_of(message))
-            progress(TransferProgress(stage="read-back", done=seq + 1, total=total))
+        total = (await _ask(channel, inbox, request, mission_type)).count
+        try:
+            items = await _ItemsRead(channel, total, mission_type, read_ahead).run(inbox, progress)
+        except _OutOfStep:
+            total = (await _ask(channel, inbox, request, mission_type)).count
+            items = await _ItemsRead(channel, total, mission_type, 1).run(inbox, progress)
         channel.send(dialect.MAVLink_mission_ack_message(channel.sysid, channel.compid, 0, mission_type))
     return items
 
 
-async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None, mission_type: int) -> Any:
-    """Send a request until its answer comes: the count (`seq` None) or the item of that number."""
-    what = "the number of items" if seq is None else f"item {seq}"
+class _OutOfStep(Exception):
+    """The vehicle refused a request while others were under way."""
+
+
+class _Asked(msgspec.Struct):
+    """A request for an item that has not come."""
+
+    asked_s: float
+    """When, last; monotonic."""
+    wait_s: float
+    """How long to wait for the item from then on."""
+    attempts: int = 1
+    """How often."""
+
+
+class _ItemsRead:
+    """The items of a list, several asked for at a time: twice as many as come in a round trip, until one is late."""
+
+    def __init__(self, channel: Channel, total: int, mission_type: int, read_ahead: int) -> None:
+        self._channel, self._total, self._mission_type = channel, total, mission_type
+        self._most, self._window = read_ahead, float(min(read_ahead, FIRST_AHEAD))
+        self._under_way: dict[int, _Asked] = {}
+        self._items: dict[int, MissionItem] = {}
+        self._narrowed_s = 0.0
+        self._silent_from_s = time.monotonic()
+
+    async def run(self, inbox: Inbox, progress: Progress) -> list[MissionItem]:
+        """Until all have come."""
+        first_unasked = 0
+        while len(self._items) < self._total:
+            while len(self._under_way) < int(self._window) and first_unasked < self._total:
+                self._under_way[first_unasked] = _Asked(time.monotonic(), self._channel.pace.answer_s)
+                self._ask(first_unasked)
+                first_unasked += 1
+            now_s = time.monotonic()
+            due_s = min(asked.asked_s + asked.wait_s for asked in self._under_way.values())
+            message = await inbox.get(due_s - now_s) if due_s > now_s else None
+            if message is None:
+                self._ask_again()
+            elif self._take(message):
+                progress(TransferProgress(stage="read-back", done=len(self._items), total=self._total))
+        return [self._items[seq] for seq in range(self._total)]
+
+    def _ask(self, seq: int) -> None:
+        channel = self._channel
+        channel.send(
+            dialect.MAVLink_mission_request_int_message(channel.sysid, channel.compid, seq, self._mission_type)
+        )
+
+    def _take(self, message: Any) -> bool:
+        """Whether a message is an item that was asked for."""
+        channel = self._channel
+        if message.mission_type != self._mission_type or not channel.for_us(message):
+            return False
+        kind = message.get_type()
+        if kind == "MISSION_ACK":
+            if len(self._under_way) > 1 and message.type not in (0, INVALID_SEQUENCE):
+                raise _OutOfStep
+            if message.type not in PASSED_OVER:
+                what = ", ".join(map(str, self._under_way))
+                raise TransferFailed(f"sysid {channel.sysid}: item {what} refused with {_result_name(message.type)}")
+            return False
+        asked = self._under_way.pop(message.seq, None) if kind != "MISSION_COUNT" else None
+        if asked is None:
+            return False
+        self._silent_from_s = time.monotonic()
+        if asked.attempts == 1:
+            channel.pace.answered(self._silent_from_s - asked.asked_s)
+            self._window = min(float(self._most), self._window + 1.0)
+        self._items[message.seq] = _item_of(message)
+        return True
+
+    def _ask_again(self) -> None:
+        """What is overdue; for that the window is narrowed to half, once in a wait."""
+        now_s = time.monotonic()
+        pace = self._channel.pace
+        for seq, asked in self._under_way.items():
+            if asked.asked_s + asked.wait_s > now_s:
+                continue
+            waited_s = now_s - self._silent_from_s
+            if asked.attempts == ATTEMPTS or self._channel.silent_s > QUIET_S:
+                raise TransferFailed(
+                    f"sysid {self._channel.sysid}: read-back stopped, no answer for item {seq} within {waited_s:.1f} s"
+                )
+            if asked.asked_s > self._narrowed_s:
+                self._window, self._narrowed_s = max(1.0, self._window / 2), now_s
+            asked.asked_s, asked.attempts = now_s, asked.attempts + 1
+            asked.wait_s = min(asked.wait_s * 1.4, pace.longest_s)
+            self._ask(seq)
+
+
+async def _ask(channel: Channel, inbox: Inbox, request: Any, mission_type: int) -> Any:
+    """Send a request for the number of items until it is answered."""
     wait_s, waited_s = channel.pace.answer_s, 0.0
     for attempt in range(ATTEMPTS):
         channel.send(request)
@@ -210,9 +309,10 @@ async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None, mi
                 continue
             kind = message.get_type()
             if kind == "MISSION_ACK" and message.type not in PASSED_OVER:
-                raise TransferFailed(f"sysid {channel.sysid}: {what} refused with {_result_name(message.type)}")
-            counted = kind == "MISSION_COUNT" and seq is None
-            if counted or (kind in ("MISSION_ITEM_INT", "MISSION_ITEM") and message.seq == seq):
+                raise TransferFailed(
+                    f"sysid {channel.sysid}: the number of items refused with {_result_name(message.type)}"
+                )
+            if kind == "MISSION_COUNT":
                 if attempt == 0:
                     channel.pace.answered(time.monotonic() - asked_s)
                 return message
@@ -220,7 +320,9 @@ async def _ask(channel: Channel, inbox: Inbox, request: Any, seq: int | None, mi
         if channel.silent_s > QUIET_S:
             break
         wait_s = min(wait_s * 1.4, channel.pace.longest_s)
-    raise TransferFailed(f"sysid {channel.sysid}: read-back stopped, no answer for {what} within {waited_s:.1f} s")
+    raise TransferFailed(
+        f"sysid {channel.sysid}: read-back stopped, no answer for the number of items within {waited_s:.1f} s"
+    )
 
 
 def _item_of(message: Any) -> MissionItem:

@@ -95,6 +95,8 @@ class Proxy(asyncio.DatagramProtocol):
         """Share of the frames lost each way."""
         self.drop: Callable[[int, bool], bool] = lambda msgid, upward: False
         """Whether to lose a frame of this id; `upward` means to the ground."""
+        self.delay_s = 0.0
+        """What passes takes so long each way, s of the wall."""
         self.passed = 0
         self.lost = 0
         self._stack = AsyncExitStack()
@@ -129,7 +131,13 @@ class Proxy(asyncio.DatagramProtocol):
             self._opening.add(task)
             return
         if kept := self._through(data, upward=True):
-            self._ways[address].sendto(kept, self._ground)
+            self._pass_on(self._ways[address], kept, self._ground)
+
+    def _pass_on(self, way: asyncio.DatagramTransport, data: bytes, address: tuple[str, int]) -> None:
+        if self.delay_s:
+            asyncio.get_running_loop().call_later(self.delay_s, way.sendto, data, address)
+        else:
+            way.sendto(data, address)
 
     async def _open_way(self, vehicle: tuple[str, int]) -> None:
         if vehicle in self._ways:
@@ -139,7 +147,7 @@ class Proxy(asyncio.DatagramProtocol):
         class Back(asyncio.DatagramProtocol):
             def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
                 if proxy._transport is not None and (kept := proxy._through(data, upward=False)):
-                    proxy._transport.sendto(kept, vehicle)
+                    proxy._pass_on(proxy._transport, kept, vehicle)
 
         loop = asyncio.get_running_loop()
         way, _ = await loop.create_datagram_endpoint(Back, local_addr=("127.0.0.1", 0))

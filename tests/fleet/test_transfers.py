@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 
 import msgspec
@@ -14,16 +15,16 @@ from fleet.errors import MissionInvalid, MissionMismatch, TransferFailed
 from fleet.fleet import Fleet
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import MissionItem, mission_hash
-from fleet.transfers import TransferProgress
+from fleet.transfers import TransferProgress, download
 from fleet.vehicle import VehicleRecord
 from tests.fleet.conftest import Fly, Proxy, proxy_to, survey
 
-COUNT, REQUEST, ITEM, ACK = 44, 40, 73, 47
+COUNT, REQUEST, ITEM, ACK, READ = 44, 40, 73, 47, 51
 
 
 async def connected(fleet: Fleet) -> MavlinkVehicle:
     vehicle = fleet.register(VehicleRecord(sysid=1, name="one"))
-    assert await holds(lambda: vehicle.state.home is not None, 15.0)
+    assert await holds(lambda: vehicle.state.home is not None and vehicle.telemetry.autopilot is not None, 15.0)
     return vehicle
 
 
@@ -158,3 +159,30 @@ async def test_a_cancelled_upload_is_given_up_and_another_may_follow(port: int, 
         assert vehicle.mission_hash is None
         plan = survey(height_m=44)
         assert await vehicle.upload_mission(plan) == mission_hash(plan)
+
+
+async def test_a_list_is_read_over_a_long_link_with_many_items_under_way(port: int, simulated: Fly) -> None:
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet, proxy_to(port) as (proxy, way):
+        simulated(way)
+        vehicle = await connected(fleet)
+        plan = survey(lines=60)
+        await vehicle.upload_mission(plan)
+        proxy.delay_s = 0.1
+        await vehicle.read_mission()  # the round trip is learned
+        start_s = time.monotonic()
+        assert mission_hash(await vehicle.read_mission()) == mission_hash(plan)
+        one_by_one_s = 0.2 * len(plan)
+        assert time.monotonic() - start_s < one_by_one_s / 4
+
+
+async def test_a_vehicle_that_wants_to_be_asked_item_by_item_is(port: int, simulated: Fly) -> None:
+    """As PX4 does, which refuses any but the next item and then ends the transfer."""
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet, proxy_to(port, seed=3) as (proxy, way):
+        simulated(way, autopilot="px4")
+        vehicle = await connected(fleet)
+        plan = survey(lines=20)
+        await vehicle.upload_mission(plan)
+        lost = losing_first(proxy, READ, 1, upward=False)
+        items = await download(vehicle.channel, read_ahead=16)
+        assert lost[READ] == 1
+        assert mission_hash(items) == mission_hash(plan)
