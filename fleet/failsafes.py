@@ -71,6 +71,8 @@ class LostLinkParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameter whose bits are circumstances in which it does nothing."""
     mission_bit: int
     """The bit for flying a mission."""
+    other_bits: int
+    """The bits for being held, or flown by sticks: a vehicle told to stand there would stay until it is empty."""
     timeout: str
     """Parameter of the silence, s."""
     timeouts_s: tuple[float, float]
@@ -130,6 +132,8 @@ class PolicyAboard(msgspec.Struct, frozen=True, kw_only=True):
     """What it does; None where its failsafe is off, or is something else."""
     timeout_s: float
     """Silence after which the link counts as lost, s of the vehicle's clock."""
+    everywhere: bool = True
+    """Whether it does so in all modes; otherwise it does nothing while it is held, say."""
     delay_s: float = 0.0
     """So long it then stands before it acts, s."""
     gcs_sysid: int | None = None
@@ -142,12 +146,13 @@ class PolicyAboard(msgspec.Struct, frozen=True, kw_only=True):
         """`return after 10 s (FS_GCS_ENABLE 1, ...)`."""
         action = "nothing known" if self.action is None else str(self.action)
         values = ", ".join(f"{name} {value:g}" for name, value in self.parameters.items())
-        return f"{action} after {self.timeout_s + self.delay_s:g} s ({values})"
+        where = "" if self.everywhere else ", but not in all modes"
+        return f"{action} after {self.timeout_s + self.delay_s:g} s{where} ({values})"
 
     def follows(self, policy: LostLinkPolicy, *, gcs_sysid: int) -> bool:
         """Whether this is that policy, towards the ground station of that system id."""
-        ground = self.gcs_sysid in (None, gcs_sysid)
-        return ground and self.action is policy.action and self.timeout_s == policy.timeout_s
+        ours = self.gcs_sysid in (None, gcs_sysid) and self.everywhere
+        return ours and self.action is policy.action and self.timeout_s == policy.timeout_s
 
 
 class FailsafeAboard(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +199,7 @@ async def set_policy(
             f"{autopilot.name} takes {wanted}seconds from {least:g} to {most:g} in {table.timeout}, not"
             f" {policy.timeout_s:g} s"
         )
-    exceptions = int((await parameters.read(table.exceptions)).value) & ~table.mission_bit
+    exceptions = int((await parameters.read(table.exceptions)).value) & ~(table.mission_bit | table.other_bits)
     if policy.action is LostLinkAction.CONTINUE:
         exceptions |= table.mission_bit
     if table.ground is not None:
@@ -214,11 +219,12 @@ async def read_policy(parameters: Parameters, autopilot: HasFailsafes) -> Policy
 
 def policy_of(table: LostLinkParameters, values: Mapping[str, float]) -> PolicyAboard:
     """The policy that the values of `table.names` mean."""
-    action = table.meanings.get(int(values[table.action]))
-    if action is not None and int(values[table.exceptions]) & table.mission_bit:
+    action, exceptions = table.meanings.get(int(values[table.action])), int(values[table.exceptions])
+    if action is not None and exceptions & table.mission_bit:
         action = LostLinkAction.CONTINUE
     return PolicyAboard(
         action=action,
+        everywhere=not exceptions & table.other_bits,
         timeout_s=values[table.timeout],
         delay_s=0.0 if table.delay is None else values[table.delay],
         gcs_sysid=None if table.ground is None else int(values[table.ground]),

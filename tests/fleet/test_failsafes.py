@@ -43,13 +43,13 @@ def aboard(vehicle: SimulatedVehicle, *names: str) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("action", "enable", "options"), [(CONTINUE, 1, 16 + 2), (HOLD, 7, 16), (RETURN, 1, 16), (LAND, 5, 16)]
+    ("action", "enable", "options"), [(CONTINUE, 1, 9 + 2), (HOLD, 7, 9), (RETURN, 1, 9), (LAND, 5, 9)]
 )
 async def test_each_policy_is_written_to_arducopter(
     port: int, simulated: Fly, action: LostLinkAction, enable: int, options: int
 ) -> None:
-    """Other bits of its options stay, and the ground that counts is ours."""
-    copter = simulated(port)
+    """It does so in hold too, bits about other things stay, and the ground that counts is ours."""
+    copter = simulated(port, parameters={"FS_OPTIONS": 16 + 9})
     async with heard(port) as vehicle:
         parameters, policy = parameters_at(vehicle, ArduCopter()), LostLinkPolicy(action=action, timeout_s=7.5)
         found = await set_policy(parameters, ArduCopter(), policy, gcs_sysid=250)
@@ -62,12 +62,12 @@ async def test_each_policy_is_written_to_arducopter(
 
 
 @pytest.mark.parametrize(
-    ("action", "enable", "exceptions"), [(CONTINUE, 2, 2 + 1), (HOLD, 1, 2), (RETURN, 2, 2), (LAND, 3, 2)]
+    ("action", "enable", "exceptions"), [(CONTINUE, 2, 8 + 1), (HOLD, 1, 8), (RETURN, 2, 8), (LAND, 3, 8)]
 )
 async def test_each_policy_is_written_to_px4(
     port: int, simulated: Fly, action: LostLinkAction, enable: int, exceptions: int
 ) -> None:
-    px4 = simulated(port, autopilot="px4", parameters={"COM_DLL_EXCEPT": 3})
+    px4 = simulated(port, autopilot="px4", parameters={"COM_DLL_EXCEPT": 8 + 2 + 1})
     async with heard(port) as vehicle:
         parameters, policy = parameters_at(vehicle, Px4()), LostLinkPolicy(action=action, timeout_s=8.0)
         found = await set_policy(parameters, Px4(), policy, gcs_sysid=250)
@@ -112,6 +112,19 @@ async def test_a_parameter_that_does_not_stick_is_named(port: int) -> None:
                 parameters_at(vehicle, ArduCopter()), ArduCopter(), LostLinkPolicy(action=RETURN), gcs_sysid=250
             )
     assert held["FS_GCS_ENABLE"][0] == 0.0, "the failsafe is not switched on towards somebody else"
+
+
+def test_a_policy_that_spares_a_vehicle_on_hold_is_not_the_one_asked_for() -> None:
+    """As ArduCopter comes out of the box: its hold is a pilot's mode, and it would stay there until it is empty."""
+    table = ArduCopter().lost_link
+    assert table is not None
+    policy = LostLinkPolicy(action=RETURN, timeout_s=5.0)
+    values = {"FS_GCS_ENABLE": 1.0, "FS_OPTIONS": 16.0, "FS_GCS_TIMEOUT": 5.0, "SYSID_MYGCS": 255.0}
+    found = policy_of(table, values)
+    assert (found.action, found.everywhere) == (RETURN, False)
+    assert not found.follows(policy, gcs_sysid=255)
+    assert "return after 5 s, but not in all modes (" in found.text
+    assert policy_of(table, {**values, "FS_OPTIONS": 0.0}).follows(policy, gcs_sysid=255)
 
 
 @pytest.mark.parametrize(
@@ -200,4 +213,3 @@ async def test_each_vehicle_does_what_it_was_told_when_it_hears_no_ground(port: 
             return [vehicle.pilot.mode.name for vehicle in flown]
 
         assert await holds(lambda: modes() == [mode for _, _, mode in told], 25.0), modes()
-        assert all(vehicle.pilot.armed for vehicle in flown)
