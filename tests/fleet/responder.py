@@ -21,7 +21,7 @@ async def heard(port: int) -> AsyncIterator[MavlinkVehicle]:
     """Vehicle 1, once it is heard; its round trip is known."""
     async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet:
         vehicle = fleet.register(VehicleRecord(sysid=1, name="one"))
-        assert await holds(lambda: vehicle.telemetry.autopilot is not None, 5.0)
+        assert await holds(lambda: vehicle.telemetry.autopilot is not None, 15.0)
         for _ in range(10):
             vehicle.channel.pace.answered(0.01)
         yield vehicle

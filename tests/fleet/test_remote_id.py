@@ -120,18 +120,18 @@ async def test_the_transmitter_is_told_at_its_pace_and_heard(port: int) -> None:
         assert sender.status is None
         started_s = time.monotonic()
         task = asyncio.create_task(sender.run(), name="remote_id")
-        assert await holds(lambda: sender.status is not None, 1.0)
+        assert await holds(lambda: sender.status is not None, 5.0)
         assert sender.status is not None
         assert (sender.status.ready, sender.status.error) == (False, "no GPS fix")
         sender.move(Position(lon=76.945, lat=43.24, altitude=Altitude(768.5, Datum.W84)))
-        assert await holds(lambda: sender.status is not None and sender.status.ready, 2.0)
+        assert await holds(lambda: sender.status is not None and sender.status.ready, 5.0)
         assert sender.status.heard_monotonic_s > started_s + 0.9
-        assert await holds(lambda: len(places) == 3, 2.0)
+        assert await holds(lambda: len(places) == 3, 5.0)
         passed_s = time.monotonic() - started_s
         task.cancel()
         told = Counter(responder.heard)
         assert passed_s > 1.8
-        assert (told["OPEN_DRONE_ID_BASIC_ID"], told["OPEN_DRONE_ID_OPERATOR_ID"]) == (1, 1)
+        assert 1 <= told["OPEN_DRONE_ID_BASIC_ID"] == told["OPEN_DRONE_ID_OPERATOR_ID"] < len(places)
         assert places == [432_380_000, 432_400_000, 432_400_000]
         with pytest.raises(RemoteIdInvalid):
             sender.move(Position(lon=0, lat=0, altitude=Altitude(0, Datum.W84)))
@@ -154,7 +154,7 @@ async def test_no_link_is_no_end() -> None:
     await asyncio.sleep(0.2)
     assert not sent
     open_ = True
-    assert await holds(lambda: len(sent) == 3, 2.0)
+    assert await holds(lambda: len(sent) == 3, 5.0)
     assert sent == ["OPEN_DRONE_ID_SYSTEM", "OPEN_DRONE_ID_BASIC_ID", "OPEN_DRONE_ID_OPERATOR_ID"]
     assert not task.done()
     task.cancel()
