@@ -19,6 +19,7 @@ from simulators.autopilot_sensors import Sensors
 from simulators.battery import Battery
 from simulators.dynamics import Airframe, Multirotor, wrap_rad
 from simulators.failures import Failures
+from simulators.fixed_wing import Body
 from simulators.opendroneid import RemoteIdTransmitter
 
 
@@ -83,7 +84,7 @@ class Hardware:
         *,
         frame: LocalFrame,
         airframe: Airframe,
-        body: Multirotor,
+        body: Body,
         battery: Battery,
         sensors: Sensors,
         emit: Callable[[Any], None],
@@ -297,7 +298,7 @@ class Autopilot(ABC):
         if not self.armed or self.terminated or falls:
             demand.motors = False
         self.body.step(dt_s, demand)
-        if falls and not self.body.on_ground:
+        if falls and isinstance(self.body, Multirotor) and not self.body.on_ground:
             self.body.roll = wrap_rad(self.body.roll + TUMBLES_RAD_S * dt_s)
         self._sense(dt_s)
         if self.armed and not self.body.on_ground:
@@ -354,7 +355,12 @@ class Autopilot(ABC):
         """A HEARTBEAT now."""
         self.emit(
             mavlink.MAVLink_heartbeat_message(
-                2, self.flavour.autopilot, self.base_mode(), self.flavour.modes[self.mode], self.system_status(), 3
+                self.flavour.vehicle_type,
+                self.flavour.autopilot,
+                self.base_mode(),
+                self.flavour.modes[self.mode],
+                self.system_status(),
+                3,
             )
         )
 

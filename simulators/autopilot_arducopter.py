@@ -15,7 +15,7 @@ from simulators.autopilot_arming import NEEDS_POSITION, Boot, refusals
 from simulators.autopilot_auto import MissionRun
 from simulators.autopilot_failsafes import Charge
 from simulators.autopilot_fence import Fence
-from simulators.autopilot_flavour import ARDUCOPTER, Mode
+from simulators.autopilot_flavour import ARDUCOPTER, Flavour, Mode
 from simulators.autopilot_guidance import Leg, Point
 from simulators.autopilot_manoeuvres import (
     Circle,
@@ -43,23 +43,34 @@ DRIVE_S = 3.0
 class ArduCopter(Autopilot):
     """ArduCopter 4.6 as recorded."""
 
-    def __init__(self, hardware: Hardware, parameters: Parameters) -> None:
+    def __init__(self, hardware: Hardware, parameters: Parameters, flavour: Flavour = ARDUCOPTER) -> None:
         """Power on."""
-        super().__init__(hardware, ARDUCOPTER, parameters, Mode.STABILIZE)
+        super().__init__(hardware, flavour, parameters, Mode.STABILIZE)
         self.parameters = parameters
         self._texts: list[Any] = []
         self.boot = Boot.until(hardware.ready_after_s)
-        self.lists = {kind: ItemList(kind, ARDUCOPTER, self.emit, self.say) for kind in (MISSION, FENCE, RALLY)}
-        self.run = MissionRun(
-            self.lists[MISSION], self.controls, parameters, self.place_of, self.perform, self.say, self._item_reached
-        )
-        self.safety = ArduCopterSafety(self)
+        self.lists = {kind: ItemList(kind, flavour, self.emit, self.say) for kind in (MISSION, FENCE, RALLY)}
+        self.run = self._new_run(parameters)
+        self.safety = self._new_safety()
         self.transfers = ItemTransfers(self.lists, self.emit, self.ground_time_s, self._list_counted)
         self._idle_s = 0.0
         self._driven_s = 0.0
         self._boot_texts = self.boot.texts(self.frame.amsl_m)
         self._wire_lists()
         self.parameters_changed()
+
+    def _new_run(self, parameters: Parameters) -> MissionRun:
+        return MissionRun(*self._run_parts(parameters))
+
+    def _run_parts(self, parameters: Parameters) -> tuple[Any, ...]:
+        mission = self.lists[MISSION]
+        return mission, self.controls, parameters, self.place_of, self.perform, self.say, self._item_reached
+
+    def _new_safety(self) -> ArduCopterSafety:
+        return ArduCopterSafety(self)
+
+    def _arms_in_auto(self) -> bool:
+        return bool(int(self.parameters["AUTO_OPTIONS"]) & 1)
 
     def _wire_lists(self) -> None:
         mission = self.lists[MISSION]
@@ -87,7 +98,7 @@ class ArduCopter(Autopilot):
         return self.parameters["DID_ENABLE"] != 0
 
     def parameters_changed(self) -> None:
-        """SIM_ parameters break things, as in ArduPilot's own simulator."""
+        """SIM_ parameters break things."""
         self.failures.told(told_failures(self.parameters, lat=self.frame.lat))
 
     def sensor_bits(self) -> SensorBits:
@@ -111,7 +122,7 @@ class ArduCopter(Autopilot):
             mode=self.mode,
             gps=self.has_position(),
             mission_items=self.lists[MISSION].total(),
-            auto_options=int(self.parameters["AUTO_OPTIONS"]),
+            arms_in_auto=self._arms_in_auto(),
             ground_lost=self.safety.ground.lost,
             battery_failsafe=self.safety.battery.charge is not Charge.OK,
             voltage_low=self.safety.battery.voltage_low(),
@@ -158,9 +169,7 @@ class ArduCopter(Autopilot):
 
     def leg(self) -> Leg | None:
         """The leg being flown, if one is."""
-        if self.mode is Mode.AUTO:
-            return self.run.leg()
-        return super().leg()
+        return self.run.leg() if self.mode is Mode.AUTO else super().leg()
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -374,10 +383,9 @@ class ArduCopter(Autopilot):
         return MissionItem(frame=0, command=16, x=round(lat * 1e7), y=round(lon * 1e7), z=round(amsl_m, 2))
 
     def _list_counted(self, kind: int) -> None:
-        name = TYPES_MIS_TOTAL[kind]
-        self.parameters.set(name, len(self.lists[kind].items))
+        self.parameters.set(TYPES_MIS_TOTAL[kind], len(self.lists[kind].items))
         if kind != RALLY:
-            self.emit_parameter(name)
+            self.emit_parameter(TYPES_MIS_TOTAL[kind])
 
     def _mission_changed(self) -> None:
         self.parameters.set("MIS_TOTAL", len(self.lists[MISSION].items))

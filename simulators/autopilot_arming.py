@@ -61,7 +61,7 @@ def refusals(
     mode: Mode,
     gps: bool,
     mission_items: int,
-    auto_options: int,
+    arms_in_auto: bool,
     ground_lost: bool,
     battery_failsafe: bool,
     voltage_low: bool,
@@ -82,7 +82,7 @@ def refusals(
             reasons.append("Need Position Estimate")
     if mode is Mode.AUTO and mission_items == 0:
         reasons.append("Mode requires mission")
-    elif mode in (Mode.RTL, Mode.LAND, Mode.BRAKE, Mode.CIRCLE) or (mode is Mode.AUTO and not auto_options & 1):
+    elif mode in (Mode.RTL, Mode.LAND, Mode.BRAKE, Mode.CIRCLE) or (mode is Mode.AUTO and not arms_in_auto):
         reasons.append(f"{mode.value} mode not armable")
     if voltage_low:
         reasons.append("Battery 1 below minimum arming voltage")

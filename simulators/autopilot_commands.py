@@ -132,6 +132,8 @@ class Commands:
     # -- modes and motion ------------------------------------------------------------------------------------------
 
     def _mode(self, mode: Mode) -> int:
+        if mode not in self._pilot.flavour.modes:
+            return UNSUPPORTED
         return ACCEPTED if self._pilot.set_mode(mode) else FAILED
 
     def _set_mode(self, order: Order) -> int:

@@ -11,9 +11,12 @@ from simulators.battery import Battery
 class GroundWatch:
     """Whether the ground that counts (SYSID_MYGCS) is still heard; in seconds of the ground's clock."""
 
-    def __init__(self, parameters: Parameters) -> None:
-        """A ground never heard is not missed."""
+    def __init__(
+        self, parameters: Parameters, *, enable: str = "FS_GCS_ENABLE", timeout: str = "FS_GCS_TIMEOUT"
+    ) -> None:
+        """A ground never heard is not missed; `enable` and `timeout` name the parameters."""
         self._parameters = parameters
+        self._enable, self._timeout = enable, timeout
         self._heard_s: float | None = None
         self.lost = False
 
@@ -26,8 +29,8 @@ class GroundWatch:
         """True when the ground is lost now, False when it is back now, None when nothing changed."""
         if self._heard_s is None:
             return None
-        silent = now_s - self._heard_s >= max(self._parameters["FS_GCS_TIMEOUT"], 0.1)
-        lost = silent and self._parameters["FS_GCS_ENABLE"] > 0
+        silent = now_s - self._heard_s >= max(self._parameters[self._timeout], 0.1)
+        lost = silent and self._parameters[self._enable] > 0
         if lost == self.lost:
             return None
         self.lost = lost

@@ -33,6 +33,8 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     """As its banner says it."""
     autopilot: int
     """MAV_AUTOPILOT."""
+    vehicle_type: int = 2
+    """MAV_TYPE."""
     banner: tuple[str, ...]
     """Texts sent before the parameter list."""
     software_version: int
@@ -95,6 +97,23 @@ ARDUCOPTER = Flavour(
 )
 """As recorded from ArduCopter 4.6.0-dev 953cc9e4."""
 
+ARDUPLANE = msgspec.structs.replace(
+    ARDUCOPTER,
+    name="ArduPlane",
+    vehicle_type=1,
+    banner=("ArduPlane V4.6.0-dev (953cc9e4)",),
+    modes={
+        Mode.CIRCLE: 1,
+        Mode.STABILIZE: 2,
+        Mode.AUTO: 10,
+        Mode.RTL: 11,
+        Mode.LOITER: 12,
+        Mode.TAKEOFF: 13,
+        Mode.GUIDED: 15,
+    },
+)
+"""As documented; not recorded."""
+
 PX4 = Flavour(
     name="PX4",
     autopilot=12,
@@ -129,5 +148,5 @@ PX4 = Flavour(
 )  # fmt: skip
 """As recorded from PX4 1.17.0; the recorded link carries attitude and position at 50 to 100 Hz."""
 
-FLAVOURS = {"ardupilot": ARDUCOPTER, "px4": PX4}
+FLAVOURS = {"ardupilot": ARDUCOPTER, "arduplane": ARDUPLANE, "px4": PX4}
 """By the name that SimulatedVehicle takes."""

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from simulators.autopilot_guidance import Controller, Descent, Leg, Motion, Point, SpeedLimits
 from simulators.autopilot_parameters import Parameters
-from simulators.dynamics import Demand, Multirotor, wrap_rad
+from simulators.dynamics import Demand, wrap_rad
+from simulators.fixed_wing import Body
 
 LEAST_CONE_SLOPE, LEAST_CLIMB_M = 0.5, 2.5
 """Of RTL_CONE_SLOPE; and how far ArduCopter climbs at least below its cone, m (mode_rtl.cpp)."""
@@ -38,7 +39,7 @@ class FlightSettings(Protocol):
 class FlightControls:
     """What a manoeuvre has in its hands."""
 
-    def __init__(self, body: Multirotor, settings: FlightSettings) -> None:
+    def __init__(self, body: Body, settings: FlightSettings) -> None:
         """The controls of one vehicle."""
         self.body, self.settings = body, settings
         self.motion, self.demand, self.controller = Motion(), Demand(), Controller()

@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
+from typing import ClassVar
 
 from simulators.autopilot_guidance import Descent, SpeedLimits
 
@@ -15,11 +16,6 @@ INT8, INT16, INT32, REAL32 = 2, 4, 6, 9
 JERK_PER_WPNAV_JERK = 2.5
 """Our legs limit the jerk where they speed up only; so many times WPNAV_JERK gives the recorded times of legs."""
 
-OURS = {
-    "FS_GCS_ENABLE": 1.0, "FENCE_RADIUS": 300.0, "BATT_CAPACITY": 8000.0, "BATT_LOW_VOLT": 0.0, "BATT_LOW_MAH": 1600.0,
-    "BATT_CRT_MAH": 800.0, "BATT_FS_LOW_ACT": 2.0, "BATT_FS_CRT_ACT": 1.0, "STAT_RUNTIME": 0.0,
-}  # fmt: skip
-"""Where the simulated vehicle is set up otherwise than the recorded one: failsafes on, and a larger battery."""
 SWITCHED = {"DID_": "DID_ENABLE"}
 """Groups, by the beginning of their names, that are listed only while their switch is on."""
 KINDS = {"int8": INT8, "int16": INT16, "int32": INT32, "int": INT32, "float": REAL32}
@@ -83,12 +79,19 @@ class ParameterStore:
 class Parameters(ParameterStore):
     """Those of ArduCopter, lengths in cm where it has them so; integers travel cast to float."""
 
+    TABLE = "arducopter_parameters.tsv"
+    SET_UP: ClassVar[dict[str, float]] = {
+        "FS_GCS_ENABLE": 1.0, "FENCE_RADIUS": 300.0, "BATT_CAPACITY": 8000.0, "BATT_LOW_VOLT": 0.0,
+        "BATT_LOW_MAH": 1600.0, "BATT_CRT_MAH": 800.0, "BATT_FS_LOW_ACT": 2.0, "BATT_FS_CRT_ACT": 1.0,
+        "STAT_RUNTIME": 0.0,
+    }  # fmt: skip
+    """Where it is set up otherwise than the recorded one: failsafes on, and a larger battery."""
     spool_s = 3.2
     """From the order to take off to full thrust, s."""
 
     def __init__(self, **changed: float) -> None:
         """The recorded ones, some of them changed. Raises KeyError for a name that is not there."""
-        super().__init__(recorded("arducopter_parameters.tsv"), OURS | changed)
+        super().__init__(recorded(self.TABLE), self.SET_UP | changed)
         self.battery_told = False
         """Whether the ground has taken the simulated battery's voltage into its hands."""
 

@@ -36,6 +36,7 @@ class AutopilotName(StrEnum):
     """Autopilots that a simulated vehicle can be."""
 
     ARDUPILOT = "ardupilot"
+    ARDUPLANE = "arduplane"
     PX4 = "px4"
 
 
@@ -78,7 +79,7 @@ def vehicle(
         int, typer.Option(min=-1, help="Number of the link, from 0, that takes what is not signed; -1 for none.")
     ] = 0,
 ) -> None:
-    """Fly one simulated multirotor, on the wire as ArduCopter or PX4, until interrupted.
+    """Fly one simulated vehicle, on the wire as ArduCopter, PX4 or (experimental) ArduPlane, until interrupted.
 
     Example: missioncontrol sim vehicle --sysid 7 --home 43.238,76.945,800
     --link udpout:127.0.0.1:14550 --speedup 4

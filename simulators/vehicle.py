@@ -1,4 +1,4 @@
-"""A simulated multirotor on the wire, as ArduCopter 4.6 or PX4 1.17."""
+"""A simulated vehicle on the wire: a multirotor as ArduCopter 4.6 or PX4 1.17, or a fixed wing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from fleet.signing import ticks_of
 from geo.errors import TerrainMissing
+from simulators.arduplane import ArduPlane, PlaneParameters
 from simulators.autopilot import Autopilot, Hardware, OnboardParameters
 from simulators.autopilot_arducopter import ArduCopter
 from simulators.autopilot_commands import Commands, order_of_int, order_of_long
@@ -25,6 +26,7 @@ from simulators.autopilot_streams import Streams
 from simulators.battery import Battery, Pack
 from simulators.clock import SimClock
 from simulators.dynamics import Airframe, Multirotor, Wind, WindConditions
+from simulators.fixed_wing import Body, FixedWing, FixedWingAirframe
 from simulators.px4_autopilot import Px4Autopilot
 from simulators.px4_commands import Px4Commands
 from simulators.px4_parameters import Px4Parameters
@@ -73,14 +75,14 @@ class SimulatedVehicle:
     ) -> None:
         """On the ground at `home` (lon, lat, deg; m AMSL), powered on at the first step.
 
-        `link` is an address as udpout:127.0.0.1:14550 or a Link. `terrain(lon, lat)` is the ground,
-        m AMSL; without it the ground is flat at the home. `autopilot` is ardupilot or px4;
-        `ready_after_s` is when it can be armed, simulated s, or else when the recorded one could.
-        `charge` is that of the battery, 0 to 1. `gimbal_pitch_deg` is where the camera looks until it
-        is told. `more_links` are further radios, which carry the same. With `signing_key`, 32 bytes, an
-        ArduCopter signs from the start; whatever comes in on `trusted_link`, counted from 0 (None: on no
-        link), is believed without a signature all the same. Raises LinkUnusable for an address that
-        cannot be understood, ValueError for another autopilot and for a key that a PX4 would not use.
+        `link` is an address as udpout:127.0.0.1:14550 or a Link. `terrain(lon, lat)` is the ground, m AMSL; without
+        it the ground is flat at the home. `autopilot` is ardupilot, px4, or arduplane (a fixed wing, experimental);
+        `ready_after_s` is when it can be armed, simulated s, or else when the recorded one could. `charge` is that of
+        the battery, 0 to 1. `gimbal_pitch_deg` is where the camera looks until it is told. `more_links` are further
+        radios, which carry the same. With `signing_key`, 32 bytes, an ArduCopter signs from the start; whatever comes
+        in on `trusted_link`, counted from 0 (None: on no link), is believed without a signature all the same. Raises
+        LinkUnusable for an address that cannot be understood, ValueError for another autopilot and for a key that a
+        PX4 would not use.
         """
         self.sysid, self.clock = sysid, clock
         links = [link_of(each) if isinstance(each, str) else each for each in (link, *more_links)]
@@ -90,7 +92,12 @@ class SimulatedVehicle:
         self._terrain = terrain
         self._terrain_amsl_m = home[2]
         airframe, pack = airframe or Airframe(), pack or Pack()
-        self.body = Multirotor(airframe, Wind(wind or WindConditions(), seed), self._ground_up_m, heading_deg)
+        air = Wind(wind or WindConditions(), seed)
+        self.body: Body = (
+            FixedWing(FixedWingAirframe(), air, self._ground_up_m, heading_deg)
+            if autopilot == "arduplane"
+            else Multirotor(airframe, air, self._ground_up_m, heading_deg)
+        )
         self.battery = Battery(pack, charge)
         if autopilot not in FLAVOURS:
             raise ValueError(f"autopilot must be one of {', '.join(FLAVOURS)}, not {autopilot!r}")
@@ -98,7 +105,7 @@ class SimulatedVehicle:
         if signing_key is not None and (autopilot == "px4" or len(signing_key) != KEY_BYTES or not any(signing_key)):
             raise ValueError(f"signing_key must be {KEY_BYTES} bytes that are not all zero, of an ArduCopter")
         signatures = Signatures(links=len(links), trusted_link=trusted_link)
-        self.radio = Radio(sysid, links, signatures=signatures, forwards=autopilot == "ardupilot")
+        self.radio = Radio(sysid, links, signatures=signatures, forwards=autopilot != "px4")
         self._steps = 0
         self._start_utc_s = clock.utc_s()
         self._knows_time = False
@@ -131,7 +138,12 @@ class SimulatedVehicle:
             changes = {"BATT_CAPACITY": pack.capacity_mah(), "SYSID_THISMAV": sysid, "SIM_SPEEDUP": clock.speedup}
             for level, part in (("LOW", 0.2), ("CRT", 0.1)):
                 changes[f"BATT_{level}_MAH"] = round(part * pack.capacity_mah())
-            copter = ArduCopter(hardware, Parameters(**(changes | (parameters or {}))))
+            changes |= parameters or {}
+            copter = (
+                ArduPlane(hardware, PlaneParameters(**changes), self.flavour)
+                if autopilot == "arduplane"
+                else ArduCopter(hardware, Parameters(**changes))
+            )
             self.pilot, self.parameters, self.streams = copter, copter.parameters, Streams(copter, sysid)
             self.commands = Commands(copter, self.streams)
         self._handlers: dict[str, Callable[[Any, tuple[int, int]], None]] = {

@@ -9,7 +9,7 @@ import pytest
 from pymavlink import mavutil
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from simulators.autopilot_parameters import INT32, OURS, Parameters
+from simulators.autopilot_parameters import INT32, Parameters
 from simulators.px4_parameters import HASH_CHECK, Px4Parameters
 from tests.simulators.ground import Ground
 from tests.simulators.test_vehicle_against_recordings import GROUNDS, recordings
@@ -61,13 +61,13 @@ def test_they_are_real_ones_with_the_types_and_values_that_were_recorded(recordi
             continue
         kinds, values, places = zip(*real[name], strict=True)
         assert {ours.type_of(name)} == set(kinds), name
-        if name not in OURS | SET_UP:
+        if name not in Parameters.SET_UP | SET_UP:
             assert any(ours[name] == pytest.approx(value, rel=1e-5, abs=1e-4) for value in values), name
         indices += [place for place in places if place < 60000][:1]
     if autopilot == "px4":
         assert indices == sorted(indices)
-    for name in OURS if autopilot == "ardupilot" else ():
-        assert ours[name] == OURS[name]
+    for name, value in Parameters.SET_UP.items() if autopilot == "ardupilot" else ():
+        assert ours[name] == value
 
 
 def test_a_group_appears_in_the_list_when_it_is_switched_on() -> None:
