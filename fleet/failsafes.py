@@ -6,13 +6,13 @@ is read back, so what these functions return is what is aboard.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from fleet.errors import PolicyUnsupported
+from fleet.errors import ParameterUnknown, PolicyUnsupported
 from fleet.parameters import Parameters
 
 
@@ -213,8 +213,7 @@ async def set_policy(
 async def read_policy(parameters: Parameters, autopilot: HasFailsafes) -> PolicyAboard:
     """The policy aboard, read now. Raises PolicyUnsupported where it is not known where to look, as `read` does."""
     table = _lost_link_of(autopilot)
-    values = {name: (await parameters.read(name)).value for name in table.names}
-    return policy_of(table, values)
+    return policy_of(table, await _values(parameters, table.names))
 
 
 def policy_of(table: LostLinkParameters, values: Mapping[str, float]) -> PolicyAboard:
@@ -234,11 +233,9 @@ def policy_of(table: LostLinkParameters, values: Mapping[str, float]) -> PolicyA
 
 async def read_failsafes(parameters: Parameters, autopilot: HasFailsafes) -> tuple[FailsafeAboard, ...]:
     """What the vehicle does about its battery and its fence, read now. Raises as `read` does."""
-    found = []
-    for table in autopilot.failsafes:
-        values = {name: (await parameters.read(name)).value for name in (table.action, *table.thresholds)}
-        found.append(failsafe_of(table, values))
-    return tuple(found)
+    tables = autopilot.failsafes
+    values = await _values(parameters, [name for table in tables for name in (table.action, *table.thresholds)])
+    return tuple(failsafe_of(table, values) for table in tables)
 
 
 def failsafe_of(table: FailsafeParameter, values: Mapping[str, float]) -> FailsafeAboard:
@@ -251,6 +248,14 @@ def failsafe_of(table: FailsafeParameter, values: Mapping[str, float]) -> Failsa
         action=action,
         parameters={name: values[name] for name in (table.action, *table.thresholds)},
     )
+
+
+async def _values(parameters: Parameters, names: Sequence[str]) -> dict[str, float]:
+    """Of all these names. Raises ParameterUnknown, LinkLost."""
+    found = await parameters.read_several(names)
+    if missing := [name for name in names if name not in found]:
+        raise ParameterUnknown(f"the vehicle has no parameter {', '.join(missing)}")
+    return {name: found[name].value for name in names}
 
 
 def _lost_link_of(autopilot: HasFailsafes) -> LostLinkParameters:

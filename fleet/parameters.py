@@ -7,10 +7,11 @@ which is none (recorded). ArduPilot casts integers to the float of the message, 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ REFUSALS = 3
 """A value that the vehicle answered with another one is written again so often: the answer may be one from before."""
 LISTS = 4
 """Lists begun anew because the number of parameters changed meanwhile."""
+AT_ONCE = 16
+"""Several parameters are asked for by name so many at a time."""
 GAPS_AT_ONCE = 50
 """Missing entries of a list are asked for so many at a time, the next as soon as one came."""
 NO_INDEX = 65535
@@ -113,6 +116,24 @@ class Parameters:
             f"sysid {self._channel.sysid}: no answer for parameter {name}, asked {ATTEMPTS} times in {waited_s:.1f} s;"
             " it has none of that name"
         )
+
+    async def read_several(self, names: Iterable[str]) -> dict[str, Parameter]:
+        """Some by name, many asked for at once; those that the vehicle does not have are left out. Raises LinkLost."""
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def one(name: str) -> Parameter | None:
+            async with few:
+                try:
+                    return await self.read(name)
+                except ParameterUnknown:
+                    return None
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(name), name=f"parameter[{name}]") for name in names]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return {parameter.name: parameter for task in tasks if (parameter := task.result()) is not None}
 
     async def write(self, name: str, value: float) -> Parameter:
         """Set one parameter in the vehicle's own type, read it back and compare; one that is so already is left alone.

@@ -32,7 +32,8 @@ class Responder(asyncio.DatagramProtocol):
 
     def __init__(self, port: int, answer: Callable[[Any], list[Any]]) -> None:
         self._address, self._answer = ("127.0.0.1", port), answer
-        self._encoder, self._framer = Encoder(sysid=1, compid=1), Framer()
+        self._autopilot, self._transmitter = Encoder(sysid=1, compid=1), Encoder(sysid=1, compid=236)
+        self._framer = Framer()
         self._transport: asyncio.DatagramTransport | None = None
         self.heard: list[str] = []
 
@@ -42,7 +43,9 @@ class Responder(asyncio.DatagramProtocol):
     def say(self, *messages: Any) -> None:
         assert self._transport is not None
         for message in messages:
-            self._transport.sendto(self._encoder.encode(message), self._address)
+            from_transmitter = message.get_type() == "OPEN_DRONE_ID_ARM_STATUS"
+            encoder = self._transmitter if from_transmitter else self._autopilot
+            self._transport.sendto(encoder.encode(message), self._address)
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         for frame in self._framer.feed(data):

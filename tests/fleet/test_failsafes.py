@@ -9,7 +9,7 @@ import pytest
 
 from fleet.autopilots import ArduCopter, Px4, UnknownAutopilot
 from fleet.commands import holds
-from fleet.errors import ParameterRefused, PolicyUnsupported
+from fleet.errors import ParameterRefused, ParameterUnknown, PolicyUnsupported
 from fleet.failsafes import (
     FailsafeAction,
     LostLinkAction,
@@ -93,6 +93,13 @@ async def test_what_an_autopilot_cannot_do_is_not_begun(port: int, simulated: Fl
         with pytest.raises(PolicyUnsupported, match="nobody knows"):
             await read_policy(parameters, stranger)
     assert aboard(px4, *names) == before
+
+
+async def test_a_vehicle_without_such_parameters_says_which(port: int, simulated: Fly) -> None:
+    simulated(port, autopilot="px4")
+    async with heard(port) as vehicle:
+        with pytest.raises(ParameterUnknown, match="SYSID_MYGCS, FS_GCS_TIMEOUT, FS_OPTIONS, FS_GCS_ENABLE"):
+            await read_policy(parameters_at(vehicle, Px4()), ArduCopter())
 
 
 async def test_a_parameter_that_does_not_stick_is_named(port: int) -> None:

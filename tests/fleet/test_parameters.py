@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -119,6 +120,23 @@ async def test_silence_is_an_unknown_name(port: int, simulated: Fly) -> None:
     async with parameters_of(port) as parameters:
         with pytest.raises(ParameterUnknown, match=r"NO_SUCH_PARAM.*asked 10 times"):
             await parameters.read("NO_SUCH_PARAM")
+
+
+async def test_several_at_once_without_those_that_are_not_there(port: int, simulated: Fly) -> None:
+    copter = simulated(port)
+    async with parameters_of(port) as parameters:
+        names = [*names_of(copter)[:40], "NO_SUCH_PARAM", "NOR_THIS"]
+        started_s = time.monotonic()
+        found = await parameters.read_several(names)
+        assert list(found) == names[:40]
+        assert all(found[name].matches(store(copter)[name]) for name in found)
+        assert time.monotonic() - started_s < 4.5, "both unknown ones were waited for at once, 2.5 s"
+
+
+async def test_several_where_no_link_leads() -> None:
+    channel = Channel(1, lambda message: False, ground=(255, 190))
+    with pytest.raises(LinkLost, match="no link leads to it"):
+        await Parameters(channel, integers_as_bytes=False).read_several(["RTL_ALT", "RTL_SPEED"])
 
 
 async def test_a_dead_link_is_not_an_unknown_name(port: int, simulated: Fly) -> None:
