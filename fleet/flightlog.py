@@ -207,7 +207,7 @@ class _Reader:
             charge_ah=self._battery.charge_ah,
             energy_wh=self._battery.energy_wh,
             resistance=self._battery.resistance(),
-            worst_loss_percent=self._loss.worst_percent,
+            worst_loss_percent=self._loss.worst_percent(),
             vibration_m_s2=self._vibration_m_s2,
             clips=self._clips,
             ekf_ratio=self._ekf_ratio,
@@ -321,7 +321,7 @@ class _Loss:
     def __init__(self) -> None:
         self._counts: dict[int, SequenceCount] = {}
         self._start_s = self._last_s = -1e18
-        self.worst_percent: float | None = None
+        self._worst_percent: float | None = None
 
     def take(self, utc_s: float, frame: Any, *, ours: bool) -> None:
         """One frame; `ours` is from the vehicle."""
@@ -333,10 +333,15 @@ class _Loss:
         if ours:
             self._counts.setdefault(frame.compid, SequenceCount()).count(frame)
 
+    def worst_percent(self) -> float | None:
+        """Until now, the window that is open included; None where too little came."""
+        self._close(self._last_s)
+        return self._worst_percent
+
     def _close(self, utc_s: float) -> None:
         lost = sum(count.lost for count in self._counts.values())
         sent = lost + sum(count.frames for count in self._counts.values())
         if sent >= LEAST_FRAMES:
-            self.worst_percent = max(self.worst_percent or 0.0, 100.0 * lost / sent)
+            self._worst_percent = max(self._worst_percent or 0.0, 100.0 * lost / sent)
         self._counts = {compid: SequenceCount(last_seq=count.last_seq) for compid, count in self._counts.items()}
         self._start_s = utc_s

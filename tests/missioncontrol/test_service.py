@@ -88,6 +88,14 @@ async def ended(http: httpx.AsyncClient, mission_id: str, *states: str) -> dict[
     return dict(await until(get, timeout_s=150))
 
 
+async def summed_up(http: httpx.AsyncClient, flight_id: str) -> dict[str, Any]:
+    async def get() -> dict[str, Any] | None:
+        summary: dict[str, Any] | None = (await http.get(f"/flights/{flight_id}")).json()["summary"]
+        return summary
+
+    return dict(await until(get))
+
+
 @pytest.mark.slow
 async def test_two_vehicles_fly_an_approved_survey_and_land(tmp_path: Path, simulated: Simulated) -> None:
     settings = make_settings(tmp_path, sysids=(1, 2))
@@ -120,6 +128,12 @@ async def test_two_vehicles_fly_an_approved_survey_and_land(tmp_path: Path, simu
             assert max(point[2] for point in points) == pytest.approx(HOME[2] + 40, abs=10)
             assert part["path_m"] * 0.8 < flight["path_m"] < part["path_m"] + 600
             assert track["properties"]["utc_s"] == sorted(track["properties"]["utc_s"])
+            summary = await summed_up(http, flight["id"])
+            assert summary["distance_m"] == pytest.approx(flight["path_m"], rel=0.1)
+            assert summary["most_relative_m"] == pytest.approx(40, abs=6)
+            assert summary["resistance"]["ohm"] == pytest.approx(0.03, rel=0.03), "that of the simulated battery"
+            assert summary["vibration_m_s2"] > 0
+            assert summary["ekf_ratio"] > 0
         assert (await vehicle(http, 1))["mission"]["id"] is None
 
 
