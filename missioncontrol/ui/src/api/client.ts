@@ -17,6 +17,7 @@ import type {
   Person,
   Plan,
   PlanRequest,
+  Preflight,
   Vehicle,
 } from "./types";
 
@@ -99,7 +100,8 @@ export const api = {
     get(`/vehicles/${sysid}/track?seconds=${seconds}`),
   command: (sysid: number, command: CommandRequest): Promise<CommandResult> =>
     post(`/vehicles/${sysid}/commands`, command),
-  control: (sysid: number, action: ControlAction): Promise<void> => post(`/vehicles/${sysid}/control`, { action }),
+  control: (sysid: number, action: ControlAction, to?: string): Promise<void> =>
+    post(`/vehicles/${sysid}/control`, to === undefined ? { action } : { action, to }),
 
   health: (sysid: number): Promise<Health> => get(`/vehicles/${sysid}/health`),
   maintained: (sysid: number, work: MaintenanceWork, note: string): Promise<Health> =>
@@ -113,6 +115,7 @@ export const api = {
   mission: (id: string): Promise<Mission> => get(`/missions/${id}`),
   createMission: (name: string, purpose: string, plan: PlanRequest): Promise<Mission> =>
     post("/missions", { name, purpose, request: plan }),
+  preflight: (id: string): Promise<Preflight[]> => get(`/missions/${id}/preflight`),
   stepMission: (id: string, step: MissionStep): Promise<Mission | undefined> => post(`/missions/${id}/${step}`),
 
   incident: (id: string): Promise<Incident> => get(`/incidents/${id}`),

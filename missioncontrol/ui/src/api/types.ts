@@ -34,6 +34,8 @@ export interface VehicleProperties {
   control?: { person: string | null; token: number; since_utc: string | null };
   /** Who else claims the sysid; while that lasts the vehicle gets no commands. */
   conflict?: string | null;
+  /** Which ways between it and us carry. */
+  link?: "unknown" | "two-way" | "no uplink" | "no downlink";
   height_agl_m?: number | null;
   relative_altitude_m?: number | null;
   ground_speed_m_s?: number | null;
@@ -54,22 +56,37 @@ export type StatusText = string | { text: string; severity?: number | string; ut
 
 export type Vehicle = Feature<Point | null, VehicleProperties>;
 
-export type ControlAction = "take" | "take_over" | "release";
+export type ControlAction = "take" | "take_over" | "release" | "hand_over";
 
-export type Command = "hold" | "resume" | "rtl" | "land" | "goto";
+export type Command = "hold" | "resume" | "rtl" | "land";
 
-export interface CommandRequest {
-  command: Command;
-  lon?: number;
-  lat?: number;
-  altitude?: { value_m: number; datum: string };
-}
+export type CommandRequest =
+  | { command: Command | "trigger_camera" }
+  | { command: "change_speed"; speed_m_s: number }
+  | { command: "change_height"; altitude: { value_m: number; datum: string } }
+  | { command: "jump"; item: number }
+  | { command: "gimbal"; pitch_deg: number }
+  | { command: "emergency_stop"; confirmation?: string };
 
 export interface CommandResult {
   sysid: number;
   command: string;
   state: string;
   text?: string | null;
+  /** Of an emergency stop that is only asked back: what to send to have it done. */
+  confirmation?: string;
+}
+
+/** One question before a flight; passed is null where the answer is not known. */
+export interface Check {
+  name: string;
+  passed: boolean | null;
+  text: string;
+}
+
+export interface Preflight {
+  sysid: number;
+  checks: Check[];
 }
 
 export interface PlanRequest {

@@ -3,14 +3,15 @@ import { useEffect, useState } from "react";
 import { api } from "../api/client";
 import type { Mission } from "../api/types";
 import { useWords } from "../i18n";
-import { useConsole, useLive } from "../live/context";
+import { useConsole, useLive, useMay } from "../live/context";
 import { orderOf } from "../map/overlay";
 import { vehicleColour } from "../map/palette";
 import { Action, Bar, Confirm, useBusy } from "../parts/controls";
 import { History } from "../parts/History";
 import { useNotices } from "../parts/notices";
-import { fractionOf, inOrder, progressOf, stepsOf, type Step } from "./missionSteps";
+import { fractionOf, inOrder, isUnderWay, progressOf, stepsOf, type Step } from "./missionSteps";
 import { PlanNumbers } from "./PlanNumbers";
+import { Preflight } from "./Preflight";
 
 interface MissionsProps {
   open: string | null;
@@ -80,6 +81,7 @@ function ProgressBars({ mission }: { mission: Mission }) {
 
 function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolean; onOpen: (id: string | null) => void }) {
   const { t, term } = useWords();
+  const may = useMay("operator");
   return (
     <li className={open ? "card open" : "card"} data-mission={mission.id}>
       <button type="button" className="card-head" aria-expanded={open} onClick={() => onOpen(open ? null : mission.id)}>
@@ -91,6 +93,9 @@ function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolea
       <div className="card-body">
         {mission.reason && <p className="problem">{mission.reason}</p>}
         <Steps mission={mission} />
+        {open && mission.state === "approved" && !isUnderWay(mission) && (
+          <Preflight mission={mission} blocked={may ? null : t("why.operator")} />
+        )}
         <ProgressBars mission={mission} />
         {open && (
           <>

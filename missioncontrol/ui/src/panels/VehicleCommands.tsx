@@ -1,17 +1,16 @@
 /** Commands to one vehicle, and what its autopilot answered. */
 import { useState } from "react";
-import { api } from "../api/client";
-import type { Command, CommandResult, Vehicle } from "../api/types";
+import type { Command, CommandRequest, CommandResult, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
 import { useMay } from "../live/context";
-import { vehicleId } from "../live/store";
 import { Action, Confirm } from "../parts/controls";
 import { errorWords, useNotices } from "../parts/notices";
+import { sendTo, VehicleOrders } from "./VehicleOrders";
 
 const COMMANDS: readonly Command[] = ["hold", "resume", "rtl", "land"];
 
 interface Answer {
-  command: Command;
+  command: string;
   state: string;
   text: string;
 }
@@ -20,22 +19,25 @@ export function VehicleCommands({ vehicle }: { vehicle: Vehicle }) {
   const { t, term } = useWords();
   const { fail } = useNotices();
   const may = useMay("operator");
-  const [sending, setSending] = useState<Command | null>(null);
+  const [sending, setSending] = useState<string | null>(null);
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [asking, setAsking] = useState(false);
   const registered = vehicle.properties.registered !== false;
   const blocked = !may ? t("why.operator") : registered ? null : t("why.registered");
 
-  const send = async (command: Command): Promise<void> => {
+  const send = async (order: CommandRequest): Promise<CommandResult | null> => {
+    const { command } = order;
     setSending(command);
     setAnswer(null);
     try {
-      const result: CommandResult = await api.command(vehicleId(vehicle), { command });
+      const result = await sendTo(vehicle, order);
       setAnswer({ command, state: result.state, text: result.text ?? "" });
+      return result;
     } catch (error) {
       const { title, detail } = errorWords(error, t);
       setAnswer({ command, state: "failed", text: detail || title });
       fail(error);
+      return null;
     } finally {
       setSending(null);
     }
@@ -51,7 +53,7 @@ export function VehicleCommands({ vehicle }: { vehicle: Vehicle }) {
             blocked={blocked}
             busy={sending !== null}
             title={t(`command.${command}.what` as "command.hold.what")}
-            onClick={() => (command === "land" ? setAsking(true) : void send(command))}
+            onClick={() => (command === "land" ? setAsking(true) : void send({ command }))}
           >
             {term("command", command)}
           </Action>
@@ -66,13 +68,14 @@ export function VehicleCommands({ vehicle }: { vehicle: Vehicle }) {
           {answer.text}
         </p>
       )}
+      <VehicleOrders vehicle={vehicle} blocked={blocked} send={send} />
       {asking && (
         <Confirm
           title={t("command.land.ask", { name: vehicle.properties.name })}
           text={t("command.land.warning")}
           action={term("command", "land")}
           danger
-          onConfirm={() => void send("land")}
+          onConfirm={() => void send({ command: "land" })}
           onClose={() => setAsking(false)}
         />
       )}

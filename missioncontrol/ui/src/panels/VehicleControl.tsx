@@ -5,7 +5,7 @@ import type { ControlAction, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
 import { useConsole, useMay } from "../live/context";
 import { vehicleId } from "../live/store";
-import { Action, Confirm } from "../parts/controls";
+import { Action, Confirm, Dialog } from "../parts/controls";
 import { useNotices } from "../parts/notices";
 
 export function VehicleControl({ vehicle }: { vehicle: Vehicle }) {
@@ -15,15 +15,16 @@ export function VehicleControl({ vehicle }: { vehicle: Vehicle }) {
   const may = useMay("operator");
   const [busy, setBusy] = useState(false);
   const [asking, setAsking] = useState(false);
+  const [handing, setHanding] = useState(false);
   const { control, conflict, name, registered } = vehicle.properties;
   if (control === undefined || registered === false) return null;
   const holder = control.person;
   const action: ControlAction = holder === null ? "take" : holder === person.name ? "release" : "take_over";
 
-  const change = async (): Promise<void> => {
+  const change = async (wanted: ControlAction = action, to?: string): Promise<void> => {
     setBusy(true);
     try {
-      await api.control(vehicleId(vehicle), action);
+      await api.control(vehicleId(vehicle), wanted, to);
     } catch (error) {
       fail(error);
     } finally {
@@ -41,6 +42,33 @@ export function VehicleControl({ vehicle }: { vehicle: Vehicle }) {
       >
         {t(`control.${action}`)}
       </Action>
+      {action === "release" && (
+        <Action busy={busy} onClick={() => setHanding(true)}>
+          {t("control.hand_over")}
+        </Action>
+      )}
+      {handing && (
+        <Dialog title={t("control.hand_over.ask", { name })} onClose={() => setHanding(false)}>
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              setHanding(false);
+              void change("hand_over", String(new FormData(event.currentTarget).get("to")));
+            }}
+          >
+            <label>
+              {t("control.hand_over.to")}
+              <input name="to" required autoFocus autoComplete="off" />
+            </label>
+            <div className="row end">
+              <Action onClick={() => setHanding(false)}>{t("action.cancel")}</Action>
+              <Action type="submit" look="primary">
+                {t("control.hand_over")}
+              </Action>
+            </div>
+          </form>
+        </Dialog>
+      )}
       {conflict && (
         <p className="answer failed" role="alert">
           {t("control.conflict", { other: conflict })}

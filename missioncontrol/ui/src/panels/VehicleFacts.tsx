@@ -19,6 +19,7 @@ export function VehicleFacts({ vehicle }: { vehicle: Vehicle }) {
     [t("vehicle.gimbal"), t("unit.deg", { n: number(p.gimbal_pitch_deg) })],
     [t("vehicle.voltage"), t("unit.v", { n: number(p.voltage_v, 1) })],
     [t("vehicle.satellites"), `${number(p.satellites)} (${term("gps_fix", p.gps_fix === null || p.gps_fix === undefined ? null : String(p.gps_fix))})`],
+    [t("vehicle.link"), term("link", p.link ?? null)],
     [t("vehicle.loss"), t("unit.percent", { n: number(p.loss_percent, 1) })],
     [t("vehicle.last_heard"), time(p.last_heard_utc_s)],
   ];

@@ -33,6 +33,7 @@ function Row({ vehicle, order }: { vehicle: Vehicle; order: number }) {
         <VehicleIcon order={order} heading={p.heading_deg ?? 0} />
         <b>{p.name}</b>
         {p.registered === false && <span className="state vehicle-stale">{t("vehicle.stranger")}</span>}
+        {p.link === "no uplink" && <span className="state vehicle-lost">{term("link", p.link)}</span>}
         <span className={`state vehicle-${p.state}`}>{term("vehicle_state", p.state)}</span>
       </span>
       <span className="vehicle-numbers">

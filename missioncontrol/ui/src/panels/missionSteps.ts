@@ -22,7 +22,7 @@ const STEPS: Record<string, readonly Step[]> = {
   aborted: [PLAN],
 };
 const UNDER_WAY = new Set(["uploaded", "flying"]);
-const BUSY_STAGES = new Set(["waiting", "uploading", "uploaded", "arming", "flying", "returning"]);
+const BUSY_STAGES = new Set(["waiting", "uploading", "checking", "uploaded", "arming", "flying", "returning"]);
 
 /** From the launch on; while its vehicles are uploaded to, a mission is still called approved. */
 export function isUnderWay(mission: Mission): boolean {
