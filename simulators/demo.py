@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -34,6 +33,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from simulators.deployment import RECEIVERS, Ports, Secrets, settings_of
 from simulators.processes import Children, free_port
 from simulators.round import (
     Person,
@@ -51,91 +51,10 @@ from simulators.world import World
 from simulators.world.registers import write_public_files
 
 console = Console(stderr=True)
-RECEIVERS = ("dispatch-112", "contact-109", "situation-centre")
-ROUTES = {
-    "fire": ["dispatch-112", "situation-centre"],
-    "smoke": ["dispatch-112", "situation-centre"],
-    "public_disorder": ["dispatch-112", "situation-centre"],
-    "flooding": ["dispatch-112", "contact-109"],
-    "default": ["contact-109"],
-}
-CONFIDENCE = {"dump": 0.35, "flood": 0.12, "construction": 0.2, "fire": 0.5, "smoke": 0.35, "person": 0.3}
-"""Lower than the catalogue's thresholds for single pictures: three looks have to agree on a place."""
 SURVEY_M = (700.0, 520.0)
 """Width and depth of the surveyed area about the middle of the city, m."""
 START_S = 300.0
 """So long each step of the start may take, s of the wall."""
-
-
-class Ports(msgspec.Struct, frozen=True):
-    """Where the parts meet."""
-
-    http: int
-    mavlink: int
-    rtsp: int
-    city: int
-    broker: int
-
-
-class Secrets(msgspec.Struct, frozen=True):
-    """Made anew for every demo."""
-
-    password: str
-    """Of the three people."""
-    webhook: str
-    """Of the receivers."""
-
-    @classmethod
-    def fresh(cls) -> Secrets:
-        """New ones."""
-        return cls(
-            secrets.token_urlsafe(9), "whsec_" + "".join(secrets.choice("ABCDEFGHabcdefgh01234567") for _ in range(32))
-        )
-
-
-def settings_of(
-    world: World, folder: Path, ports: Ports, *, vehicles: int, broker: bool, keys: Secrets
-) -> dict[str, Any]:
-    """The settings file of mission control; everything in it is known to a real city."""
-    receivers = [
-        {
-            "name": name,
-            "kind": "webhook",
-            "options": {"url": f"http://127.0.0.1:{ports.city}/{name}", "secret": keys.webhook},
-        }
-        for name in RECEIVERS
-    ]
-    if broker:
-        receivers[2] = {"name": RECEIVERS[2], "kind": "mqtt", "options": {"host": "127.0.0.1", "port": ports.broker}}
-    return {
-        "data": str(folder / "data"),
-        "http": {"host": "127.0.0.1", "port": ports.http},
-        "fleet": {"links": [f"udpin:127.0.0.1:{ports.mavlink}"]},
-        "vehicles": [
-            {
-                "sysid": sysid,
-                "name": f"vehicle-{sysid}",
-                "registration": f"UAS-SIM-{sysid:04d}",
-                "camera": "sim-wide",
-                "video": f"rtsp://127.0.0.1:{ports.rtsp}/vehicle-{sysid}",
-                "home": {"lon": site.lon, "lat": site.lat, "altitude_amsl_m": site.amsl_m},
-            }
-            for sysid, site in enumerate(world.launch_sites(vehicles), start=1)
-        ],
-        "terrain": {"dem": str(folder / "public" / "dem.tif")},
-        "city": {name: str(folder / "public" / f"{name}.geojson") for name in ("buildings", "cadastre", "permits")},
-        "layers": [{"name": "orthophoto", "title": "Orthophoto", "path": str(folder / "public" / "orthophoto.tif")}],
-        "perception": {
-            "frames_per_s": 25.0,
-            "min_hits": 3,
-            "confidence": CONFIDENCE,
-            "terrain_sigma_m": 0.5,
-            "sigmas": {"horizontal_m": 1.0, "vertical_m": 1.5, "tilt_deg": 0.37, "yaw_deg": 1.2, "time_s": 0.01},
-        },
-        "sinks": receivers,
-        "routes": ROUTES,
-        "administrator": {"name": "administrator", "password": keys.password},
-    }
 
 
 def survey_area(world: World) -> dict[str, Any]:
@@ -180,9 +99,10 @@ class Demo:
         """The whole round; the figures of it. Raises RoundFailed."""
         started_s = time.monotonic()
         say(f"building the city of seed {self.options.seed}")
+        ports = self._start_world()
         world = await asyncio.to_thread(World.build, self.options.seed, epoch_utc_s=self.epoch_utc_s)
         await asyncio.to_thread(write_public_files, world, self.folder / "public")
-        url, ports = self._start(world)
+        url = self._start_service(world, ports)
         async with httpx.AsyncClient(timeout=180.0) as http:
             administrator, operator, inspector = await self._people(url, http)
             await within("getting the vehicles ready", START_S, self._ready(operator))
@@ -198,7 +118,7 @@ class Demo:
                     await reviewing
         return figures
 
-    def _start(self, world: World) -> tuple[str, Ports]:
+    def _start_world(self) -> Ports:
         options = self.options
         ports = Ports(
             http=options.port or free_port(),
@@ -207,16 +127,6 @@ class Demo:
             city=free_port(),
             broker=free_port(),
         )
-        broker = self.children.start_broker(ports.broker)
-        settings = settings_of(world, self.folder, ports, vehicles=options.vehicles, broker=broker, keys=self.keys)
-        (self.folder / "missioncontrol.toml").write_text(tomli_w.dumps(settings))
-        city = ["sim", "city", "--port", str(ports.city), "--secret", self.keys.webhook]
-        for name in RECEIVERS:
-            city += ["--receiver", name]
-        if broker:
-            city += ["--mqtt", f"{RECEIVERS[2]}@127.0.0.1:{ports.broker}"]
-        self.children.start("city", *city)
-        self.children.start("serve", "serve", "--settings", str(self.folder / "missioncontrol.toml"))
         self.children.start(
             "world",
             "sim",
@@ -230,7 +140,20 @@ class Demo:
             *("--link", f"udpout:127.0.0.1:{ports.mavlink}"),
             *("--rtsp", f"127.0.0.1:{ports.rtsp}"),
         )
-        return f"http://127.0.0.1:{ports.http}", ports
+        return ports
+
+    def _start_service(self, world: World, ports: Ports) -> str:
+        broker = self.children.start_broker(ports.broker)
+        settings = settings_of(world, self.folder, ports, vehicles=self.options.vehicles, broker=broker, keys=self.keys)
+        (self.folder / "missioncontrol.toml").write_text(tomli_w.dumps(settings))
+        city = ["sim", "city", "--port", str(ports.city), "--secret", self.keys.webhook]
+        for name in RECEIVERS:
+            city += ["--receiver", name]
+        if broker:
+            city += ["--mqtt", f"{RECEIVERS[2]}@127.0.0.1:{ports.broker}"]
+        self.children.start("city", *city)
+        self.children.start("serve", "serve", "--settings", str(self.folder / "missioncontrol.toml"))
+        return f"http://127.0.0.1:{ports.http}"
 
     async def _people(self, url: str, http: httpx.AsyncClient) -> tuple[Person, Person, Person]:
         await within("mission control's start", START_S, self._answering(url, http))

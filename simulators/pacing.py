@@ -16,9 +16,10 @@ import structlog
 
 from simulators.clock import SimClock
 
-SLOWEST = 0.4
-"""Shutters hold time up to no fewer simulated seconds in one of the wall: a vehicle's heartbeat then comes every 2.5 s,
-before anybody calls the vehicle silent or gives up waiting for its new mode."""
+SLOWEST = 0.25
+"""Shutters hold time up to no fewer simulated seconds in one of the wall on the average."""
+PATIENCE_S = 4.0
+"""And for no longer at once, s of the wall: video that says nothing for 5 s is given up."""
 HEADROOM = 1.15
 """The clock is to go so many times as fast as it lately did."""
 PERIOD_S = 0.5
@@ -70,7 +71,7 @@ class Shutter(SimClock):
     """The clock of one camera, which holds up the clock of all.
 
     Time stands still at a moment of exposure until the camera's last frame is drawn and, while that is wanted, looked
-    at; but it is held to no fewer than SLOWEST simulated seconds in one of the wall.
+    at; but it is not held beyond SLOWEST and PATIENCE_S.
     """
 
     def __init__(self, clock: SimClock, looks: Looks, vehicle: str, fps: float, wanted: Callable[[], bool]) -> None:
@@ -100,7 +101,9 @@ class Shutter(SimClock):
         if self._exposed:
             await self._looked_at()
         self._exposed = True
-        self._until_monotonic_s = time.monotonic() + self._interval_s / SLOWEST
+        now_s = time.monotonic()
+        saved_s = max(0.0, self._until_monotonic_s - now_s)
+        self._until_monotonic_s = now_s + min(PATIENCE_S, saved_s + self._interval_s / SLOWEST)
         drawn_s = due_s + DRAWN_BY * self._interval_s
         self._clock.hold(self, drawn_s, until_monotonic_s=self._until_monotonic_s)
 

@@ -29,6 +29,8 @@ from simulators.world import World
 RENDER_THREADS = 2
 CAMERA_UP_M = 0.3
 """The camera sits so high above the vehicle's feet, m."""
+LOW_M = 10.0
+"""Nothing is to be seen from below this height above home, m."""
 READY_AFTER_S = 5.0
 """Simulated s until a vehicle can be armed; a real one takes about 41."""
 METRICS_TIMEOUT_S = 2.0
@@ -96,7 +98,7 @@ async def simulate(options: SimulationOptions) -> None:
                 filming = SimulatedCamera(
                     renderer=Renderer(world, camera, texture=texture),
                     view=lookout.view,
-                    clock=clock if looks is None else Shutter(clock, looks, name, options.fps, lookout.armed),
+                    clock=clock if looks is None else Shutter(clock, looks, name, options.fps, lookout.matters),
                     channel=channel,
                     pool=pool,
                     width_px=camera.width_px,
@@ -124,9 +126,9 @@ class Lookout:
         """The camera sits where the vehicle is; its attitude is the gimbal's."""
         self._vehicle, self._camera = vehicle, camera
 
-    def armed(self) -> bool:
-        """Whether the vehicle may be on a flight, in which each frame counts."""
-        return self._vehicle.pilot.armed
+    def matters(self) -> bool:
+        """Whether each frame counts: in flight, but not while vehicles are being started side by side."""
+        return self._vehicle.body.u > LOW_M and self._vehicle.pilot.armed
 
     def view(self) -> View:
         """The true pose for the renderer, the measured one for the video's metadata."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simulators.demo import Ports, Secrets, settings_of
+from simulators.deployment import Ports, Secrets, settings_of
 from simulators.world import World
 from simulators.world.registers import write_public_files
 
