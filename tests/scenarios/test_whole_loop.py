@@ -22,14 +22,14 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pa
         [MISSIONCONTROL, "demo", "--exit", "--json", "--seed", "4242", "--keep", folder],
         capture_output=True,
         text=True,
-        timeout=780,
+        timeout=2700,  # a busy machine simulates more slowly; what hangs, the demo itself gives up
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout), folder
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2800)]
 
 
 def test_the_figures_are_those_of_the_contract(played: tuple[dict[str, Any], Path]) -> None:
@@ -40,6 +40,13 @@ def test_the_figures_are_those_of_the_contract(played: tuple[dict[str, Any], Pat
         "position_error_m", "ellipse90_coverage", "call_to_first_frame_s", "receipts",
     }  # fmt: skip
     assert all(set(score) == {"truth", "found", "missed", "false"} for score in figures["incidents"].values())
+
+
+def test_time_waited_until_the_frames_were_looked_at(played: tuple[dict[str, Any], Path]) -> None:
+    figures, _ = played
+    flown_s = figures["vehicles"] * figures["flight_s"]
+    assert figures["frames"] > flown_s
+    assert figures["frames_dropped"] < 0.02 * figures["frames"]
 
 
 def test_every_dump_and_the_fire_are_found_and_hardly_anything_else(played: tuple[dict[str, Any], Path]) -> None:
