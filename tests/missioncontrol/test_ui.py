@@ -33,6 +33,7 @@ from missioncontrol.observations import Observation
 from missioncontrol.settings import load
 from missioncontrol.store import Store
 from tests.conftest import free_port
+from tests.missioncontrol.recorded import flown
 
 UI = Path(__file__).parents[2] / "missioncontrol" / "ui"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -379,6 +380,41 @@ def test_plan_approve_launch_hold_and_abort(watched: Watched, installation: Inst
     expect(mission.locator(".state")).to_have_text("aborted", timeout=REQUEST_WAIT_MS)
     (told,) = installation.ask("GET", "/missions", token=installation.token("duty"))
     assert (told["name"], told["state"]) == ("Bank of the river", "aborted")
+
+
+@pytest.mark.slow
+def test_a_flight_is_taken_away_and_maintenance_recorded(watched: Watched, installation: Installation) -> None:
+    """Its files come through the browser; who did the maintenance stands in the vehicle's card."""
+
+    async def fly() -> str:
+        settings = load(installation.folder / "missioncontrol.toml")
+        async with Store(settings.store_url()) as store:
+            return await flown(store, settings, registration="")
+
+    with ThreadPoolExecutor(1) as thread:  # Playwright runs a loop in this one
+        flight_id = thread.submit(asyncio.run, fly()).result()
+    page = watched.page
+    open_console(page, "duty")
+    page.get_by_role("tab", name="Flights").click()
+    flight = page.locator(f"[data-flight='{flight_id}']")
+    flight.locator(".card-head").click()
+    for name, start in (("KML", b"<?xml"), ("CSV", b"time_utc,"), ("GeoJSON", b'{"type":"Feature"'), (".tlog", b"")):
+        with page.expect_download() as download:
+            flight.get_by_role("link", name=name).click()
+        assert download.value.suggested_filename.startswith(f"flight-{flight_id}.")
+        content = Path(download.value.path()).read_bytes()
+        assert content.startswith(start)
+        assert len(content) > 80
+    page.get_by_role("tab", name="Vehicles").click()
+    page.locator("[data-vehicle='1'] .card-head").click()
+    health = page.locator("[data-health='1']")
+    expect(health).to_contain_text("none recorded", timeout=REQUEST_WAIT_MS)
+    health.get_by_role("button", name="Maintenance done").click()
+    page.get_by_role("dialog").get_by_label("What was done").fill("new propellers")
+    page.get_by_role("dialog").get_by_role("button", name="Maintenance done").click()
+    expect(health.locator(".facts")).to_contain_text("duty", timeout=REQUEST_WAIT_MS)
+    told = installation.ask("GET", "/vehicles/1/health", token=installation.token("duty"))
+    assert (told["maintenance"]["last"]["note"], told["maintenance"]["last"]["work"]) == ("new propellers", "service")
 
 
 @pytest.mark.slow
