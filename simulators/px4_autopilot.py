@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 
+from fleet.missions import MissionItem
 from simulators.autopilot import Autopilot, Hardware, SensorBits
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import PX4, Mode
 from simulators.autopilot_guidance import Leg, Point
-from simulators.autopilot_manoeuvres import TOUCHED_S, Circle, Drive, Facing, Hold, Land, Manoeuvre, TakeOff
+from simulators.autopilot_manoeuvres import Circle, Drive, Facing, Hold, Land, Manoeuvre, TakeOff
 from simulators.autopilot_missions import FENCE, MISSION, RALLY
 from simulators.px4_arming import failing_checks, reasons
 from simulators.px4_events import Event
+from simulators.px4_land_detector import LandDetector
 from simulators.px4_mission_run import Outcome, Px4MissionRun
 from simulators.px4_missions import Px4Transfers
+from simulators.px4_orders import OwnOrders
 from simulators.px4_parameters import Px4Parameters
 from simulators.px4_reports import ItemReports
 from simulators.px4_return import Px4Return, return_goal
 from simulators.px4_safety import Px4Safety
 from simulators.px4_voice import Px4Voice
 
-SINKS_M_S2 = -0.3
-"""On the ground and asked for less than that, it is felt to have landed, m/s2 upward."""
 FIRST_FIX_S, OFFBOARD_S = 0.3, 1.0
 """The first fix after power-on; how old a target of the ground may be for OFFBOARD; s."""
 RUNS_IN_AUTO = {Mode.TAKEOFF, Mode.HOLD, Mode.AUTO, Mode.RTL, Mode.LAND}
@@ -37,6 +38,7 @@ class Px4Autopilot(Autopilot):
         super().__init__(hardware, PX4, parameters, Mode.HOLD)
         self.parameters = parameters
         self.voice = Px4Voice(self.emit, self.ground_time_s)
+        self.orders = OwnOrders(self.emit, lambda: self.time_s, int(parameters["MAV_SYS_ID"]))
         self.reports = ItemReports(self._item_reached, lambda: self.time_s)
         self.transfers: Px4Transfers = Px4Transfers(self.emit, self.say, self.ground_time_s, self._list_replaced)
         self.run = Px4MissionRun(
@@ -45,11 +47,11 @@ class Px4Autopilot(Autopilot):
         )  # fmt: skip
         self.transfers.current = lambda: self.run.current
         self.safety = Px4Safety(self)
+        self.land_detector = LandDetector(self)
         self._took_off_to_m: float | None = None
         self._back_to = Mode.HOLD
-        self._idle_s = self._touched_s = 0.0
-        self._aloft = self._enters_mission = False
-        self._landed_s: float | None = None
+        self._idle_s = 0.0
+        self._enters_mission = False
         self._target_s = -math.inf
         self._drive = Drive(0.0, 0.0, 0.0)
         self.parameters_changed()
@@ -116,7 +118,7 @@ class Px4Autopilot(Autopilot):
 
     def landed_state(self) -> int:
         """MAV_LANDED_STATE."""
-        if not self.flying or self._landed_s is not None:
+        if not self.flying or self.land_detector.landed_s is not None:
             return 1
         manoeuvre = self._manoeuvre
         if self.mode is Mode.AUTO:
@@ -172,8 +174,10 @@ class Px4Autopilot(Autopilot):
             return
         if self.mode is Mode.AUTO and mode is not Mode.AUTO:
             self.run.leave(triggering=self.armed and self.camera.distance_m > 0.0)
-        entered = mode is not self.mode
+        entered, was = mode is not self.mode, self.mode
         self.mode = mode
+        if entered and self.flying and (was is Mode.AUTO or mode in (Mode.RTL, Mode.LAND)):
+            self.orders.mode_left(mission=was is Mode.AUTO)
         self.controls.heading_rad = None
         self._idle_s = 0.0
         if not self.armed:
@@ -224,7 +228,7 @@ class Px4Autopilot(Autopilot):
             return False
         self.armed = True
         self._idle_s = 0.0
-        self._landed_s = None
+        self.land_detector.landed_s = None
         self._set_home()
         self.event(Event.ARMED)
         self.say(6, "Armed by external command")
@@ -238,7 +242,7 @@ class Px4Autopilot(Autopilot):
         """Stop the motors; in the air only by force."""
         if not self.armed:
             return True
-        if self.flying and self._landed_s is None and not force:
+        if self.flying and self.land_detector.landed_s is None and not force:
             self.say(2, "Disarming denied: not landed")
             return False
         self._stop("external command")
@@ -286,7 +290,13 @@ class Px4Autopilot(Autopilot):
         self.say(2, "Failsafe activated")
         self.voice.say_plainly(2, "Preflight Fail: Flight termination active")
         self.terminated = True
+        self.orders.parachute()
         self.enter(Mode.TERMINATION)
+
+    def perform(self, item: MissionItem) -> None:
+        """Do a mission command that is not flown, and tell the part that it is for."""
+        super().perform(item)
+        self.orders.performed(item)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -296,15 +306,17 @@ class Px4Autopilot(Autopilot):
             self._set_home()
         self.transfers.step()
         self.reports.step()
+        self.orders.step()
         if self.run.check(dt_s, self.safety.fence) and self.mode is Mode.AUTO and self.flying:
             self.enter(Mode.HOLD)
         self.safety.step(dt_s)
 
     def _fly(self, dt_s: float) -> None:
-        if self._landed_s is not None:
+        landed = self.land_detector
+        if landed.landed_s is not None:
             self.controls.idle()
-            self._landed_s += dt_s
-            if self._landed_s >= self.parameters["COM_DISARM_LAND"]:
+            landed.landed_s += dt_s
+            if landed.landed_s >= self.parameters["COM_DISARM_LAND"]:
                 self._stop("landing")
             return
         started = self._manoeuvre is not None or self.mode is Mode.AUTO
@@ -319,7 +331,7 @@ class Px4Autopilot(Autopilot):
             self.enter(Mode.HOLD)
         if self.mode is Mode.OFFBOARD and self.time_s - self._target_s > OFFBOARD_S:
             self.safety.fail_to(Mode.RTL)
-        self._feel_ground(dt_s)
+        self.land_detector.step(dt_s)
 
     def _fly_mission(self, dt_s: float) -> None:
         if self._enters_mission:
@@ -332,20 +344,6 @@ class Px4Autopilot(Autopilot):
         elif outcome is Outcome.FINISHED:
             self.enter(Mode.HOLD)
 
-    def _feel_ground(self, dt_s: float) -> None:
-        """Takeoff and landing, as the land detector sees them: coming down in vain, not blind, no motor dead."""
-        on_ground = self.body.on_ground and self.controls.demand.up_m_s2 < SINKS_M_S2
-        if self.flying and not self._aloft:
-            self._aloft = True
-            self.event(Event.TAKEOFF_DETECTED)
-            self.say(6, "Takeoff detected")
-        self._touched_s = self._touched_s + dt_s if self.flying and on_ground else 0.0
-        dead = self.terminated or self.failures.falls
-        if self._touched_s > TOUCHED_S and not dead and not self.safety.blind:
-            self.event(Event.LANDING_DETECTED)
-            self.say(6, "Landing detected")
-            self._landed_s = 0.0
-
     def _wait(self, dt_s: float) -> None:
         self.controls.idle()
         delay = self.parameters["COM_DISARM_PRFLT"]
@@ -354,9 +352,9 @@ class Px4Autopilot(Autopilot):
             self._stop("auto preflight disarming")
 
     def _stop(self, by: str) -> None:
-        landed_alone = self.mode in (Mode.RTL, Mode.LAND, Mode.AUTO) and self._landed_s is not None
-        self.armed = self.flying = self._aloft = False
-        self._landed_s, self._touched_s = None, 0.0
+        landed_alone = self.mode in (Mode.RTL, Mode.LAND, Mode.AUTO) and self.land_detector.landed_s is not None
+        self.armed = self.flying = False
+        self.land_detector.rest()
         self._manoeuvre = None
         self.terminated = False
         self.safety.rest()

@@ -11,9 +11,9 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from simulators.autopilot_links import Link
 from simulators.autopilot_signing import Signatures
 
-TO_ALL = frozenset((0, 22, 46, 49, 180, 242, 253, 410))
-"""Messages that go out on every link though one ground alone asked: heartbeat, parameter, item reached, origin,
-camera feedback, home, text, event."""
+TO_ALL = frozenset((0, 22, 46, 49, 76, 180, 242, 253, 410))
+"""Messages that go out on every link though one ground alone asked: heartbeat, parameter, item reached, origin, order
+of its own, camera feedback, home, text, event."""
 
 
 class Radio:

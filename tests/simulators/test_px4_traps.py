@@ -507,3 +507,24 @@ def test_the_gimbal_obeys_only_who_took_it_and_its_limits_are_degrees(ground: Gr
     assert command(ground, 1000, -60, 0, NAN, NAN) == [DENIED]
     assert command(ground, 512, 280) == [ACCEPTED]
     assert ground.of("GIMBAL_MANAGER_INFORMATION")[-1].pitch_min == -90.0
+
+
+def test_its_orders_to_its_own_parts_are_heard_and_come_again(ground: Ground) -> None:
+    """None is for the ground: they are from the vehicle to the vehicle."""
+    items = mission(ground)
+    fly(ground, items)
+    assert ground.run(60.0, until=lambda: ground.vehicle.pilot.run.current == 4)
+    ground.run(2.5)
+    orders = ground.of("COMMAND_LONG")
+    assert {(m.get_srcSystem(), m.target_system, m.target_component) for m in orders} == {(7, 7, 0)}
+    assert [(m.command, m.confirmation) for m in orders] == [(178, 0), (206, 0), (178, 1), (178, 2), (178, 3)]
+    assert (orders[0].param1, orders[0].param2, orders[1].param1) == (1.0, 6.0, 15.0)
+    ground.heard.clear()
+    assert command(ground, 176, 1, 4, RTL) == [ACCEPTED, ACCEPTED]
+    ground.run(3.0)
+    orders = ground.of("COMMAND_LONG")
+    assert [(m.command, m.confirmation) for m in orders[:4]] == [(2003, 0), (1001, 0), (1000, 0), (1001, 0)]
+    assert sorted((m.command, m.confirmation) for m in orders[4:]) == [(n, c) for n in (1001, 2003) for c in (1, 2, 3)]
+    ground.heard.clear()
+    assert command(ground, 185, 1) == [ACCEPTED]
+    assert {(m.command, m.target_component) for m in ground.of("COMMAND_LONG")} == {(208, 161)}
