@@ -6,6 +6,7 @@ is read back, so what these functions return is what is aboard.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -152,7 +153,8 @@ class PolicyAboard(msgspec.Struct, frozen=True, kw_only=True):
     def follows(self, policy: LostLinkPolicy, *, gcs_sysid: int) -> bool:
         """Whether this is that policy, towards the ground station of that system id."""
         ours = self.gcs_sysid in (None, gcs_sysid) and self.everywhere
-        return ours and self.action is policy.action and self.timeout_s == policy.timeout_s
+        in_time = math.isclose(self.timeout_s, policy.timeout_s, rel_tol=1e-6)  # it is a float32 aboard
+        return ours and in_time and self.action is policy.action
 
 
 class FailsafeAboard(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,14 +51,14 @@ async def test_each_policy_is_written_to_arducopter(
     """It does so in hold too, bits about other things stay, and the ground that counts is ours."""
     copter = simulated(port, parameters={"FS_OPTIONS": 16 + 9})
     async with heard(port) as vehicle:
-        parameters, policy = parameters_at(vehicle, ArduCopter()), LostLinkPolicy(action=action, timeout_s=7.5)
+        parameters, policy = parameters_at(vehicle, ArduCopter()), LostLinkPolicy(action=action, timeout_s=7.3)
         found = await set_policy(parameters, ArduCopter(), policy, gcs_sysid=250)
         assert found.follows(policy, gcs_sysid=250)
         assert not found.follows(policy, gcs_sysid=255)
         names = ("SYSID_MYGCS", "FS_GCS_TIMEOUT", "FS_OPTIONS", "FS_GCS_ENABLE")
-        assert aboard(copter, *names) == [250, 7.5, options, enable]
+        assert aboard(copter, *names) == [250, pytest.approx(7.3), options, enable]
         assert await read_policy(parameters, ArduCopter()) == found
-        assert f"{action} after 7.5 s (SYSID_MYGCS 250" in found.text
+        assert f"{action} after 7.3 s (SYSID_MYGCS 250" in found.text
 
 
 @pytest.mark.parametrize(
