@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -12,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymavlink import mavwp
 
+from fleet.conversion import write_plan
 from fleet.errors import PlanFileInvalid
 from fleet.missions import FRAMES, POSITION_COMMANDS, MissionItem, has_position, mission_hash
 from fleet.qgc import from_plan, plan_json, to_plan
@@ -117,6 +121,29 @@ def test_mavproxy_reads_the_same_mission(tmp_path: Path) -> None:
         scale = 1e7 if has_position(item) else 1.0
         assert (round(theirs.x * scale), round(theirs.y * scale), theirs.z) == (item.x, item.y, item.z)
     assert loader.wp(len(plan)).param1 == 4.0, "a jump counts the home line"
+
+
+@pytest.mark.slow
+def test_mavsdk_reads_the_same_mission_in_both_formats(tmp_path: Path) -> None:
+    """Its C++ readers of .plan and .waypoints (it cuts places off to 1e-7 deg, and leaves jumps as they are)."""
+    plan = [*survey(), MissionItem(frame=2, command=177, params=(3.0, 2.0, 0.0, 0.0))]
+    readers = []
+    for name in ("survey.plan", "survey.waypoints"):
+        write_plan(tmp_path / name, plan, HOME, autopilot="px4")
+        command = [sys.executable, "-m", "tests.fleet.mavsdk_import", str(tmp_path / name), "12"]
+        readers.append(subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True))
+    of_plan, of_waypoints = (json.loads(reader.communicate(timeout=120)[0].splitlines()[-1]) for reader in readers)
+    home, *listed = of_waypoints
+    assert home["place"][:2] == [432380000, 769450000]
+    assert home["place"][2] == pytest.approx(800.09)
+    for found in (of_plan, listed):
+        assert [item["command"] for item in found] == [item.command for item in plan]
+        for ours, theirs in zip(plan, found, strict=True):
+            params = (4.0, *ours.params[1:]) if ours.command == 177 else ours.params
+            assert (theirs["frame"], theirs["params"]) == (FRAMES.get(ours.frame, ours.frame), list(params))
+            assert theirs["place"][2] == pytest.approx(ours.z, rel=1e-6)
+            assert theirs["place"][:2] == pytest.approx([ours.x, ours.y], abs=1.01)
+            assert theirs["autocontinue"]
 
 
 def test_what_mavproxy_writes_is_read(tmp_path: Path) -> None:
