@@ -27,7 +27,7 @@ from fleet.signing import VehicleSigning
 from fleet.streams import CHECK_S
 from fleet.systems import System
 from fleet.telemetry import Condition, LinkCondition, Telemetry, TelemetryState
-from fleet.vehicle import VehicleRecord
+from fleet.vehicle import Vehicle, VehicleRecord
 
 GROUND_SYSID, GROUND_COMPID = 255, 190
 HEARTBEAT_S = 1.0
@@ -71,6 +71,8 @@ class Fleet:
         """Hears what a person should know at once, such as two vehicles under one sysid."""
         self.vehicles: dict[int, MavlinkVehicle] = {}
         """Registered vehicles by sysid, heard or not."""
+        self.commanders: dict[int, Vehicle] = {}
+        """Adapters that command a vehicle in place of our own, by sysid."""
         self._stale_s, self._lost_s, self._utc_now = stale_s, lost_s, utc_now
         self.router = Router(
             self.links,
@@ -114,6 +116,10 @@ class Fleet:
             seen = "was heard but is not registered" if sysid in self.router.systems else "is not registered"
             raise VehicleUnknown(f"sysid {sysid} {seen}; registered: {sorted(self.vehicles) or 'none'}")
         return self.vehicles[sysid]
+
+    def commander(self, sysid: int) -> Vehicle:
+        """What commands a registered vehicle: another adapter, or our own; raises VehicleUnknown."""
+        return self.commanders.get(sysid) or self.vehicle(sysid)
 
     @property
     def strangers(self) -> dict[int, TelemetryState]:

@@ -87,8 +87,8 @@ class RemoteId(msgspec.Struct, frozen=True, kw_only=True):
     """What flies."""
     operator_id: str
     """Of the operator, as the aviation authority gave it, at most 20 characters; without a secret end."""
-    purpose: str = ""
-    """Purpose of the flight, at most 23 characters; empty for none."""
+    purpose: str = "inspection"
+    """Purpose of the flight, at most 23 characters."""
     operator_place: Position
     """Where the operator is; height above the WGS 84 ellipsoid."""
     place_kind: PlaceKind = PlaceKind.FIXED
@@ -110,7 +110,7 @@ def check_remote_id(remote_id: RemoteId) -> None:
     """Refuse what must not be broadcast, or would not be understood; raises RemoteIdInvalid naming the field."""
     _check_ua_id(remote_id)
     _check_text("operator_id", remote_id.operator_id, most=20)
-    _check_text("purpose", remote_id.purpose, most=23, empty=True)
+    _check_text("purpose", remote_id.purpose, most=23)
     if _EU_SECRET.fullmatch(remote_id.operator_id):
         raise RemoteIdInvalid("operator_id: its last four characters are secret, and must not be part of it")
     check_place(remote_id.operator_place)
@@ -147,8 +147,8 @@ def _check_ua_id(remote_id: RemoteId) -> None:
             )
 
 
-def _check_text(field: str, text: str, *, most: int, empty: bool = False) -> None:
-    if not (text or empty):
+def _check_text(field: str, text: str, *, most: int) -> None:
+    if not text:
         raise RemoteIdInvalid(f"{field}: is empty")
     if len(text) > most:
         raise RemoteIdInvalid(f"{field}: {text!r} has {len(text)} characters, at most {most}")
@@ -157,24 +157,20 @@ def _check_text(field: str, text: str, *, most: int, empty: bool = False) -> Non
 
 
 def identity_messages(remote_id: RemoteId, *, sysid: int) -> list[Any]:
-    """OPEN_DRONE_ID_BASIC_ID, OPERATOR_ID and, where a purpose is given, SELF_ID, to one vehicle."""
+    """OPEN_DRONE_ID_BASIC_ID, OPERATOR_ID and SELF_ID to one vehicle; transmitters want the last one too."""
     ua_id = list(remote_id.ua_id.encode().ljust(20, b"\0"))
-    messages = [
+    text = dialect.MAV_ODID_DESC_TYPE_TEXT
+    return [
         dialect.MAVLink_open_drone_id_basic_id_message(
             sysid, ANY_COMPONENT, _NO_MAC, remote_id.id_kind, remote_id.ua_type, ua_id
         ),
         dialect.MAVLink_open_drone_id_operator_id_message(
             sysid, ANY_COMPONENT, _NO_MAC, dialect.MAV_ODID_OPERATOR_ID_TYPE_CAA, remote_id.operator_id.encode()
         ),
+        dialect.MAVLink_open_drone_id_self_id_message(
+            sysid, ANY_COMPONENT, _NO_MAC, text, remote_id.purpose.encode()
+        ),
     ]
-    if remote_id.purpose:
-        text = dialect.MAV_ODID_DESC_TYPE_TEXT
-        messages.append(
-            dialect.MAVLink_open_drone_id_self_id_message(
-                sysid, ANY_COMPONENT, _NO_MAC, text, remote_id.purpose.encode()
-            )
-        )
-    return messages
 
 
 def system_message(remote_id: RemoteId, *, sysid: int, utc_s: float) -> Any:

@@ -136,7 +136,7 @@ class Flights:
     async def _send_home(self, sysid: int, stage: str) -> str | None:
         """RTL for what may be in the air; what went wrong. A vehicle that is being launched its launch brings down."""
         try:
-            vehicle = self._fleet.vehicle(sysid)
+            vehicle = self._fleet.commander(sysid)
             if vehicle.state.armed or stage in _AIRBORNE:
                 (await vehicle.rtl()).accepted()
         except FleetError as exc:
@@ -174,7 +174,7 @@ class Flights:
 
     async def _rejoin(self, flight: Flight) -> None:
         """Go on with a flight that a restart found: in the air, or about to be."""
-        vehicle = self._fleet.vehicle(flight.sysid)
+        vehicle = self._fleet.commander(flight.sysid)
         self._vehicles.on_flight(flight.sysid, (flight.id, flight.mission_id))
         if flight.stage == "arming":
             flight.track_utc_s = self._now(vehicle.state)
@@ -201,7 +201,7 @@ class Flights:
         try:
             plan = await self._missions.launched_plan(flight.mission_id)
             part = next(part for part in plan.vehicles if part.sysid == flight.sysid)
-            await self._fleet.vehicle(flight.sysid).verify_mission(part.hash)
+            await self._fleet.commander(flight.sysid).verify_mission(part.hash)
         except (FleetError, HashMismatch) as exc:
             text = f"vehicle {flight.sysid} flies on, but its mission is not known to be the approved one: {exc}"
             self._on_alarm(text)
@@ -224,7 +224,7 @@ class Flights:
         return await self._logbook.track(flight_id)
 
     def _check_free(self, sysid: int) -> None:
-        state = self._fleet.vehicle(sysid).state
+        state = self._fleet.commander(sysid).state
         if sysid in self._busy:
             raise Conflict(f"vehicle {sysid} is on mission {self._busy[sysid]}")
         if state.condition not in (Condition.READY, Condition.LANDED):
@@ -283,7 +283,7 @@ class Flights:
         def progress(done: TransferProgress) -> None:
             flight.item, flight.total, flight.text = done.done, done.total, done.stage
 
-        vehicle = self._fleet.vehicle(part.sysid)
+        vehicle = self._fleet.commander(part.sysid)
         await self._stage(flight, "uploading")
         telling = asyncio.create_task(self._keep_telling(flight), name=f"upload[{part.sysid}]")
         try:
@@ -316,7 +316,7 @@ class Flights:
     async def _fly(self, part: VehiclePlan, flight: Flight) -> None:
         """From arming until it stands disarmed, whatever goes wrong on the way."""
         commanded = False
-        vehicle = self._fleet.vehicle(part.sysid)
+        vehicle = self._fleet.commander(part.sysid)
         try:
             await self._stage(flight, "arming")
             self._check_not_aborted(flight)
@@ -340,7 +340,7 @@ class Flights:
             raise LaunchFailed("aborted before take-off")
 
     async def _until_airborne(self, flight: Flight) -> None:
-        vehicle = self._fleet.vehicle(flight.sysid)
+        vehicle = self._fleet.commander(flight.sysid)
         try:
             async with asyncio.timeout(self._settings.fleet.launch_timeout_s):
                 await _until(lambda: vehicle.state.in_air or flight.mission_id in self._returning)
@@ -352,13 +352,13 @@ class Flights:
         await self._note_airborne(flight)
 
     async def _note_airborne(self, flight: Flight) -> None:
-        flight.airborne_utc_s = flight.track_utc_s = self._now(self._fleet.vehicle(flight.sysid).state)
+        flight.airborne_utc_s = flight.track_utc_s = self._now(self._fleet.commander(flight.sysid).state)
         await self._stage(flight, "flying")
         await self._advance(flight.mission_id, MissionState.FLYING)
 
     async def _bring_down(self, flight: Flight, why: str) -> None:
         """Have a vehicle disarm or return, until it takes that or is heard to be disarmed; it is watched after."""
-        vehicle = self._fleet.vehicle(flight.sysid)
+        vehicle = self._fleet.commander(flight.sysid)
         flight.why = why
         await self._stage(flight, "returning", why)
         told = False
@@ -389,7 +389,7 @@ class Flights:
 
     async def _watch(self, flight: Flight) -> None:
         """Until it has landed."""
-        vehicle = self._fleet.vehicle(flight.sysid)
+        vehicle = self._fleet.commander(flight.sysid)
         written_s = told_s = asyncio.get_running_loop().time()
         while not _has_landed(vehicle.state):
             await asyncio.sleep(WATCH_S)

@@ -22,6 +22,7 @@ from fleet.remote_id import RemoteIdSender
 from fleet.vehicle import VehicleRecord
 from geo.terrain import GridTerrain, Terrain
 from missioncontrol import logs
+from missioncontrol.adapters import enter_adapters
 from missioncontrol.api.app import Rooms, make_app
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
@@ -109,6 +110,7 @@ class Service:
             store = await stack.enter_async_context(Store(settings.store_url()))
             keyring = Keyring(settings, self._clock)
             fleet = await stack.enter_async_context(_fleet(settings, self._clock, keyring))
+            await enter_adapters(stack, settings, fleet)
             self._transmitters = _transmitters(settings, fleet, self._clock)
             rooms = self.rooms = self._rooms(store, fleet, terrain, keyring)
             stack.callback(rooms.layers.close)

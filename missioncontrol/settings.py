@@ -120,6 +120,8 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What people call it."""
     registration: str = ""
     """Registration number with the authority."""
+    adapter: Name | None = None
+    """Name of an adapter that commands it, such as `mavsdk`; our own when absent."""
     links: tuple[str, ...] = ()
     """Those of `fleet.links` that it may be heard on; all when empty."""
     battery_ah: Positive | None = None

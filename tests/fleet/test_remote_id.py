@@ -52,7 +52,7 @@ def test_who_it_is() -> None:
     short = msgspec.structs.replace(
         REGISTERED, ua_id="UP.D0123", id_kind=IdKind.REGISTRATION, ua_type=UaType.HYBRID_LIFT
     )
-    assert len(identity_messages(short, sysid=7)) == 2, "nothing is said of a purpose that there is none of"
+    assert len(identity_messages(short, sysid=7)) == 3, "transmitters miss SELF_ID where it does not come"
     basic = on_the_wire(identity_messages(short, sysid=7)[0])
     assert bytes(basic.uas_id) == b"UP.D0123" + bytes(12)
     assert (basic.id_type, basic.ua_type) == (2, 4)
@@ -154,8 +154,9 @@ async def test_no_link_is_no_end() -> None:
     await asyncio.sleep(0.2)
     assert not sent
     open_ = True
-    assert await holds(lambda: len(sent) == 3, 5.0)
-    assert sent == ["OPEN_DRONE_ID_SYSTEM", "OPEN_DRONE_ID_BASIC_ID", "OPEN_DRONE_ID_OPERATOR_ID"]
+    assert await holds(lambda: len(sent) == 4, 5.0)
+    names = ("SYSTEM", "BASIC_ID", "OPERATOR_ID", "SELF_ID")
+    assert sent == [f"OPEN_DRONE_ID_{name}" for name in names]
     assert not task.done()
     task.cancel()
 

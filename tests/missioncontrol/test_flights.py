@@ -100,6 +100,8 @@ class ScriptedFleet:
             raise VehicleUnknown(f"sysid {sysid} is not registered")
         return self.vehicles[sysid]
 
+    commander = vehicle
+
     def start_recording(self, sysid: int, path: Path) -> None:
         pass
 

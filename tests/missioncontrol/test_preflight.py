@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from fleet.keys import make_identity
+from fleet.remote_id import IdKind, RemoteId
+from geo.positions import Altitude, Datum, Position
 from missioncontrol.settings import FleetSettings, Settings
-from tests.missioncontrol.conftest import make_settings, running, udp_port
+from tests.missioncontrol.conftest import HOME, make_settings, running, udp_port
 from tests.missioncontrol.test_service import Simulated, approved, ended, ready
 
 
@@ -183,3 +185,37 @@ async def test_the_service_gives_a_vehicle_its_key_and_changes_it(tmp_path: Path
         assert (await http.post("/vehicles/1/commands", json={"command": "hold"})).json()["state"] in (
             "accepted", "denied",
         )  # fmt: skip
+
+
+async def test_a_vehicle_flies_by_the_adapter_that_its_settings_name(tmp_path: Path, simulated: Simulated) -> None:
+    settings = make_settings(tmp_path, sysids=(1,))
+    ours = msgspec.structs.replace(settings.vehicles[0], adapter="mavsdk")
+    settings = msgspec.structs.replace(settings, vehicles=(ours,))
+    simulated(udp_port(settings), 1)
+    async with running(settings) as house:
+        http = await house.client()
+        mission_id = await launched(http, 1)
+        mission = await ended(http, mission_id, "flying", "failed")
+        assert mission["reason"] is None
+        answer = (await http.post("/vehicles/1/commands", json={"command": "hold"})).json()
+        assert answer["state"] == "accepted", answer
+        await http.post(f"/missions/{mission_id}/abort", json={})
+        assert (await ended(http, mission_id, "aborted"))["state"] == "aborted"
+
+
+async def test_with_remote_id_it_flies_only_once_the_transmitter_is_ready(tmp_path: Path, simulated: Simulated) -> None:
+    settings = make_settings(tmp_path, sysids=(1, 2))
+    place = Position(lon=HOME[0], lat=HOME[1], altitude=Altitude(760.0, Datum.W84))
+    known = RemoteId(ua_id="UP.UA001", id_kind=IdKind.REGISTRATION, operator_id="KZ-OP-17", operator_place=place)
+    first, second = settings.vehicles
+    settings = msgspec.structs.replace(settings, vehicles=(msgspec.structs.replace(first, remote_id=known), second))
+    for sysid in (1, 2):
+        simulated(udp_port(settings), sysid, parameters={"DID_ENABLE": 1, "DID_OPTIONS": 1})
+    async with running(settings) as house:
+        http = await house.client()
+        mission_id = await launched(http, 1)
+        assert (await ended(http, mission_id, "flying", "failed"))["reason"] is None
+        await http.post(f"/missions/{mission_id}/abort", json={})
+        mission_id = await launched(http, 2)
+        reason = (await ended(http, mission_id, "flying", "failed"))["reason"]
+        assert "OpenDroneID" in reason, "a vehicle whose ids were never sent"
