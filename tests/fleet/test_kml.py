@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleet.conversion import convert_plan, read_plan, write_plan
 from fleet.errors import PlanFileInvalid
@@ -216,3 +219,24 @@ def test_the_content_says_what_a_file_is_and_errors_name_the_file(tmp_path: Path
     low = Position(lon=1.0, lat=1.0, altitude=Altitude(0.0, Datum.AMSL))
     (tmp_path / "r.kml").write_bytes(route(None, "76.94,43.23 76.95,43.24"))
     assert convert_plan(tmp_path / "r.kml", tmp_path / "r.plan", home=low, height_m=30.0)["items"] == 2
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    name=st.sampled_from(("x.waypoints", "x.kml", "x.plan")),
+    at=st.floats(0, 1),
+    cut=st.integers(0, 40),
+    put=st.binary(max_size=8) | st.sampled_from((b"1e999", b"NaN", b"-1", b"null", b"<Point>", b"{", b"[", b"\t")),
+)
+def test_a_spoiled_file_is_a_plan_or_is_refused(name: str, at: float, cut: int, put: bytes) -> None:
+    """Whatever is cut out of a good file and put in its place: nothing but PlanFileInvalid is raised."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write_plan(path, [*survey(), MissionItem(frame=2, command=177, params=(3.0, 2.0, 0.0, 0.0))], HOME)
+        whole = path.read_bytes()
+        start = int(at * len(whole))
+        path.write_bytes(whole[:start] + put + whole[start + cut :])
+        with suppress(PlanFileInvalid):
+            found = read_plan(path)
+            assert all(abs(item.x) < 1 << 31 and abs(item.y) < 1 << 31 for item in found.items)
+            assert all(math.isfinite(item.z) for item in found.items)
