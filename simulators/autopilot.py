@@ -324,7 +324,13 @@ class Autopilot(ABC):
         body, sensors, motion = self.body, self.sensors, self.controls.motion
         sensors.step(dt_s)
         estimate, failures = self.estimate, self.failures
-        estimate.step(dt_s, fix=self.has_fix() or not self.home_set, glitch=failures.glitch, diverges=failures.ekf)
+        estimate.step(
+            dt_s,
+            fix=self.has_fix() or not self.home_set,
+            glitch=failures.glitch,
+            jammed=failures.gps_jammed,
+            diverges=failures.ekf,
+        )
         motion.n = body.n + sensors.north.value + estimate.north
         motion.e = body.e + sensors.east.value + estimate.east
         motion.u = body.u + sensors.up.value + estimate.up

@@ -145,6 +145,45 @@ def test_a_wrong_home_or_link_is_a_usage_error() -> None:
         assert arguments[1] in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--signing-key", "zz"], "non-hexadecimal"),
+        (["--signing-key", "42"], "has 32 bytes"),
+        (["--signing-key", "00" * 32], "is no key"),
+        (["--signing-key", "42" * 32, "--autopilot", "px4"], "does not sign"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_a_usage_error(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(sim_app, ["vehicle", *arguments])
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+
+
+async def test_it_signs_on_both_of_its_links_from_the_start_by_the_command_line() -> None:
+    loop = asyncio.get_running_loop()
+    ports = [free_port(), free_port()]
+    grounds = [(await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", port)))[1] for port in ports]
+    links = [part for port in ports for part in ("--link", f"udpout:127.0.0.1:{port}")]
+    command = "from simulators.commands import sim_app; sim_app()"
+    vehicle = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", command, "vehicle", *links, "--signing-key", "42" * 32, "--fault", "gps_off",
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(60.0):
+            while not all(ground.messages for ground in grounds):
+                await asyncio.sleep(0.1)
+    finally:
+        vehicle.terminate()
+        await vehicle.wait()
+        for ground in grounds:
+            ground.transport.close()
+    for number, ground in enumerate(grounds):
+        frames = [bytes(message.get_msgbuf()) for message in ground.messages]
+        assert {(frame[2] & 1, frame[-13]) for frame in frames} == {(1, number)}
+
+
 def test_a_link_that_cannot_be_bound_is_one_clear_error() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
