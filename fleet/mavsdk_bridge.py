@@ -19,7 +19,7 @@ import structlog
 from fleet.commands import holds
 from fleet.errors import IdentityConflict, LinkLost, LinkUnreachable
 from fleet.framing import Framer, decode
-from fleet.mavsdk_process import Answer, Call, Found, FromProcess, Heard, Said, Sent, framed, read_message
+from fleet.mavsdk_process import Answer, Call, Found, FromProcess, Heard, Said, Sent, Step, framed, read_message
 from fleet.routing import Router
 
 COMPID = 191
@@ -28,7 +28,6 @@ SET_MESSAGE_INTERVAL, REQUEST_MESSAGE = 511, 512
 """mavsdk asks who the vehicle is when it likes; how often telemetry comes is for us alone to say."""
 MISSION_START = 300
 """Sent once a call: mavsdk repeats what is not acknowledged, and a mission must not start twice."""
-TRANSFER_MESSAGES = frozenset(("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK", "MISSION_CLEAR_ALL"))
 FOUND_S = 3.0
 """A call waits so long for mavsdk to find its vehicle, s of the wall."""
 ANSWER_S = 40.0
@@ -49,10 +48,11 @@ class _Running(msgspec.Struct):
     """A call that mavsdk has not answered yet, and what it may send for it."""
 
     name: str
-    done: asyncio.Future[str | None]
+    done: asyncio.Future[Answer]
     commands: Set[int]
-    transfer: bool
+    messages: Set[str]
     guarded: bool
+    step: Callable[[float], None]
     started: bool = False
     """Its MISSION_START went out."""
 
@@ -113,13 +113,15 @@ class MavsdkBridge:
         name: str,
         *arguments: Any,
         commands: Set[int] = frozenset(),
-        transfer: bool = False,
+        messages: Set[str] = frozenset(),
         guarded: bool = False,
-    ) -> str | None:
-        """Have mavsdk do something; its name of what went wrong, None when it went well.
+        step: Callable[[float], None] = lambda share: None,
+    ) -> Answer:
+        """Have mavsdk do something.
 
-        `commands` are the MAV_CMD that it may send for that; `transfer`: it may send mission items; `guarded`: it
-        may arm or start a mission (see `Router.relay`). Raises VehicleUnknown where nothing was heard of the vehicle,
+        `commands` are the MAV_CMD that it may send for that; `messages` those of other kinds, for a transfer, which
+        may take as long as it takes; `guarded`: it may arm or start a mission (see `Router.relay`); `step` hears the
+        share that is done, 0 to 1, of calls that tell. Raises VehicleUnknown where nothing was heard of the vehicle,
         LinkLost where there is no process or no way to it, and IdentityConflict.
         """
         if self._task is None or self._task.done():
@@ -132,14 +134,14 @@ class MavsdkBridge:
         if self._writer is None or not self._found.is_set():
             raise LinkLost(self._ended or f"sysid {self._sysid}: mavsdk did not find it within {FOUND_S:g} s")
         number, done = next(self._numbers), asyncio.get_running_loop().create_future()
-        self._calls[number] = _Running(name, done, commands, transfer, guarded)
+        self._calls[number] = _Running(name, done, commands, messages, guarded, step)
         try:
             self._writer.write(framed(Call(number, name, arguments)))
-            async with asyncio.timeout(None if transfer else ANSWER_S):
-                failure: str | None = await done
-                return failure
+            async with asyncio.timeout(None if messages else ANSWER_S):
+                answer: Answer = await done
+                return answer
         except TimeoutError:
-            return "TIMEOUT"
+            return Answer(number, "TIMEOUT")
         finally:
             del self._calls[number]
 
@@ -200,7 +202,10 @@ class MavsdkBridge:
             self._send(message.data)
         elif isinstance(message, Answer):
             if message.number in self._calls and not (done := self._calls[message.number].done).done():
-                done.set_result(message.failure)
+                done.set_result(message)
+        elif isinstance(message, Step):
+            if message.number in self._calls:
+                self._calls[message.number].step(message.share)
         elif isinstance(message, Found):
             self._ended = None
             self._found.set()
@@ -222,12 +227,10 @@ class MavsdkBridge:
                         log.warning("mavsdk may not send that now", sysid=self._sysid, command=message.command)
                     return
                 call.started = call.started or message.command == MISSION_START
-        elif kind in TRANSFER_MESSAGES:
-            call = next((call for call in self._calls.values() if call.transfer), None)
+        else:
+            call = next((call for call in self._calls.values() if kind in call.messages), None)
             if call is None:
                 return
-        else:
-            return
         try:
             if self._router.relay(self._sysid, data, guarded=call is not None and call.guarded) or call is None:
                 return

@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -59,6 +59,17 @@ class Answer(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """That of the `Call`."""
     failure: str | None = None
     """mavsdk's name of what went wrong, such as `TIMEOUT`; None when it went well."""
+    value: Any = None
+    """What was asked for, where a call asks for something."""
+
+
+class Step(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """How far a call is."""
+
+    number: int
+    """That of the `Call`."""
+    share: float
+    """0 to 1."""
 
 
 class Found(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -76,8 +87,8 @@ class Said(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 ToProcess = Heard | Call
-FromProcess = Sent | Answer | Found | Said
-Function = Callable[..., Awaitable[Any]]
+FromProcess = Sent | Answer | Step | Found | Said
+Function = Callable[..., Awaitable[Any] | AsyncIterator[float]]
 
 
 def framed(message: ToProcess | FromProcess) -> bytes:
@@ -96,13 +107,21 @@ async def read_message(reader: asyncio.StreamReader) -> bytes | None:
 
 
 def calls(system: Any) -> dict[str, Function]:
-    """What mavsdk can be asked to do with a vehicle, by name."""
+    """What mavsdk can be asked to do with a vehicle, by name; some tell their share done as they go."""
     from mavsdk.asyncio.plugins.action import ActionAsync
+    from mavsdk.asyncio.plugins.ftp import FtpAsync
     from mavsdk.asyncio.plugins.gimbal import GimbalAsync
-    from mavsdk.asyncio.plugins.mission_raw import MissionItem, MissionRawAsync
+    from mavsdk.asyncio.plugins.mission_raw import MissionItem, MissionPlan, MissionRawAsync
     from mavsdk.plugins.gimbal import ControlMode, GimbalMode, SendMode
 
     action, gimbal, mission = ActionAsync(system), GimbalAsync(system), MissionRawAsync(system)
+    files = FtpAsync(system)
+
+    async def upload_mission(items: list[tuple[Any, ...]]) -> AsyncIterator[float]:
+        plan = MissionPlan([MissionItem(*item) for item in items])
+        async for result, progress in mission.upload_mission_with_progress(plan):
+            if result.name == "NEXT":
+                yield progress.progress
 
     def transfer(function: Function) -> Function:
         return lambda items: function([MissionItem(*item) for item in items])
@@ -118,6 +137,16 @@ def calls(system: Any) -> dict[str, Function]:
         await gimbal.take_control(number, ControlMode.PRIMARY)
         await gimbal.set_angles(number, 0.0, pitch_deg, yaw_deg, GimbalMode.YAW_FOLLOW, SendMode.ONCE)
 
+    async def list_files(folder: str) -> list[tuple[str, bool, int]]:
+        entries = (await files.list_directory(folder)).entries
+        return [(entry.name, entry.entry_type == entry.EntryType.DIRECTORY, entry.size_bytes) for entry in entries]
+
+    async def download_file(path: str, folder: str) -> AsyncIterator[float]:
+        in_bursts = True
+        async for result, progress in files.download(path, folder, in_bursts):
+            if result.name == "NEXT":
+                yield progress.bytes_transferred / max(1, progress.total_bytes)
+
     return {
         "arm": action.arm,
         "disarm": action.disarm,
@@ -128,10 +157,12 @@ def calls(system: Any) -> dict[str, Function]:
         "set_current_speed": action.set_current_speed,
         "point_gimbal": point_gimbal,
         "start_mission": mission.start_mission,
-        "upload_mission": transfer(mission.upload_mission),
+        "upload_mission": upload_mission,
         "upload_geofence": transfer(mission.upload_geofence),
         "upload_rally_points": transfer(mission.upload_rally_points),
         "cancel_mission_upload": mission.cancel_mission_upload,
+        "list_files": list_files,
+        "download_file": download_file,
     }
 
 
@@ -194,15 +225,20 @@ class Program:
     async def _answer(self, call: Call) -> None:
         from mavsdk.exceptions import MavsdkError
 
-        failure = None
+        failure = value = None
         try:
-            await self._functions[call.name](*call.arguments)
+            work = self._functions[call.name](*call.arguments)
+            if isinstance(work, AsyncIterator):
+                async for share in work:
+                    self._tell(Step(call.number, share))
+            else:
+                value = await work
         except LookupError as exc:
             failure = str(exc.args[0])
         except MavsdkError as exc:
             result = getattr(exc, "result", None)
             failure = str(exc) if result is None else result.name
-        self._tell(Answer(call.number, failure))
+        self._tell(Answer(call.number, failure, value))
 
 
 async def main(descriptor: int, sysid: int, compid: int) -> None:

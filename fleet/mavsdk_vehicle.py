@@ -34,6 +34,7 @@ from fleet.fleet import Fleet
 from fleet.history import PoseHistory
 from fleet.mavlink_vehicle import MODE_SHOWS_S, TAKEOFF_SHOWS_S
 from fleet.mavsdk_bridge import MavsdkBridge
+from fleet.mavsdk_files import MavsdkFiles
 from fleet.mavsdk_process import NO_GIMBAL
 from fleet.missions import MissionItem
 from fleet.parameters import Parameters
@@ -54,6 +55,7 @@ REFUSED = frozenset(
 WORTH_ANOTHER_TRY = frozenset(("ERROR", "BUSY", "TIMEOUT", "DENIED", "TRANSFER_CANCELLED"))
 """mavsdk's failures of an upload that may be repeated as a whole."""
 UPLOADS = {MISSION_TYPE: "upload_mission", FENCE_TYPE: "upload_geofence", RALLY_TYPE: "upload_rally_points"}
+UPLOAD_MESSAGES = frozenset(("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK", "MISSION_CLEAR_ALL"))
 CANCEL_S = 2.0
 
 
@@ -78,6 +80,8 @@ class MavsdkVehicle:
         self.vehicle = fleet.vehicle(sysid)
         """The fleet's own one."""
         self.bridge = MavsdkBridge(fleet.router, sysid, alarm=lambda text: fleet.on_alarm(text))
+        self.files = MavsdkFiles(self.bridge, sysid)
+        """Files aboard, its logs among them."""
         self._locks: dict[int, asyncio.Lock] = {}
         self._approved: str | None = None
 
@@ -143,7 +147,7 @@ class MavsdkVehicle:
         wire = [_wire_item(seq, item, mission_type) for seq, item in enumerate(items)]
         texts_before = self.vehicle.telemetry.text_count
         for pause_s in (*PAUSES_S, None):
-            failure = await self._upload_once(UPLOADS[mission_type], wire)
+            failure = await self._upload_once(UPLOADS[mission_type], wire, progress)
             if failure not in WORTH_ANOTHER_TRY or pause_s is None:
                 break
             await asyncio.sleep(pause_s)
@@ -152,13 +156,17 @@ class MavsdkVehicle:
             raise TransferFailed(f"sysid {self.sysid}: mavsdk's upload of {len(items)} items failed: {words}")
         progress(TransferProgress(stage="upload", done=len(items), total=len(items)))
 
-    async def _upload_once(self, name: str, wire: list[tuple[Any, ...]]) -> str | None:
+    async def _upload_once(self, name: str, wire: list[tuple[Any, ...]], progress: Progress) -> str | None:
+        def step(share: float) -> None:
+            done = round(share * len(wire))
+            progress(TransferProgress(stage="upload", done=done, total=len(wire)))
+
         try:
-            return await self.bridge.call(name, wire, transfer=True)
+            return (await self.bridge.call(name, wire, messages=UPLOAD_MESSAGES, step=step)).failure
         except asyncio.CancelledError:
             with suppress(FleetError, TimeoutError):
                 async with asyncio.timeout(CANCEL_S):
-                    await self.bridge.call("cancel_mission_upload", transfer=True)
+                    await self.bridge.call("cancel_mission_upload", messages=UPLOAD_MESSAGES)
             raise
 
     # -- arming and the mission --------------------------------------------------------------------------------------
@@ -341,7 +349,7 @@ class MavsdkVehicle:
         async with self._locks.setdefault(command, asyncio.Lock()):
             texts_before = self.vehicle.telemetry.text_count
             with self.vehicle.channel.listen("COMMAND_ACK") as inbox:
-                failure = await self.bridge.call(call, *arguments, commands={command, *also}, guarded=guarded)
+                failure = (await self.bridge.call(call, *arguments, commands={command, *also}, guarded=guarded)).failure
                 result = await self._last_ack(inbox, command, acks if failure is None else 0)
             if failure == NO_GIMBAL:
                 raise VehicleRefused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from fleet.autopilots import FlightMode
 from fleet.commands import CommandState, holds
-from fleet.errors import IdentityConflict, LinkLost, VehicleRefused, VehicleUnknown
+from fleet.errors import IdentityConflict, LinkLost, TransferFailed, VehicleRefused, VehicleUnknown
 from fleet.fleet import Fleet
 from fleet.framing import decode
 from fleet.mavsdk_bridge import COMPID, MavsdkBridge
@@ -26,6 +27,7 @@ from tests.fleet.test_vehicle_contract import hop, registered
 
 ARM, START, LAND = 400, 300, 21
 COMMAND_LONG, COMMAND_ACK = 76, 77
+SERVER = str(Path(__file__).with_name("mavsdk_file_server.py"))
 KEY = bytes(range(32))
 """Of a simulated vehicle."""
 
@@ -68,7 +70,7 @@ async def test_mavsdk_arms_and_starts_nothing_unasked(pair: tuple[Fleet, MavsdkV
     fleet, vehicle = pair
     fleet.start_recording(7, tmp_path / "flight.tlog")
     await vehicle.upload_mission(hop())
-    assert await vehicle.bridge.call("arm", commands={176}) == "TIMEOUT"
+    assert (await vehicle.bridge.call("arm", commands={176})).failure == "TIMEOUT"
     with pytest.raises(LinkLost, match="sysid 7: what mavsdk made for arm was not sent"):
         await vehicle.bridge.call("arm", commands={ARM})
     with pytest.raises(VehicleRefused, match="not armed for an approved mission"):
@@ -179,7 +181,7 @@ async def test_a_mavsdk_that_hangs_is_ended_and_started_again(port: int, simulat
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         assert await holds(lambda: bridge.found, 5.0)
-        assert await bridge.call("land", commands={LAND}) is None
+        assert (await bridge.call("land", commands={LAND})).failure is None
 
 
 async def test_a_command_that_nobody_answers_is_unknown(port: int, simulated: Fly, fast: SimClock) -> None:
@@ -224,3 +226,33 @@ async def test_what_mavsdk_does_not_offer_is_refused(pair: tuple[Fleet, MavsdkVe
     for asked in (vehicle.trigger_camera(), vehicle.track_point(x=0.5, y=0.5)):
         with pytest.raises(VehicleRefused, match="sysid 7: mavsdk has no command"):
             await asked
+
+
+async def test_files_aboard_are_listed_and_fetched_whole(port: int, tmp_path: Path) -> None:
+    """The simulated vehicles have no MAVLink FTP, so mavsdk's own server of it plays the vehicle."""
+    aboard, ours = tmp_path / "aboard", tmp_path / "ours"
+    ours.mkdir()
+    (aboard / "LOGS").mkdir(parents=True)
+    (aboard / "LOGS" / "00000001.BIN").write_bytes(bytes(range(256)) * 200)
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, SERVER, str(port), str(aboard)), stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with (
+            Fleet([f"udpin:127.0.0.1:{port}"], registered(7)) as fleet,
+            MavsdkVehicle(fleet=fleet, sysid=7) as vehicle,
+        ):
+            assert await holds(lambda: vehicle.bridge.found, 10.0)
+            found = await vehicle.files.list("/LOGS")
+            assert [(file.path, file.size_bytes) for file in found] == [("/LOGS/00000001.BIN", 51_200)]
+            shares: list[float] = []
+            place = await vehicle.files.download(found[0].path, ours, step=shares.append)
+            assert place.read_bytes() == (aboard / "LOGS" / "00000001.BIN").read_bytes()
+            assert shares == sorted(shares)
+            assert shares[-1] == 1.0
+            with pytest.raises(TransferFailed, match="sysid 7: download_file of /LOGS/2: FILE_DOES_NOT_EXIST"):
+                await vehicle.files.download("/LOGS/2", ours)
+            assert list(ours.iterdir()) == [place], "something unfinished was left"
+    finally:
+        server.kill()
+        await server.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,8 +14,10 @@ from fleet.commands import CommandState, holds
 from fleet.errors import MissionInvalid, MissionMismatch, VehicleRefused
 from fleet.fences import FencePolygon, RallyPoint, fence_hash, rally_hash
 from fleet.fleet import Fleet
+from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.mavsdk_vehicle import MavsdkVehicle
 from fleet.missions import MissionItem, mission_hash
+from fleet.transfers import TransferProgress
 from fleet.vehicle import Vehicle, VehicleRecord
 from geo.positions import Altitude, Datum
 from simulators.clock import SimClock
@@ -92,9 +95,25 @@ async def play(adapter: str, autopilot: str, port: int, simulated: Fly, fast: Si
         yield Play(fleet, vehicle, truth)
 
 
+@pytest.mark.parametrize("kind", [MavlinkVehicle, MavsdkVehicle])
+def test_an_adapter_has_the_whole_port(kind: type) -> None:
+    for name, wanted in vars(Vehicle).items():
+        if not name.startswith("_"):
+            assert hasattr(kind, name), f"{kind.__name__} has no {name}"
+            if inspect.isfunction(wanted):
+                offered = inspect.signature(getattr(kind, name)).parameters
+                for parameter in inspect.signature(wanted).parameters.values():
+                    assert offered[parameter.name].kind == parameter.kind, f"{kind.__name__}.{name}: {parameter}"
+
+
 async def test_what_is_aboard_is_what_was_sent(play: Play) -> None:
     plan = survey(lines=3)
-    assert await play.vehicle.upload_mission(plan) == mission_hash(plan)
+    told: list[TransferProgress] = []
+    assert await play.vehicle.upload_mission(plan, progress=told.append) == mission_hash(plan)
+    for stage in ("upload", "read-back"):
+        done = [progress.done for progress in told if progress.stage == stage]
+        assert done == sorted(done)
+        assert done[-1] == told[0].total >= len(plan)
     assert mission_hash(await play.vehicle.read_mission()) == mission_hash(plan)
     await play.vehicle.verify_mission(mission_hash(plan))
     with pytest.raises(MissionInvalid):
