@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from processes import count_of, free_port, processor_s, started
 from run import ROOT, VENV, Peers, in_turn, line
 
 RUNS = 5
-SETTLE_S, MEASURE_S = 4.0, 8.0
-"""Before a reader is measured it has so long to meet its vehicles; then it is measured for so long."""
+START_S, SETTLE_S, MEASURE_S = 6.0, 6.0, 6.0
+"""What a reader has to start, where it does not say that it has; to meet its vehicles; and what is measured."""
 BENCHMARKS = ROOT / "benchmarks"
 
 
@@ -44,78 +39,39 @@ def compare(peers: Peers) -> Iterator[dict[str, Any]]:
             )  # fmt: skip
 
 
-def _fleet(port: int, case: Case, folder: str) -> list[str]:
+def _fleet(port: int, case: Case) -> list[str]:
     return [sys.executable, str(BENCHMARKS / "live_readers.py"), "fleet", str(port), str(case.vehicles)]
 
 
-def _mavutil(port: int, case: Case, folder: str) -> list[str]:
+def _mavutil(port: int, case: Case) -> list[str]:
     return [str(VENV / "bin" / "python"), "-W", "ignore", str(BENCHMARKS / "live_readers.py"), "mavutil", str(port)]
 
 
-def _mavproxy(port: int, case: Case, folder: str) -> list[str]:
+def _mavproxy(port: int, case: Case) -> list[str]:
     program = [str(VENV / "bin" / "python"), "-W", "ignore", str(VENV / "bin" / "mavproxy.py")]
-    return [*program, f"--master=udpin:127.0.0.1:{port}", "--non-interactive", f"--state-basedir={folder}"]
+    return [*program, f"--master=udpin:127.0.0.1:{port}", "--non-interactive", "--state-basedir={folder}"]
 
 
-def _microseconds(case: Case, command: Callable[[int, Case, str], list[str]]) -> Callable[[], float]:
+def _microseconds(case: Case, command: Callable[[int, Case], list[str]]) -> Callable[[], float]:
     """Processor time of one reader's process for each message sent to it while it is measured, us."""
 
     def run() -> float:
-        port = _free_port()
-        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-            environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": folder, "MPLBACKEND": "Agg"}
-            counts_itself = command is not _mavproxy
-            reader = _started(stack, command(port, case, folder), environment, folder, told=counts_itself)
-            seconds = SETTLE_S + MEASURE_S + 5.0
-            arguments = [str(port), str(case.vehicles), str(case.rate_hz), str(seconds)]
-            source = _started(
-                stack, [sys.executable, str(BENCHMARKS / "telemetry.py"), *arguments], environment, folder, told=True
-            )
-            time.sleep(SETTLE_S)
-            counter = reader if counts_itself else source
-            before, used_s = (_count(source), _count(counter)), _processor_s(reader.pid)
-            time.sleep(MEASURE_S)
-            after, used_s = (_count(source), _count(counter)), _processor_s(reader.pid) - used_s
+        port, counts_itself = free_port(), command is not _mavproxy
+        seconds = SETTLE_S + MEASURE_S + (5.0 if counts_itself else 5.0 + START_S)
+        source = [sys.executable, str(BENCHMARKS / "telemetry.py")]
+        source += [str(part) for part in (port, case.vehicles, case.rate_hz, seconds)]
+        with started(command(port, case), told=counts_itself) as reader:
+            if not counts_itself:
+                time.sleep(START_S)
+            with started(source) as sender:
+                time.sleep(SETTLE_S)
+                counter = reader if counts_itself else sender
+                before, used_s = (count_of(sender), count_of(counter)), processor_s(reader.pid)
+                time.sleep(MEASURE_S)
+                after, used_s = (count_of(sender), count_of(counter)), processor_s(reader.pid) - used_s
             sent, heard = after[0] - before[0], after[1] - before[1]
             if reader.poll() is not None or abs(heard - sent) > max(50, sent // 100):
                 raise RuntimeError(f"{command.__name__} took {heard} of {sent} messages")
-            return used_s / heard * 1e6
+        return used_s / heard * 1e6
 
     return run
-
-
-def _started(
-    stack: ExitStack, command: list[str], environment: dict[str, str], folder: str, *, told: bool
-) -> subprocess.Popen[str]:
-    """A process that ends with the stack, waited for until it says `ready` where it does."""
-    log = stack.enter_context((Path(folder) / f"{len(os.listdir(folder))}.txt").open("w"))
-    out = subprocess.PIPE if told else log
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=out, stderr=log, text=True, env=environment, cwd=folder
-    )
-    stack.callback(process.wait)
-    stack.callback(process.kill)
-    if not told:
-        time.sleep(6.0)
-    elif process.stdout is None or process.stdout.readline().strip() != "ready":
-        raise RuntimeError(f"{' '.join(command[1:])} did not start: {Path(log.name).read_text()[-500:]}")
-    return process
-
-
-def _count(process: subprocess.Popen[str]) -> int:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-    return int(process.stdout.readline())
-
-
-def _processor_s(pid: int) -> float:
-    """What a process has used so far, all its threads, s: Linux's clock of another process (clock_getcpuclockid)."""
-    return time.clock_gettime((~pid << 3) | 2)
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -76,13 +76,53 @@ def pymavlink_parse(file: str, piece: int, key: str) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start_s, "messages": count}
 
 
+def mavutil_missions(port: int, vehicles: int, items: list[list[Any]]) -> dict[str, float]:
+    """Time, s, to send a mission to vehicle after vehicle and read it back, as a script around mavutil does.
+
+    Vehicle N, from 0, sends to `port` + N.
+    """
+    from pymavlink import mavutil
+
+    ways = [
+        mavutil.mavlink_connection(f"udpin:127.0.0.1:{port + number}", source_system=255) for number in range(vehicles)
+    ]
+    for way in ways:
+        way.wait_heartbeat()
+    start_s = time.perf_counter()
+    for way in ways:
+        target = way.target_system, way.target_component
+        wire = [items[0], *items]  # the first is the place of home
+        way.mav.mission_count_send(*target, len(wire), 0)
+        while (
+            message := way.recv_match(type=["MISSION_REQUEST", "MISSION_ACK"], blocking=True)
+        ).get_type() != "MISSION_ACK":
+            frame, command, *rest = wire[message.seq]
+            way.mav.mission_item_int_send(*target, message.seq, frame, command, 0, 1, *rest, 0)
+        way.mav.mission_request_list_send(*target, 0)
+        total = way.recv_match(type="MISSION_COUNT", blocking=True).count
+        for seq in range(total):
+            way.mav.mission_request_int_send(*target, seq, 0)
+            item = way.recv_match(type="MISSION_ITEM_INT", blocking=True)
+            if seq and [item.x, item.y, item.z] != wire[seq][-3:]:
+                raise RuntimeError(f"item {seq} is not as it was sent")
+    return {"seconds": time.perf_counter() - start_s}
+
+
 def package_version(package: str) -> str:
     """Of an installed peer."""
     return version(package)
 
 
 ANSWERS: dict[str, Callable[..., Any]] = {
-    call.__name__: call for call in (opencoverage, orthority_scene, orthority_locate, pymavlink_parse, package_version)
+    call.__name__: call
+    for call in (
+        opencoverage,
+        orthority_scene,
+        orthority_locate,
+        pymavlink_parse,
+        mavutil_missions,
+        package_version,
+    )
 }
 
 

@@ -16,6 +16,8 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 COMMAND_LONG, SET_MESSAGE_INTERVAL, TIMESYNC = 76, 511, 111
 SENT_IDS = frozenset((0, 1, 2, 24, 30, 33, 42, 74, 116, 147, 245, 253))
 TICK_S = 0.001
+SLOW_SLOTS = (0, 1, 21, 1, 47, 41, 1, 21, 37, 31, 0, 1, 21, 43, 1, 44, 48, 21, 1, 31)
+"""Numbers of the messages that a vehicle sends in turn over a slow link, 10 a second: each kind at least each 2 s."""
 
 
 def message(number: int, boot_ms: int, rng: np.random.Generator) -> Any:
@@ -49,15 +51,15 @@ def message(number: int, boot_ms: int, rng: np.random.Generator) -> Any:
     return dialect.MAVLink_statustext_message(6, b"Mission: 5 WP")
 
 
-def packed(sysid: int, *, messages: int, rate_hz: float, first: int = 0) -> list[bytes]:
-    """Frames of one vehicle, numbered, `rate_hz` to a second of its clock; a heartbeat at least each second."""
+def packed(sysid: int, *, messages: int, rate_hz: float) -> list[bytes]:
+    """Frames of one vehicle, numbered, `rate_hz` to a second of its clock, HEARTBEAT once a second."""
     rng = np.random.default_rng(sysid)
     sender = dialect.MAVLink(None, srcSystem=sysid, srcComponent=1)
     frames = []
     for number in range(messages):
         boot_ms = 60_000 + round(number * 1000 / rate_hz)
-        beat = number % max(1, int(rate_hz)) == 0
-        frames.append(bytes(message(0 if beat else first + number, boot_ms, rng).pack(sender)))
+        slot = SLOW_SLOTS[number % len(SLOW_SLOTS)] if rate_hz <= 10.0 else number
+        frames.append(bytes(message(slot, boot_ms, rng).pack(sender)))
         sender.seq = (sender.seq + 1) % 256
     return frames
 
@@ -80,10 +82,7 @@ def send(port: int, vehicles: int, rate_hz: float, seconds: float) -> None:
 
     Vehicles accept to be asked for what they send anyway, and refuse other commands.
     """
-    streams = [
-        packed(sysid, messages=round(seconds * rate_hz), rate_hz=rate_hz, first=7 * sysid)
-        for sysid in range(1, vehicles + 1)
-    ]
+    streams = [packed(sysid, messages=round(seconds * rate_hz), rate_hz=rate_hz) for sysid in range(1, vehicles + 1)]
     ears = selectors.DefaultSelector()
     sockets = []
     for sysid in range(1, vehicles + 1):
