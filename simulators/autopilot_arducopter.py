@@ -36,8 +36,6 @@ INSISTS_ON_REMOTE_ID = 1
 """Of DID_OPTIONS."""
 FACES_ALONG, CENTRE_IS_HERE = 2, 4
 """Of CIRCLE_OPTIONS."""
-DRIVE_S = 3.0
-"""How old a velocity of the ground may be in GUIDED (GUID_TIMEOUT), s."""
 
 
 class ArduCopter(Autopilot):
@@ -289,7 +287,7 @@ class ArduCopter(Autopilot):
         return True
 
     def drive(self, north: float, east: float, up: float) -> None:
-        """A velocity over ground, m/s, in GUIDED; DRIVE_S after the last one it stops."""
+        """A velocity over ground, m/s, in GUIDED; GUID_TIMEOUT s after the last one it stops."""
         if not self.flying:
             return
         if not isinstance(self._manoeuvre, Drive):
@@ -340,7 +338,7 @@ class ArduCopter(Autopilot):
         if self._manoeuvre is None:
             self._wait(dt_s)
             return
-        if isinstance(self._manoeuvre, Drive) and self.time_s - self._driven_s > DRIVE_S:
+        if isinstance(self._manoeuvre, Drive) and self.time_s - self._driven_s > self.parameters["GUID_TIMEOUT"]:
             self._manoeuvre = Hold(self.controls)
         done = self._manoeuvre.step(self.controls, dt_s)
         if done and isinstance(self._manoeuvre, Land | ReturnHome | Sink | Drift):

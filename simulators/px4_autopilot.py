@@ -11,7 +11,7 @@ from simulators.autopilot_flavour import PX4, Mode
 from simulators.autopilot_guidance import Leg, Point
 from simulators.autopilot_manoeuvres import Circle, Drive, Facing, Hold, Land, Manoeuvre, TakeOff
 from simulators.autopilot_missions import FENCE, MISSION, RALLY
-from simulators.px4_arming import failing_checks, reasons
+from simulators.px4_arming import failing_checks, reasons, summary
 from simulators.px4_events import Event
 from simulators.px4_land_detector import LandDetector
 from simulators.px4_mission_run import Outcome, Px4MissionRun
@@ -23,8 +23,10 @@ from simulators.px4_return import Px4Return, return_goal
 from simulators.px4_safety import Px4Safety
 from simulators.px4_voice import Px4Voice
 
-FIRST_FIX_S, OFFBOARD_S = 0.3, 1.0
-"""The first fix after power-on; how old a target of the ground may be for OFFBOARD; s."""
+FIRST_FIX_S = 0.3
+"""After power-on, s."""
+TARGET_LOST_WAYS = {4: Mode.LAND, 5: Mode.HOLD, 6: Mode.TERMINATION}
+"""By COM_OBL_RC_ACT, when the ground's targets for OFFBOARD stop coming; others: RTL, for want of a stick."""
 RUNS_IN_AUTO = {Mode.TAKEOFF, Mode.HOLD, Mode.AUTO, Mode.RTL, Mode.LAND}
 NAMES = {Mode.AUTO: "Mission", Mode.RTL: "Return", Mode.POSITION: "Position"}
 """What PX4 calls a mode in its texts, where that is not our name."""
@@ -142,9 +144,15 @@ class Px4Autopilot(Autopilot):
         """Send what waits, if a ground is there to read it."""
         self.voice.say_now(self.time_s, heard=self.safety.ground.present(self.ground_time_s()))
 
-    def event(self, event: Event) -> None:
+    def event(self, event: Event, arguments: bytes | None = None) -> None:
         """An EVENT, whether a ground is there or not."""
-        self.voice.event(event, boot_ms=int(self.time_s * 1e3))
+        self.voice.event(event, boot_ms=int(self.time_s * 1e3), arguments=arguments)
+
+    def report(self) -> None:
+        """What speaks against arming, in events."""
+        told = reasons(self)
+        for event in told:
+            self.event(event, summary(told) if event is Event.ARMING_SUMMARY else None)
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -165,7 +173,7 @@ class Px4Autopilot(Autopilot):
         if mode is Mode.AUTO and not self.run.valid:
             return False
         if mode is Mode.OFFBOARD:
-            return self.time_s - self._target_s < OFFBOARD_S
+            return self.time_s - self._target_s < self.parameters["COM_OF_LOSS_T"]
         return mode is Mode.TERMINATION or mode is Mode.LAND or self.has_position()
 
     def enter(self, mode: Mode) -> None:
@@ -221,8 +229,7 @@ class Px4Autopilot(Autopilot):
         if self.armed:
             return True
         if not force and not self.may_arm():
-            for event in reasons(self):
-                self.event(event)
+            self.report()
             self.event(Event.ARMING_DENIED)
             self.say(2, "Arming denied: Resolve system health failures first")
             return False
@@ -329,8 +336,8 @@ class Px4Autopilot(Autopilot):
             self._manoeuvre = Hold(self.controls)
         elif self._manoeuvre.step(self.controls, dt_s) and self.mode is Mode.TAKEOFF:
             self.enter(Mode.HOLD)
-        if self.mode is Mode.OFFBOARD and self.time_s - self._target_s > OFFBOARD_S:
-            self.safety.fail_to(Mode.RTL)
+        if self.mode is Mode.OFFBOARD and not self._can_run(Mode.OFFBOARD):
+            self.safety.fail_to(TARGET_LOST_WAYS.get(int(self.parameters["COM_OBL_RC_ACT"]), Mode.RTL))
         self.land_detector.step(dt_s)
 
     def _fly_mission(self, dt_s: float) -> None:

@@ -202,6 +202,42 @@ def test_pausing_a_mission_is_known_to_one_of_them(autopilot: str, answer: int) 
     assert (math.hypot(ground.vehicle.body.vn, ground.vehicle.body.ve) < 0.5) == (autopilot == "ardupilot")
 
 
+def velocity(ground: Ground, north_m_s: float) -> None:
+    """One SET_POSITION_TARGET_LOCAL_NED with a velocity alone."""
+    ground.send(
+        mavlink.MAVLink_set_position_target_local_ned_message(
+            0, 7, 1, 1, 0b111111000111, 0, 0, 0, north_m_s, 0, 0, 0, 0, 0, 0, 0
+        )
+    )
+
+
+@pytest.mark.parametrize(("timeout_s", "flies_on"), [(3.0, False), (10.0, True)])
+def test_arducopter_flies_a_velocity_until_it_is_too_old(timeout_s: float, flies_on: bool) -> None:
+    ground = flying("ardupilot", parameters={"GUID_TIMEOUT": timeout_s})
+    for _ in range(5):
+        velocity(ground, 4.0)
+        ground.run(1.0)
+    assert ground.vehicle.body.vn == pytest.approx(4.0, abs=0.5)
+    ground.run(7.0)
+    assert (ground.vehicle.body.vn > 3.0) == flies_on
+
+
+@pytest.mark.parametrize(("action", "becomes"), [(0, "RTL"), (4, "LAND"), (5, "HOLD")])
+def test_px4_flies_a_velocity_in_offboard_as_long_as_it_comes(action: int, becomes: str) -> None:
+    ground = flying("px4", parameters={"COM_OBL_RC_ACT": action})
+    assert command(ground, 176, 1, 6) == [ACCEPTED, REJECTED], "without targets"
+    for second in range(5):
+        velocity(ground, 4.0)
+        if second == 0:
+            assert command(ground, 176, 1, 6) == [ACCEPTED, ACCEPTED]
+        ground.run(0.8)
+    assert ground.vehicle.body.vn == pytest.approx(4.0, abs=0.6)
+    assert ground.vehicle.pilot.mode.value == "OFFBOARD"
+    ground.run(2.0)
+    assert ground.vehicle.pilot.mode.value == becomes
+    assert "Failsafe activated\t" in ground.texts()
+
+
 # -- regions of interest ---------------------------------------------------------------------------------------------
 
 
