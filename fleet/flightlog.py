@@ -34,6 +34,14 @@ YEAR_2000_S, YEAR_2100_S = 946_684_800.0, 4_102_444_800.0
 PATH_STEP_S = 1.0
 """The path is measured from second to second, or the noise of positions would lengthen it."""
 
+READ = frozenset(
+    int(getattr(dialect, f"MAVLINK_MSG_ID_{name}"))
+    for name in (
+        "HEARTBEAT", "SYS_STATUS", "SYSTEM_TIME", "GLOBAL_POSITION_INT", "MISSION_CURRENT", "MISSION_ITEM_REACHED",
+        "BATTERY_STATUS", "EKF_STATUS_REPORT", "ESTIMATOR_STATUS", "VIBRATION", "EXTENDED_SYS_STATE", "STATUSTEXT",
+    )
+)  # fmt: skip
+"""Messages that a flight is read from; attitudes, the most of a recording, are left alone."""
 Stamped = TypeVar("Stamped", HealthAlarm, Text)
 
 
@@ -109,7 +117,10 @@ class FlightLog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_flight(path: Path, sysid: int, limits: HealthLimits | None = None) -> FlightLog:
-    """What a .tlog tells of one vehicle. Takes some 10 us a frame. Raises RecordingInvalid."""
+    """What a .tlog tells of one vehicle. Raises RecordingInvalid.
+
+    Takes some 10 us a frame: an hour of 50 messages a second takes seconds, which a thread can take.
+    """
     reader = _Reader(sysid, limits or HealthLimits())
     for utc_s, frame in read_recording(path):
         reader.take(utc_s, frame)
@@ -134,9 +145,10 @@ class _Reader:
     def take(self, utc_s: float, frame: Frame) -> None:
         """One frame of either direction. All times are steady ones until everything is read."""
         self._loss.take(utc_s, frame, ours=frame.sysid == self._telemetry.sysid)
-        if frame.sysid != self._telemetry.sysid or (message := decode(frame)) is None:
+        if frame.sysid != self._telemetry.sysid or frame.msgid not in READ:
             return
-        kind, telemetry = message.get_type(), self._telemetry
+        message, telemetry = decode(frame), self._telemetry
+        kind = message.get_type()
         if kind == "HEARTBEAT" and message.autopilot == dialect.MAV_AUTOPILOT_INVALID:
             return
         texts, before = telemetry.text_count, telemetry.state
