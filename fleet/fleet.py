@@ -16,6 +16,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.channels import AUTOPILOT_COMPID, Channel
 from fleet.errors import LinkError, VehicleUnknown
+from fleet.events import EVENT, event_of
 from fleet.framing import Frame, decode
 from fleet.history import PoseHistory
 from fleet.latency import UNANSWERED_S
@@ -214,7 +215,7 @@ class Fleet:
         """Hand a good frame to its vehicle."""
         if frame.compid != AUTOPILOT_COMPID and frame.msgid not in PERIPHERAL_MESSAGES:
             return
-        message = decode(frame)
+        message: Any = event_of(frame) if frame.msgid == EVENT else decode(frame)
         if message is None:
             return
         if frame.msgid == TIMESYNC:

@@ -256,7 +256,21 @@ class MavlinkVehicle:
         (await self.set_mode(self.autopilot.arming_mode)).accepted()
         await self.verify_mission(expected_hash)
         result = await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 1.0, settled=lambda: self.state.armed)
+        if result.state is CommandState.DENIED:
+            result = msgspec.structs.replace(result, texts=(*result.texts, *await self._arming_reasons()))
         result.accepted()
+
+    async def look_again(self) -> None:
+        """Have it say now whether it can be armed: ArduPilot in texts, PX4 in a report; what stood before is kept."""
+        await self.commands.long(dialect.MAV_CMD_RUN_PREARM_CHECKS)
+
+    async def _arming_reasons(self) -> tuple[str, ...]:
+        """Why a PX4 cannot be armed to fly its mission: it says so in events alone, and only when asked again."""
+        if self.autopilot.tells_prearm:
+            return ()
+        await self.look_again()
+        report = self.state.arming
+        return () if report is None else report.reasons(self.autopilot.arming_mode)
 
     async def disarm(self) -> CommandResult:
         """Stop the motors; an autopilot refuses that in the air."""

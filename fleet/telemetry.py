@@ -12,6 +12,7 @@ import msgspec
 
 from fleet.autopilots import Autopilot, FlightMode, autopilot_of
 from fleet.estimators import Estimator, Vibration, estimator_of, vibration_of
+from fleet.events import ArmingReport, ArmingReports, Event
 from fleet.history import PoseHistory, euler_of_quaternion, quaternion_of_euler
 from fleet.sensors import Sensors, sensors_of
 from geo.positions import Altitude, Datum, Position
@@ -192,6 +193,8 @@ class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
     """Of the airframe."""
     estimator: Estimator | None = None
     """Of the EKF in use."""
+    arming: ArmingReport | None = None
+    """Where it can be armed and where not, and why: the last report of a PX4."""
     mission: MissionProgress | None = None
     """Where it is in the mission."""
     texts: tuple[Text, ...] = ()
@@ -245,6 +248,7 @@ class Telemetry:
         self._flown = False
         self._gimbal_device_heard = False
         self._reached: int | None = None
+        self._reports = ArmingReports()
         self._handlers = {
             "HEARTBEAT": self._heartbeat,
             "SYS_STATUS": self._sys_status,
@@ -258,6 +262,7 @@ class Telemetry:
             "VIBRATION": self._vibration,
             "EKF_STATUS_REPORT": self._estimator,
             "ESTIMATOR_STATUS": self._estimator,
+            "EVENT": self._event,
             "HOME_POSITION": self._home_position,
             "EXTENDED_SYS_STATE": self._extended_sys_state,
             "STATUSTEXT": self._statustext,
@@ -382,6 +387,10 @@ class Telemetry:
 
     def _vibration(self, message: Any, utc_s: float) -> None:
         self._update(vibration=vibration_of(message) or self.state.vibration)
+
+    def _event(self, message: Event, utc_s: float) -> None:
+        if self._reports.take(message):
+            self._update(arming=self._reports.latest)
 
     def _estimator(self, message: Any, utc_s: float) -> None:
         self._update(estimator=estimator_of(message))

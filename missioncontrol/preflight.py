@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
 
-from fleet.errors import FleetError, ParameterUnknown
+from fleet.errors import FleetError
 from fleet.failsafes import read_failsafes
 from fleet.fences import fence_hash
 from fleet.fleet import Fleet
@@ -76,6 +75,7 @@ class Preflight:
                 if skipped:
                     log.warning("pre-flight checks skipped", sysid=part.sysid, checks=skipped)
                 return stopping
+            await _or_none(vehicle.look_again())
             await asyncio.sleep(LOOK_S)
 
     async def everything(self, plan: Plan, part: VehiclePlan, *, person: str) -> list[Check]:
@@ -100,6 +100,7 @@ class Preflight:
                 sensors=state.sensors,
                 plan_percent=part.battery_percent,
                 limits=self._limits,
+                arming=state.arming if vehicle.mission_hash == part.hash else None,
             ),
             self._mission_check(vehicle, part),
             self._control_check(part.sysid, person),
@@ -159,11 +160,7 @@ def check(name: str, title: str, passed: bool | None, measured: str, limit: str)
 
 
 async def _differences(vehicle: MavlinkVehicle, registered: dict[str, float]) -> tuple[ParameterDifference, ...]:
-    aboard = {}
-    for name in registered:
-        with suppress(ParameterUnknown):
-            aboard[name] = await vehicle.parameters.read(name)
-    return differences(registered, aboard)
+    return differences(registered, await vehicle.parameters.read_several(registered))
 
 
 async def _or_none(asking: Awaitable[Found]) -> Found | None:

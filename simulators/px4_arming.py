@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from simulators.px4_events import Event
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
 
 INSISTS = 2
 """COM_ARM_ODID that refuses to arm without remote ID."""
+
+
+ALL_MODES = 0x807F7AB8
+"""Modes that it can be armed in when nothing speaks against any, by bit, as recorded."""
+WARNED = 1 << 7
+"""The component that it only warns about: the sticks."""
+UNLIKE_FINDINGS = (Event.ARMING_SUMMARY, Event.HEALTH_SUMMARY, Event.NO_MANUAL_CONTROL)
 
 
 def failing_checks(pilot: Px4Autopilot) -> list[Event | None]:
@@ -34,3 +42,16 @@ def reasons(pilot: Px4Autopilot) -> list[Event]:
     missing = [] if pilot.run.valid else [Event.NO_MISSION]
     always = [Event.NO_OFFBOARD_SIGNAL, Event.NO_MANUAL_CONTROL, Event.HEALTH_SUMMARY]
     return [Event.ARMING_SUMMARY, *told, *missing, *always]
+
+
+def summary(told: list[Event]) -> bytes:
+    """Arguments of the summary that begins a report: components in error and warned of, modes to arm in and to run.
+
+    Each finding gives the modes that it bars and its component, and none of these modes can be armed in.
+    """
+    modes, errors = ALL_MODES, 0
+    for event in told:
+        if event not in UNLIKE_FINDINGS:
+            barred, component = struct.unpack("<IB", bytes.fromhex(event.value[2]))
+            modes, errors = modes & ~barred, errors | 1 << component
+    return struct.pack("<BIIII", 0, errors, WARNED, modes, modes)

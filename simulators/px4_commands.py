@@ -42,7 +42,7 @@ class Px4Commands:
             179: lambda _: ACCEPTED, 185: self._terminate, 186: self._change_height, 192: self._reposition,
             195: self._look, 197: self._look_away, 201: self._look, 204: lambda _: ACCEPTED, 205: self._mount,
             241: lambda _: REJECTED, 245: lambda _: ACCEPTED, 246: lambda _: DENIED, 300: self._start,
-            400: self._arm, 401: lambda _: ACCEPTED, 410: lambda _: self._send(242), 420: self._fail,
+            400: self._arm, 401: self._look_again, 410: lambda _: self._send(242), 420: self._fail,
             510: self._get_interval, 511: self._set_interval, 512: self._request, 519: lambda _: ACCEPTED,
             520: lambda _: self._send(148), 1000: self._gimbal, 1001: self._gimbal_owner,
         }  # fmt: skip
@@ -92,6 +92,10 @@ class Px4Commands:
             return UNSUPPORTED
         done = self._pilot.arm(force=force) if order.params[0] else self._pilot.disarm(force=force)
         return ACCEPTED if done else REJECTED
+
+    def _look_again(self, order: Order) -> int:
+        self._pilot.report()
+        return ACCEPTED
 
     def _take_off(self, order: Order) -> int:
         return ACCEPTED if self._pilot.take_off(order.z) else REJECTED

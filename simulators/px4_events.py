@@ -51,10 +51,11 @@ class RawMessage(mavlink.MAVLink_message):  # type: ignore[misc]
         return frame
 
 
-def event_message(event: Event, *, boot_ms: int, sequence: int) -> RawMessage:
-    """An EVENT of the autopilot for everybody."""
-    number, levels, arguments = event.value
-    fields = (number, boot_ms, sequence % 65536, 0, 0, levels, bytes.fromhex(arguments))
+def event_message(event: Event, *, boot_ms: int, sequence: int, arguments: bytes | None = None) -> RawMessage:
+    """An EVENT of the autopilot for everybody; its arguments are those recorded where there are no others."""
+    number, levels, recorded = event.value
+    told = bytes.fromhex(recorded) if arguments is None else arguments
+    fields = (number, boot_ms, sequence % 65536, 0, 0, levels, told)
     return RawMessage(410, "EVENT", 160, struct.pack("<IIHBBB40s", *fields))
 
 

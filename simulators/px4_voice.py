@@ -51,7 +51,7 @@ class Px4Voice:
                 self._emit(mavlink.MAVLink_statustext_message(severity, part, self._text_id, chunk))
             self._text_id = (self._text_id + 1) % 65536
 
-    def event(self, event: Event, *, boot_ms: int) -> None:
+    def event(self, event: Event, *, boot_ms: int, arguments: bytes | None = None) -> None:
         """An EVENT, whether a ground is there or not."""
-        self._emit(event_message(event, boot_ms=boot_ms, sequence=self._event_seq))
+        self._emit(event_message(event, boot_ms=boot_ms, sequence=self._event_seq, arguments=arguments))
         self._event_seq += 1

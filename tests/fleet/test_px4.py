@@ -74,7 +74,30 @@ async def test_arming_is_denied_with_the_whole_text(port: int, simulated: Fly) -
         aboard = await vehicle.upload_mission(survey())
         with pytest.raises(VehicleRefused) as caught:
             await vehicle.arm(aboard)
-        assert caught.value.texts == ("Arming denied: Resolve system health failures first",)
+        text, *reasons = caught.value.texts
+        assert text == "Arming denied: Resolve system health failures first"
+        assert reasons[:2] == ["No valid position estimate", "No valid global position estimate"]
+        assert "No valid mission available" not in reasons, "it is aboard"
+        report = vehicle.state.arming
+        assert report is not None
+        assert not report.allows(FlightMode.HOLD)
+
+
+async def test_it_says_when_asked_what_it_can_be_armed_for(port: int, simulated: Fly) -> None:
+    px4 = simulated(port, sysid=6, autopilot="px4")
+    async with Fleet([f"udpin:127.0.0.1:{port}"]) as fleet:
+        vehicle = await connected(fleet)
+        assert await holds(px4.pilot.checks_pass, 3.0)
+        await vehicle.look_again()
+        report = vehicle.state.arming
+        assert report is not None
+        assert report.allows(FlightMode.HOLD)
+        assert report.reasons(FlightMode.MISSION) == ("No valid mission available",)
+        await vehicle.upload_mission(survey())
+        await vehicle.look_again()
+        report = vehicle.state.arming
+        assert report is not None
+        assert report.allows(FlightMode.MISSION)
 
 
 @pytest.mark.slow

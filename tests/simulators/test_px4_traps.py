@@ -123,8 +123,9 @@ def test_a_refused_arming_has_its_reasons_in_events_alone(ground: Ground) -> Non
     assert ground.texts() == [DENIED_TEXT, "t\t"]
     assert [(m.chunk_seq, m.severity) for m in ground.of("STATUSTEXT")] == [(0, 2), (1, 2)]
     assert len({m.id for m in ground.of("STATUSTEXT")}) == 1
-    told = {struct.unpack_from("<I", payload)[0] for payload in ground.raw(410)[len(events) :]}
-    assert {0x0105C2D9, 0x0102089D} <= told, "no mission; arming denied"
+    told = {struct.unpack_from("<I", payload)[0]: payload[13:] for payload in ground.raw(410)[len(events) :]}
+    assert {0x0105C2D9, 0x0102089D} <= told.keys(), "no mission; arming denied"
+    assert told[0x01A893E0].hex().startswith("000000100080000000b03a7f80"), "as recorded: a mission is all it lacks"
     ground.run(1.1)
     assert ground.of("HEARTBEAT")[-1].system_status == 0, "UNINIT wherever it cannot be armed"
 
