@@ -175,6 +175,23 @@ async def test_it_goes_where_it_is_told_and_lands_there(play: Play) -> None:
     assert play.off_m(LON, LAT + 15.0 / 111_000) < 12.0
 
 
+async def test_a_second_flight_starts_from_the_first_item_again(play: Play) -> None:
+    vehicle = play.vehicle
+
+    def item() -> int:
+        mission = vehicle.state.mission
+        return -1 if mission is None or mission.item is None else mission.item
+
+    await play.take_off()
+    assert await holds(lambda: item() >= 3, 10.0)
+    assert (await vehicle.land()).state is CommandState.ACCEPTED
+    assert await play.landed()
+    await vehicle.arm(mission_hash(hop()))
+    await vehicle.start_mission()
+    assert await holds(lambda: item() == 0, 3.0)
+    assert await holds(lambda: play.up_m > 5.0, 10.0)
+
+
 async def test_it_returns(play: Play) -> None:
     await play.take_off()
     assert (await play.vehicle.rtl()).state is CommandState.ACCEPTED
