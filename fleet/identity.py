@@ -26,6 +26,8 @@ CONFLICT_OVER_S = 10.0
 """So long (wall) after the other was last heard a conflict is over."""
 FORGOTTEN_S = 60.0
 """A way that is not in use is forgotten after so much silence (wall)."""
+MOST_WAYS = 32
+"""So many ways of one sysid are kept; somebody who forges many makes the longest silent of his own be forgotten."""
 CLOCK_OFF_S = 1.0
 """Clocks since boot on two ways of one vehicle differ by less than this, s of the wall; the vehicle's own clock may run
 faster."""
@@ -101,6 +103,7 @@ class Identity:
         key = (id(link), address)
         way = self.ways.get(key)
         if way is None:
+            self._make_room()
             way = self.ways[key] = Way(link, address, monotonic_s, monotonic_s)
             if self.allowed and link.name not in self.allowed:
                 way.standing, way.why = Standing.QUARANTINED, "the vehicle is not allowed on this link"
@@ -111,6 +114,12 @@ class Identity:
         if way is not self.in_use and way.standing is not Standing.QUARANTINED and not self._alive(monotonic_s):
             self._use(way)
         return way
+
+    def _make_room(self) -> None:
+        """Forget the longest silent way that is not known to be the vehicle's, if there are too many."""
+        others = [key for key, way in self.ways.items() if way.standing not in (Standing.IN_USE, Standing.SPARE)]
+        if len(self.ways) >= MOST_WAYS and others:
+            del self.ways[min(others, key=lambda key: self.ways[key].heard_monotonic_s)]
 
     def weigh(self, way: Way, message: Any, vehicle: TelemetryState, clock_rate: float) -> None:
         """Compare what an unproven way says with what is known of the vehicle."""

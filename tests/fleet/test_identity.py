@@ -13,7 +13,8 @@ from fleet.autopilots import FlightMode
 from fleet.commands import CommandState, holds
 from fleet.errors import IdentityConflict
 from fleet.fleet import Fleet
-from fleet.identity import Standing
+from fleet.identity import Identity, Standing
+from fleet.links import UdpLink
 from fleet.telemetry import Condition
 from fleet.vehicle import VehicleRecord
 from tests.fleet.conftest import HOME, Fly, survey
@@ -154,3 +155,13 @@ async def test_a_vehicle_on_a_link_it_is_not_allowed_on_is_not_believed(
         assert await holds(lambda: fleet.vehicle(1).state.condition is Condition.READY, 5.0)
         with pytest.raises(IdentityConflict, match="not allowed on this link"):
             await fleet.vehicle(1).hold()
+
+
+def test_many_forged_ways_do_not_pile_up_and_leave_the_vehicles_own(port: int) -> None:
+    link = UdpLink("127.0.0.1", port, listen=True)
+    identity = Identity(1)
+    believed = identity.heard(link, ("10.0.0.1", 14550), 0.0)
+    for number in range(5000):
+        identity.heard(link, ("10.9.9.9", 1024 + number), 1.0 + number * 1e-4)
+    assert len(identity.ways) <= 33
+    assert identity.in_use is believed
