@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from simulators.autopilot_arming import NEEDS_POSITION
 from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, PositionWatch
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import Mode
@@ -28,8 +29,8 @@ TERMINATES = 5
 """BATT_FS_..._ACT that stops the motors."""
 CONTINUE_AUTO, CONTINUE_LANDING, CONTINUE_PILOT = 2, 8, 16
 """Of FS_OPTIONS, for a lost ground: modes that are left alone."""
-EKF_LANDS = (1, 3)
-"""FS_EKF_ACTION that lands; others only say so."""
+EKF_LANDS = {True: (1, 3), False: (3,)}
+"""FS_EKF_ACTION that lands, in modes that need a position and in others; else it only says so."""
 
 
 class ArduCopterSafety:
@@ -91,7 +92,7 @@ class ArduCopterSafety:
             pilot.say(SEVERITY_CRITICAL, "EKF Failsafe Cleared")
         elif blind and pilot.flying:
             pilot.say(SEVERITY_CRITICAL, "EKF variance")
-            if pilot.parameters["FS_EKF_ACTION"] in EKF_LANDS:
+            if pilot.parameters["FS_EKF_ACTION"] in EKF_LANDS[pilot.mode in NEEDS_POSITION]:
                 self._escape(Mode.LAND)
                 pilot.say(SEVERITY_CRITICAL, "EKF Failsafe: changed to LAND Mode")
         if pilot.estimate.glitching is not self._glitching:

@@ -33,6 +33,8 @@ class Px4Return:
             return
         at = controls.motion.point()
         away_m = math.dist(goal[:2], at[:2])
+        self._wait_s = parameters["RTL_LAND_DELAY"]
+        self._waits_at = goal._replace(u=goal.u + parameters["RTL_DESCEND_ALT"])
         self._up = max(at.u, goal.u + parameters.return_height_m(away_m))
         say(6, f"RTL: start return at {amsl_m + self._up:.0f} m ({self._up - goal.u:.0f} m above destination)")
 
@@ -53,10 +55,19 @@ class Px4Return:
             self._legs.pop(0)
         leg = self._legs[0]
         controls.follow(leg, dt_s)
-        if leg.done and len(self._legs) == 1:
+        if leg.done and len(self._legs) == 1 and self._goal is not None:
+            self._arrive(controls, leg, dt_s)
+        return False
+
+    def _arrive(self, controls: FlightControls, leg: Leg, dt_s: float) -> None:
+        """Above the goal: land, or first wait lower down."""
+        if self._wait_s != 0.0 and leg.end != self._waits_at:
+            self._legs = [Leg(leg.end, self._waits_at, controls.limits())]
+        elif self._wait_s > 0.0:
+            self._wait_s = max(0.0, self._wait_s - dt_s)
+        elif self._wait_s == 0.0:
             self._say(6, "RTL: land at destination")
             self._land, self.landing = Land(controls, leg.end), True
-        return False
 
 
 def return_goal(controls: FlightControls, rally: list[Point], kind: int) -> Point:

@@ -325,3 +325,15 @@ def test_px4_returns_as_its_type_of_return_says(
     assert command(ground, 20) == [ACCEPTED]
     assert ground.run(120.0, until=lambda: ground.vehicle.pilot.landed_state() == 4)
     assert math.dist((ground.vehicle.body.n, ground.vehicle.body.e), goal) < 6.0
+
+
+@pytest.mark.parametrize(("delay_s", "lands"), [(0.0, True), (15.0, True), (-1.0, False)])
+def test_px4_waits_above_its_goal_as_long_as_it_is_told(delay_s: float, lands: bool) -> None:
+    ground = flying("px4", height_m=15.0, parameters={"RTL_LAND_DELAY": delay_s})
+    assert command(ground, 20) == [ACCEPTED]
+    before_s = ground.vehicle.pilot.time_s
+    assert ground.run(90.0, until=lambda: not ground.vehicle.pilot.armed) == lands
+    if lands:
+        assert (ground.vehicle.pilot.time_s - before_s > 30.0) == (delay_s > 0.0)
+    else:
+        assert ground.vehicle.pilot.relative_m() == pytest.approx(10.0, abs=1.5), "RTL_DESCEND_ALT"
