@@ -6,8 +6,8 @@ import asyncio
 import math
 import time
 
-HELD_S = 0.005
-"""How often sleepers look whether a held clock goes on, s of the wall."""
+LEAST_NAP_S, LONGEST_NAP_S = 0.005, 0.05
+"""How often sleepers look whether a held clock goes on, and whether the rate has changed, s of the wall."""
 
 
 class SimClock:
@@ -64,10 +64,10 @@ class SimClock:
 
     async def sleep_until(self, elapsed_s: float) -> None:
         """Sleep until so many simulated seconds after the start; others get a turn in any case."""
-        wait_s = max(0.0, elapsed_s - self.elapsed_s()) / self._rate
+        left_s = elapsed_s - self.elapsed_s()
+        await asyncio.sleep(min(LONGEST_NAP_S, max(0.0, left_s / self._rate)))
         while True:
-            await asyncio.sleep(wait_s)
             left_s = elapsed_s - self.elapsed_s()
             if left_s <= 0:
                 return
-            wait_s = max(left_s / self._rate, HELD_S)
+            await asyncio.sleep(min(LONGEST_NAP_S, max(LEAST_NAP_S, left_s / self._rate)))

@@ -25,6 +25,18 @@ async def test_a_change_of_rate_is_no_jump_and_counts_from_now_on() -> None:
     assert clock.utc_s() - START_UTC_S == pytest.approx(clock.elapsed_s(), abs=0.01)
 
 
+async def test_sleepers_wake_by_the_new_rate() -> None:
+    clock = clock_of(20.0)
+    clock.rate = 0.1
+    sleeper = asyncio.create_task(clock.sleep(2.0))
+    await asyncio.sleep(0.05)
+    clock.rate = 20.0
+    wall_s = time.monotonic()
+    await sleeper
+    assert time.monotonic() - wall_s < 1.0
+    assert clock.elapsed_s() >= 2.0
+
+
 @pytest.mark.parametrize("rate", [0.0, -1.0, 20.1, float("nan")])
 def test_no_rate_beyond_the_speedup_and_none_that_stands_still(rate: float) -> None:
     clock = clock_of(20.0)

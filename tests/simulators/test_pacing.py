@@ -128,7 +128,7 @@ async def test_every_frame_is_looked_at_however_long_a_look_takes() -> None:
         assert await holds(lambda: camera.frames >= 15, 20.0)
         assert onlooker.mailbox.dropped == camera.skipped == 0
         assert onlooker.looked_at <= camera.frames <= onlooker.looked_at + 2
-        assert clock.elapsed_s() == pytest.approx(camera.frames / 5.0, abs=0.5)
+        assert clock.elapsed_s() == pytest.approx(camera.frames / 5.0, abs=1.0)
 
 
 async def test_without_pacing_frames_are_dropped() -> None:
@@ -142,7 +142,7 @@ async def test_no_frame_is_skipped_however_long_drawing_takes() -> None:
     async with filmed(Onlooker(takes_s=0.0), draws_s=0.1) as (clock, camera):
         assert await holds(lambda: camera.frames >= 10, 20.0)
         assert camera.skipped == 0
-        assert clock.elapsed_s() == pytest.approx(camera.frames / 5.0, abs=0.5)
+        assert clock.elapsed_s() == pytest.approx(camera.frames / 5.0, abs=1.0)
 
 
 async def test_one_long_look_is_waited_for_as_long_as_the_average_allows() -> None:
@@ -192,7 +192,7 @@ async def test_what_is_not_wanted_is_not_waited_for_nor_asked_about() -> None:
 
 
 async def test_the_rate_follows_what_is_reached_and_rises_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.pacing.PERIOD_S", 0.25)
+    monkeypatch.setattr("simulators.pacing.PERIOD_S", 0.1)
     onlooker = Onlooker(takes_s=0.2)
     async with filmed(onlooker, speedup=4.0) as (clock, _):
         following = asyncio.create_task(follow(clock))
@@ -204,12 +204,9 @@ async def test_the_rate_follows_what_is_reached_and_rises_again(monkeypatch: pyt
         assert reachable / 2 < rates[-1] < 2.0 * HEADROOM * reachable
         assert min(rates) >= SLOWEST
         onlooker.takes_s = 0.0
-        deadline_s = time.monotonic() + 15.0
-        while clock.rate < 4.0 and time.monotonic() < deadline_s:
-            before = clock.rate
-            await asyncio.sleep(0.1)
-            assert clock.rate <= 1.2 * before
-        assert clock.rate == 4.0
+        clock.rate, wall_s = SLOWEST, time.monotonic()  # as after a long hold
+        assert await holds(lambda: clock.rate == 4.0, 20.0)
+        assert time.monotonic() - wall_s > 1.5  # so that who measures the rate can follow
         following.cancel()
 
 
