@@ -71,7 +71,8 @@ class MavsdkVehicle:
     - `orbit` and `look_at`: mavsdk sends a height above sea level in a frame above home;
     - the mode to arm in on ArduPilot: mavsdk knows no GUIDED mode without a place, and would arm in any.
 
-    mavsdk has no command for a camera on the autopilot, so `trigger_camera` and `track_point` are refused.
+    `trigger_camera` and `track_point` are refused: mavsdk knows no camera on the autopilot, and its camera plugin is
+    left out, as it fetches a file from whatever URL a camera names, and its process is to speak to nobody but us.
     """
 
     def __init__(self, *, fleet: Fleet, sysid: int) -> None:
@@ -308,13 +309,11 @@ class MavsdkVehicle:
 
     async def track_point(self, *, x: float, y: float) -> CommandResult:
         """Raises VehicleRefused."""
-        raise VehicleRefused(
-            f"sysid {self.sysid}: mavsdk has no command to track a point for a camera on the autopilot"
-        )
+        raise VehicleRefused(f"sysid {self.sysid}: no tracking by mavsdk; command it by our own adapter")
 
     async def trigger_camera(self) -> CommandResult:
         """Raises VehicleRefused."""
-        raise VehicleRefused(f"sysid {self.sysid}: mavsdk has no command for a picture by a camera on the autopilot")
+        raise VehicleRefused(f"sysid {self.sysid}: no pictures by mavsdk; command it by our own adapter")
 
     async def stop_motors(self) -> CommandResult:
         """Stop the motors at once, also in the air; by the fleet's own command."""

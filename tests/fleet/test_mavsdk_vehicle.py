@@ -198,6 +198,27 @@ async def test_a_command_that_nobody_answers_is_unknown(port: int, simulated: Fl
         assert result.text == "sysid 7 did not answer COMPONENT_ARM_DISARM"
 
 
+def sockets(pid: int) -> tuple[set[str], set[str]]:
+    """Inodes of all sockets that a process has open, and of those to the network that there are."""
+    process = Path(f"/proc/{pid}")
+    links = [os.readlink(link) for link in (process / "fd").iterdir()]
+    opened = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    tables = [(process / "net" / kind).read_text() for kind in ("udp", "udp6", "tcp", "tcp6", "raw", "raw6")]
+    return opened, {line.split()[9] for table in tables for line in table.splitlines()[1:]}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_mavsdk_has_no_way_out_but_ours(pair: tuple[Fleet, MavsdkVehicle]) -> None:
+    _, vehicle = pair
+    await vehicle.upload_mission(hop())
+    assert vehicle.bridge.pid is not None
+    opened, network = sockets(vehicle.bridge.pid)
+    assert opened, "not even ours"
+    assert not opened & network
+    opened, network = sockets(os.getpid())
+    assert opened & network, "the fleet's own link is one"
+
+
 async def test_leaving_ends_the_process(pair: tuple[Fleet, MavsdkVehicle]) -> None:
     fleet, _ = pair
     async with MavsdkVehicle(fleet=fleet, sysid=7) as vehicle:
@@ -224,7 +245,7 @@ async def test_a_vehicle_that_was_not_heard_yet(port: int) -> None:
 async def test_what_mavsdk_does_not_offer_is_refused(pair: tuple[Fleet, MavsdkVehicle]) -> None:
     _, vehicle = pair
     for asked in (vehicle.trigger_camera(), vehicle.track_point(x=0.5, y=0.5)):
-        with pytest.raises(VehicleRefused, match="sysid 7: mavsdk has no command"):
+        with pytest.raises(VehicleRefused, match=r"sysid 7: no .* by mavsdk; command it by our own adapter"):
             await asked
 
 
