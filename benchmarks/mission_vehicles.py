@@ -89,7 +89,8 @@ class Vehicle:
 
 
 def serve(port: int, step: int, vehicles: int, delay_s: float, held: int) -> None:
-    """Until killed. Vehicle N, from 0, with `held` items aboard, sends to `port` + N * `step`; answers take `delay_s`."""
+    """Until killed. Vehicle N, from 0, with `held` items aboard, sends to `port` + N * `step`; answers take
+    `delay_s`."""
     ears = selectors.DefaultSelector()
     every = []
     for number in range(vehicles):
