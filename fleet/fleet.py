@@ -18,6 +18,7 @@ from fleet.channels import AUTOPILOT_COMPID, Channel
 from fleet.errors import LinkError, VehicleUnknown
 from fleet.events import EVENT, event_of
 from fleet.framing import Frame, decode
+from fleet.health import HealthLimits, HealthWatch
 from fleet.history import PoseHistory
 from fleet.latency import UNANSWERED_S
 from fleet.links import Link, open_link
@@ -62,10 +63,12 @@ class Fleet:
         lost_s: float = LOST_S,
         utc_now: Callable[[], float] = time.time,
         signing: Mapping[int, VehicleSigning] | None = None,
+        limits: HealthLimits | None = None,
     ) -> None:
         """`links` as `fleet.links.open_link` takes them; `sysid`/`compid` are our own; `stale_s`, `lost_s`: without
         a heartbeat for so long (wall) a vehicle is stale, or lost; `utc_now`: our clock, for records; `signing`: of
-        the vehicles that have a key, by sysid: only what they sign is believed."""
+        the vehicles that have a key, by sysid: only what they sign is believed; `limits`: beyond what a vehicle in
+        flight is not well."""
         self.links = [open_link(link) if isinstance(link, str) else link for link in links]
         self.sysid, self.compid = sysid, compid
         self.on_alarm: Callable[[str], None] = lambda text: None
@@ -85,6 +88,8 @@ class Fleet:
             alarm=lambda text: self.on_alarm(text),
         )
         """What goes to whom: counts, ways, signing, and frames of other programs of ours."""
+        self._limits = limits or HealthLimits()
+        self._health: dict[int, HealthWatch] = {}
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] | None = None
@@ -280,7 +285,9 @@ class Fleet:
                 if system.telemetry.changes != before:
                     self._changed(system.telemetry)
                 if (vehicle := self.vehicles.get(state.sysid)) is not None:
-                    for text in system.alarms.look(system.telemetry):
+                    health = self._health.setdefault(state.sysid, HealthWatch(self._limits))
+                    found = [alarm.text for alarm in health.look(state, monotonic_s)]
+                    for text in [*system.alarms.look(system.telemetry), *found]:
                         self.on_alarm(f"{vehicle.record.name} (sysid {state.sysid}): {text}")
                 if system.recording is not None:
                     system.recording.flush()

@@ -165,8 +165,9 @@ class _Reader:
         if state.position is not before.position:
             self._place(now_s, state)
         elif kind in ("VIBRATION", "EKF_STATUS_REPORT", "ESTIMATOR_STATUS"):
-            self._alarms += self._watch.look(state, now_s)
             self._worst(state)
+        if kind != "HEARTBEAT":
+            self._alarms += self._watch.look(state, now_s)
 
     def _place(self, now_s: float, state: TelemetryState) -> None:
         if state.position is None or (self._rows and now_s <= self._rows[-1].utc_s):

@@ -15,6 +15,8 @@ QUIET_S = 10.0
 """A limit kept for so long, s, and passed again is a new alarm."""
 MOST_STEP_S = 3.0
 """Samples of a battery further apart than this say nothing about its resistance: its charge has changed."""
+FULL_CELL_V = 4.4
+"""No cell has more (a lithium one 4.2 V, some 4.35 V): the cells of a battery are counted by the most it ever had."""
 LEAST_STEPS = 20
 """Steps of current from which a resistance is told."""
 LEAST_FLIGHTS = 5
@@ -34,6 +36,10 @@ class HealthLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Times in one flight that an accelerometer is beyond its range. Of the same source."""
     ekf_ratio: float = 0.8
     """Innovation test ratio of the EKF: ArduCopter's own failsafe threshold (FS_EKF_THRESH); at 1 it rejects."""
+    sink_m_s: float = 6.0
+    """Speed downwards, m/s: twice what autopilots descend at by themselves."""
+    cell_v: float = 3.3
+    """Voltage of a battery cell under load, V."""
 
 
 class HealthAlarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +48,7 @@ class HealthAlarm(msgspec.Struct, frozen=True, kw_only=True):
     utc_s: float
     """When, s since 1970 UTC."""
     kind: str
-    """vibration, clipping, ekf_velocity, ekf_position, ekf_height, ekf_compass or position_lost."""
+    """vibration, clipping, ekf_velocity, ekf_position, ekf_height, ekf_compass, position_lost, falling or battery."""
     value: float
     """What was measured, in the unit of the limit; 0 where a position was lost."""
     limit: float
@@ -60,9 +66,12 @@ class HealthWatch:
         self._last_s: dict[str, float] = {}
         self._clips_before: int | None = None
         self._had_position = False
+        self._most_v = 0.0
 
     def look(self, state: TelemetryState, utc_s: float) -> list[HealthAlarm]:
         """Alarms that begin with this state, at a moment that never goes back."""
+        if state.battery is not None and state.battery.voltage_v is not None:
+            self._most_v = max(self._most_v, state.battery.voltage_v)
         if state.condition is not Condition.FLYING:
             self._clips_before, self._had_position = None, False
             return []
@@ -79,6 +88,13 @@ class HealthWatch:
         def alarm(kind: str, value: float, limit: float, text: str) -> None:
             found.append(HealthAlarm(utc_s=utc_s, kind=kind, value=value, limit=limit, text=text))
 
+        if state.in_air and state.velocity is not None and state.velocity.down_m_s > limits.sink_m_s:
+            text = f"falling at {state.velocity.down_m_s:.1f} m/s, limit {limits.sink_m_s:g} m/s"
+            alarm("falling", state.velocity.down_m_s, limits.sink_m_s, text)
+        if state.battery is not None and state.battery.voltage_v is not None:
+            cell_v = state.battery.voltage_v / max(1, math.ceil(self._most_v / FULL_CELL_V))
+            if cell_v < limits.cell_v:
+                alarm("battery", cell_v, limits.cell_v, f"battery at {cell_v:.2f} V a cell, limit {limits.cell_v:g} V")
         if (shaking := state.vibration) is not None:
             if shaking.worst_m_s2 > limits.vibration_m_s2:
                 text = f"vibration {shaking.worst_m_s2:.1f} m/s2, limit {limits.vibration_m_s2:g} m/s2"

@@ -8,7 +8,6 @@ airframe since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,9 +17,8 @@ import structlog
 from sqlalchemy import Row, insert, select
 
 from fleet.errors import RecordingInvalid
-from fleet.fleet import Fleet
 from fleet.flightlog import FlightSummary, read_flight
-from fleet.health import HealthLimits, HealthWatch, Resistance, Trend, resistance_trend
+from fleet.health import HealthLimits, Resistance, Trend, resistance_trend
 from missioncontrol import audit
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import NotFound
@@ -31,8 +29,6 @@ from missioncontrol.tables import maintenance
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 0.5
-"""How often the vehicles in flight are looked at, s."""
 RECENT_FLIGHTS = 5
 """Alarms are shown of so many flights."""
 
@@ -110,12 +106,10 @@ class VehicleHealth(msgspec.Struct, frozen=True, kw_only=True):
 class Health:
     """Finds out how flights went, and tells how vehicles are."""
 
-    def __init__(
-        self, store: Store, fleet: Fleet, settings: Settings, clock: Clock, *, on_alarm: Callable[[str], None]
-    ) -> None:
-        """`on_alarm` hears of limits that are passed in flight."""
-        self._store, self._fleet, self._settings, self._clock = store, fleet, settings, clock
-        self._logbook, self._on_alarm = Logbook(store), on_alarm
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        """Of the flights in `store`, and the recordings in the data folder of `settings`."""
+        self._store, self._settings, self._clock = store, settings, clock
+        self._logbook = Logbook(store)
         self._ended = asyncio.Event()
         self._ended.set()
 
@@ -134,17 +128,6 @@ class Health:
                 if summary.problem:
                     log.warning("flight not summed up", flight=row.id, sysid=row.sysid, error=summary.problem)
                 await self._logbook.save_summary(row.id, summary)
-
-    async def watch(self) -> None:
-        """Give an alarm where a vehicle of ours is not well in flight, for ever."""
-        watches: dict[int, HealthWatch] = {}
-        while True:
-            for vehicle in self._settings.vehicles:
-                if vehicle.sysid in self._fleet.vehicles:
-                    watch = watches.setdefault(vehicle.sysid, HealthWatch(self._settings.health.limits))
-                    for alarm in watch.look(self._fleet.vehicle(vehicle.sysid).state, self._clock()):
-                        self._on_alarm(f"{vehicle.name}: {alarm.text}")
-            await asyncio.sleep(LOOK_S)
 
     async def of(self, sysid: int) -> VehicleHealth:
         """How a vehicle of ours is. Raises NotFound."""

@@ -127,7 +127,7 @@ class Service:
         evidence = Evidence(settings.data / "evidence")
         control = Control(store, clock)
         vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
-        health = Health(store, fleet, settings, clock, on_alarm=lambda text: feed.alarm(text, "severe"))
+        health = Health(store, settings, clock)
         surveyor = Surveyor(settings, terrain, fleet)
         missions = Missions(store, surveyor.plan, clock, on_change=feed.mission)
         incidents = Incidents(
@@ -193,7 +193,6 @@ class Service:
             for sysid, sender in self._transmitters.items():
                 self._start(sender.run(), f"remote id[{sysid}]")
             self._start(rooms.wellbeing.keep_summaries(), "summaries")
-            self._start(rooms.wellbeing.watch(), "health")
             if watching is not None:
                 self._start(watching, "perception")
             for sink in self._settings.sinks:
@@ -272,6 +271,7 @@ def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
         lost_s=settings.fleet.lost_timeout_s,
         utc_now=clock,
         signing=keyring.signing,
+        limits=settings.health.limits,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +28,7 @@ from fleet.health import (
     internal_resistance,
     resistance_trend,
 )
-from fleet.recording import Recording
+from fleet.recording import Recording, read_recording
 from fleet.streams import StreamKeeper
 from fleet.telemetry import Telemetry
 from simulators.battery import Battery, Pack
@@ -163,6 +164,41 @@ def test_the_ekf_of_either_autopilot_is_minded() -> None:
     assert alarm.value == pytest.approx(1.2)
 
 
+def sinking(down_m_s: float) -> Any:
+    return dialect.MAVLink_global_position_int_message(
+        0, 432380000, 769450000, 830_000, 30_000, 0, 0, round(down_m_s * 100), 9000
+    )
+
+
+def volts(voltage_v: float) -> Any:
+    cells = [round(voltage_v * 1000)] + [65535] * 9
+    return dialect.MAVLink_battery_status_message(0, 0, 0, 32767, cells, 1700, 100, 100, 80)
+
+
+def test_a_fall_and_a_failing_battery_are_alarms() -> None:
+    flying = heartbeat(armed=True)
+    assert watched(flying, sinking(2.5), sinking(6.0)) == [], "as fast as they may be told to"
+    (alarm,) = watched(flying, sinking(2.5), sinking(7.25), sinking(12.0))
+    assert (alarm.kind, alarm.text) == ("falling", "falling at 7.2 m/s, limit 6 m/s")
+    assert watched(heartbeat(armed=False), sinking(9.0)) == []
+    for full_v, low_v in ((25.2, 19.7), (16.8, 13.1), (12.6, 9.8), (50.4, 39.5), (26.1, 19.7)):
+        assert watched(flying, volts(full_v), volts(low_v * 1.02)) == [], full_v
+        (alarm,) = watched(flying, volts(full_v), volts(low_v))
+        assert (alarm.kind, alarm.limit) == ("battery", 3.3), full_v
+        assert alarm.text.startswith("battery at 3.2")
+
+
+def test_no_recorded_flight_is_an_alarm_without_a_failure(tlogs: Path) -> None:
+    """Arming, missions, gotos, fences, returns and landings of both autopilots, and their own failsafes."""
+    found = {}
+    for path in sorted(tlogs.glob("*.tlog")):
+        heard = Counter(frame.sysid for _, frame in read_recording(path) if frame.sysid not in (255, 250, 200))
+        alarms = read_flight(path, heard.most_common(1)[0][0]).summary.alarms
+        found[path.stem] = {alarm.kind for alarm in alarms}
+    failed = {name for name, kinds in found.items() if kinds}
+    assert failed == {"ap_05b_gps_loss", "ap_05c_motor_fail", "px4_05b_gps_loss", "px4_05c_motor_fail"}
+
+
 def test_each_autopilot_is_asked_for_its_own_word_of_the_ekf() -> None:
     telemetry = Telemetry(1)
     keeper = StreamKeeper(Commands.__new__(Commands), telemetry)
@@ -202,8 +238,10 @@ def test_a_recorded_flight_of_arducopter_in_one_record(tlogs: Path) -> None:
 
 
 def test_recorded_failures_are_alarms(tlogs: Path) -> None:
-    """The dead motor shows in the compass, the lost GPS in the flags alone, on both autopilots."""
-    assert [a.kind for a in read_flight(tlogs / "ap_05c_motor_fail.tlog", 1).summary.alarms] == ["ekf_compass"]
+    """The dead motor shows in the fall and the compass, the lost GPS in the EKF's flags alone."""
+    fallen = read_flight(tlogs / "ap_05c_motor_fail.tlog", 1).summary.alarms
+    assert [a.kind for a in fallen] == ["falling", "ekf_compass"]
+    assert [a.kind for a in read_flight(tlogs / "px4_05c_motor_fail.tlog", 9).summary.alarms] == ["falling"]
     assert [a.kind for a in read_flight(tlogs / "ap_05b_gps_loss.tlog", 1).summary.alarms] == ["position_lost"]
     assert [a.kind for a in read_flight(tlogs / "px4_05b_gps_loss.tlog", 8).summary.alarms] == ["position_lost"]
     quiet = read_flight(tlogs / "px4_02c_mission_flight.tlog", 6).summary

@@ -8,12 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from fleet.estimators import Vibration
-from fleet.health import HealthLimits
-from fleet.telemetry import Condition, TelemetryState
 from missioncontrol import audit
 from missioncontrol.errors import NotFound
 from missioncontrol.health import Health, MaintenanceDone, recording_path
@@ -33,29 +29,17 @@ async def light_store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-class SilentFleet:
-    """Vehicles whose states a test sets."""
-
-    def __init__(self, *states: TelemetryState) -> None:
-        self.vehicles = {state.sysid: self for state in states}
-        self.state = states[0] if states else None
-
-    def vehicle(self, sysid: int) -> SilentFleet:
-        return self.vehicles[sysid]
-
-
 def settings_of(folder: Path, *vehicles: VehicleSettings, **health: Any) -> Settings:
     ours = vehicles or (VehicleSettings(sysid=1, name="alpha", registration="KZ-001", battery_ah=8.0),)
     return Settings(data=folder, vehicles=ours, health=HealthSettings(**health))
 
 
 class House:
-    """Health over a store, with what it told."""
+    """Health over a store."""
 
-    def __init__(self, store: Store, settings: Settings, clock: StillClock, fleet: SilentFleet | None = None) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: StillClock) -> None:
         self.store, self.settings, self.logbook = store, settings, Logbook(store)
-        self.alarms: list[str] = []
-        self.health = Health(store, fleet or SilentFleet(), settings, clock, on_alarm=self.alarms.append)  # type: ignore[arg-type]
+        self.health = Health(store, settings, clock)
 
     async def fly(self, **flight: Any) -> str:
         return await flown(self.store, self.settings, **flight)
@@ -235,24 +219,6 @@ async def test_a_vehicle_without_a_registration_counts_by_its_sysid(
         assert (await house.health.of(2)).flights == 0
     await house.health.maintained(1, MaintenanceDone(), person="dana")
     assert (await house.health.of(2)).maintenance.last is None
-
-
-async def test_a_vehicle_that_is_not_well_in_flight_is_an_alarm(
-    light_store: Store, tmp_path: Path, clock: StillClock
-) -> None:
-    well = Vibration(worst_m_s2=5.0, clips=0)
-    fleet = SilentFleet(TelemetryState(sysid=1, condition=Condition.FLYING, vibration=well))
-    house = House(light_store, settings_of(tmp_path, limits=HealthLimits(vibration_m_s2=20.0)), clock, fleet)
-    watching = asyncio.create_task(house.health.watch())
-    await asyncio.sleep(0.05)
-    assert house.alarms == []
-    assert fleet.state is not None
-    fleet.state = msgspec.structs.replace(fleet.state, vibration=Vibration(worst_m_s2=25.0, clips=0))
-    async with asyncio.timeout(2.0):
-        while not house.alarms:
-            await asyncio.sleep(0.02)
-    watching.cancel()
-    assert house.alarms == ["alpha: vibration 25.0 m/s2, limit 20 m/s2"]
 
 
 async def test_health_over_http(tmp_path: Path) -> None:
