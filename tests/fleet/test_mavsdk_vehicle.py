@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -201,8 +202,11 @@ async def test_a_command_that_nobody_answers_is_unknown(port: int, simulated: Fl
 def sockets(pid: int) -> tuple[set[str], set[str]]:
     """Inodes of all sockets that a process has open, and of those to the network that there are."""
     process = Path(f"/proc/{pid}")
-    links = [os.readlink(link) for link in (process / "fd").iterdir()]
-    opened = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    opened = set()
+    for descriptor in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # that of this very loop
+            if (link := os.readlink(descriptor)).startswith("socket:["):
+                opened.add(link[len("socket:[") : -1])
     tables = [(process / "net" / kind).read_text() for kind in ("udp", "udp6", "tcp", "tcp6", "raw", "raw6")]
     return opened, {line.split()[9] for table in tables for line in table.splitlines()[1:]}
 
