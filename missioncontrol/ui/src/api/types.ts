@@ -81,6 +81,8 @@ export interface CommandResult {
 export interface Check {
   name: string;
   passed: boolean | null;
+  limit: string;
+  /** What was found, and at its end the limit. */
   text: string;
 }
 

@@ -27,8 +27,9 @@ export function Preflight({ mission, blocked }: { mission: Mission; blocked: str
       {found?.map(({ sysid, checks }) => (
         <div key={sysid}>
           <h4>{vehicles.get(sysid)?.properties.name ?? sysid}</h4>
-          <ul className="checks">
-            {[...checks]
+          <ul className="preflight-checks">
+            {checks
+              .filter((check) => rank(check) < 2)
               .sort((a, b) => rank(a) - rank(b))
               .map((check) => (
                 <li key={check.name} className={`check rank-${rank(check)}`}>
@@ -37,6 +38,18 @@ export function Preflight({ mission, blocked }: { mission: Mission; blocked: str
                 </li>
               ))}
           </ul>
+          <details>
+            <summary>{t("preflight.passed", { n: checks.filter((check) => rank(check) === 2).length })}</summary>
+            <ul className="preflight-checks">
+              {checks
+                .filter((check) => rank(check) === 2)
+                .map((check) => (
+                  <li key={check.name} title={check.text}>
+                    <b aria-hidden="true">{MARKS.true}</b> {check.text.slice(0, -(check.limit.length + 2))}
+                  </li>
+                ))}
+            </ul>
+          </details>
         </div>
       ))}
     </div>
