@@ -32,6 +32,7 @@ NAMES = {
 """What ArduPilot calls a command in its texts."""
 NAVIGATION = {16, 17, 18, 19, 20, 21, 22, 82, 92, 93}
 """Commands that are flown; the others are done on the way."""
+DO_FENCE_ENABLE = 207
 THROUGH = {16, 82}
 """Commands whose place is flown through."""
 
@@ -299,7 +300,10 @@ class MissionRun:
     def _do(self, seq: int, *, announce: bool = True) -> None:
         if announce:
             self._announce(seq)
-        self._perform(self._items.items[seq])
+        item = self._items.items[seq]
+        if item.command == DO_FENCE_ENABLE:
+            self._parameters.set("FENCE_ENABLE", item.params[0])
+        self._perform(item)
 
     def _announce(self, seq: int) -> None:
         self._say(6, f"Mission: {seq} {NAMES.get(self._items.items[seq].command, 'Unknown')}")

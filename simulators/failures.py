@@ -19,7 +19,7 @@ from simulators.fault_schedule import (
     VehicleFault,
 )
 
-VehicleFaultCall = Callable[[str, Mapping[str, float] | None], None]
+VehicleFaultCall = Callable[[str, Mapping[str, float | None] | None], None]
 """Called with a fault's name and its numbers when it begins, and with None when it is over."""
 HOVER_SHARE = 0.4
 """With less than this share of one motor's thrust a quadrotor cannot be held level, and falls."""
@@ -35,7 +35,7 @@ class Failures:
         self._told: tuple[VehicleFault, ...] = ()
         self._sum()
 
-    def fail(self, name: str, options: Mapping[str, float] | None = None) -> None:
+    def fail(self, name: str, options: Mapping[str, float | None] | None = None) -> None:
         """Begin a fault by name, with its options; one that is at work already takes the new ones.
 
         Raises FaultInvalid for a name that is no fault of a vehicle, and for options that cannot be.

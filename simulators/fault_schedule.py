@@ -241,7 +241,7 @@ class Mission(Fault, frozen=True, kw_only=True, tag="mission"):
 class VehicleFault(Fault, frozen=True, kw_only=True):
     """A fault of the vehicle itself, which whoever owns the vehicle carries out."""
 
-    def options(self) -> dict[str, float]:
+    def options(self) -> dict[str, float | None]:
         """Its numbers by name."""
         return {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("at_s", "for_s")}
 

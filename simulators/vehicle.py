@@ -218,7 +218,7 @@ class SimulatedVehicle:
             gimbal=attitude(gimbal.roll, gimbal.pitch, body.yaw + gimbal.yaw),
         )
 
-    def fail(self, name: str, options: Mapping[str, float] | None = None) -> None:
+    def fail(self, name: str, options: Mapping[str, float | None] | None = None) -> None:
         """Begin a fault of the vehicle itself, as "gps_off" or "motor" with {"thrust": 0.3}: see docs/faults.md.
 
         Raises FaultInvalid for a name that is no such fault, and for options that cannot be.
@@ -229,7 +229,7 @@ class SimulatedVehicle:
         """End a fault that `fail` began."""
         self.pilot.failures.mend(name)
 
-    def carry_out(self, name: str, options: Mapping[str, float] | None) -> None:
+    def carry_out(self, name: str, options: Mapping[str, float | None] | None) -> None:
         """Begin a fault, or end it with `options` None: what a FaultyLink calls as its `vehicle_fault`."""
         if options is None:
             self.mend(name)

@@ -492,7 +492,7 @@ def test_no_mission_failure_is_left_without_a_test() -> None:
 async def test_faults_begin_and_end_by_the_vehicles_clock() -> None:
     called: list[tuple[float, str, dict[str, float] | None]] = []
 
-    def vehicle_fault(name: str, options: Mapping[str, float] | None) -> None:
+    def vehicle_fault(name: str, options: Mapping[str, float | None] | None) -> None:
         called.append((round(bench.clock.now_s, 2), name, None if options is None else dict(options)))
 
     text = """
@@ -545,7 +545,7 @@ async def test_a_timer_drives_what_is_due_on_a_running_clock() -> None:
 
 
 async def test_what_breaks_a_fault_reaches_the_vehicle() -> None:
-    def refuses(name: str, options: Mapping[str, float] | None) -> None:
+    def refuses(name: str, options: Mapping[str, float | None] | None) -> None:
         raise FaultInvalid(f"no {name}")
 
     clock = SimClock(start_utc_s=START_UTC_S, speedup=20.0)

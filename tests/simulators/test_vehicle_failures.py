@@ -169,7 +169,7 @@ def test_a_drain_empties_the_battery_sooner(autopilot: str) -> None:
         ground = flying(autopilot)
         before = ground.vehicle.battery.energy_used_wh
         if drain_w:
-            ground.vehicle.fail("battery", {"voltage_v": None, "drain_w": drain_w})  # type: ignore[dict-item]
+            ground.vehicle.fail("battery", {"voltage_v": None, "drain_w": drain_w})
         ground.run(20.0)
         used.append(ground.vehicle.battery.energy_used_wh - before)
     assert used[1] - used[0] == pytest.approx(2000.0 * 20.0 / 3600.0, rel=0.05)

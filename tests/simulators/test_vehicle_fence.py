@@ -89,3 +89,15 @@ def test_inclusions_and_exclusions_bound_together(ground: Ground) -> None:
     fence: Fence = ground.vehicle.pilot.safety.fence
     allowed = {(0, 0): True, (60, 0): False, (30, 30): False, (30, 41): True, (-25, -25): False, (-25, -15): True}
     assert {place: fence.allows(*place) for place in allowed} == allowed
+
+
+def test_a_mission_switches_the_fence_on(ground: Ground) -> None:
+    assert ground.upload(polygon(ground, BOX), FENCE) == ACCEPTED
+    items = [
+        ground.home_item(), ground.item(22, z=15), ground.item(16, ground.place(10, 0), 15),
+        ground.item(207, params=(1, 0, 0, 0)), ground.item(16, ground.place(200, 0), 15),
+    ]  # fmt: skip
+    ground.start(items)
+    assert ground.run(60.0, until=lambda: ground.vehicle.pilot.mode.value == "RTL")
+    assert "Polygon fence breached" in ground.texts()
+    assert ground.vehicle.body.n == pytest.approx(50.0, abs=3.0)
