@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -67,7 +68,13 @@ class Children:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody uses now, and that no system hands out by itself before we come to use it.
+
+    Source: RFC 6335; ports for clients begin at 32768 on Linux, at 49152 elsewhere. Raises OSError if none is found.
+    """
+    for _ in range(50):
+        port = random.randrange(10_000, 32_000)
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port between 10000 and 32000 on 127.0.0.1")
