@@ -29,6 +29,7 @@ from fleet.remote_id import RemoteIdSender
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import ControlHeld
+from missioncontrol.health import Health
 from missioncontrol.settings import Settings
 from missioncontrol.surveys import Plan, VehiclePlan
 
@@ -47,12 +48,13 @@ class Preflight:
         self,
         fleet: Fleet,
         control: Control,
+        health: Health,
         settings: Settings,
         clock: Clock,
         transmitters: Mapping[int, RemoteIdSender],
     ) -> None:
         """By the limits of `settings`; `transmitters` of the vehicles that have remote ID, by sysid."""
-        self._transmitters = transmitters
+        self._transmitters, self._health = transmitters, health
         self._fleet, self._control, self._settings, self._clock = fleet, control, settings, clock
         fleet_settings = settings.fleet
         self._limits = ReadinessLimits(
@@ -113,12 +115,14 @@ class Preflight:
         ]
 
     async def _aboard(self, vehicle: MavlinkVehicle, plan: Plan, part: VehiclePlan) -> list[Check]:
-        """What the vehicle answers: parameters, failsafes, fence. What it does not answer is not passed."""
+        """What is asked once: our books of its maintenance, and of the vehicle parameters, failsafes and fence. What it
+        does not answer is not passed."""
+        maintenance = await self._maintenance_checks(part.sysid)
         if vehicle.telemetry.autopilot is None:
-            return []
+            return maintenance
         ours = self._settings.vehicle(part.sysid)
         registered = ours.parameters if ours is not None else {}
-        found = []
+        found = maintenance
         if plan.lost_link is not None:
             policy = await _or_none(vehicle.read_lost_link())
             found.append(lost_link_check(policy, plan.lost_link, gcs_sysid=self._settings.fleet.gcs_sysid))
@@ -144,6 +148,14 @@ class Preflight:
         except ControlHeld:
             return check("control", "control", False, f"held by {self._control.lease(sysid).person}", f"by {person}")
         return check("control", "control", True, f"by {person}", f"by {person}")
+
+    async def _maintenance_checks(self, sysid: int) -> list[Check]:
+        if self._settings.vehicle(sysid) is None:
+            return []
+        use = (await self._health.of(sysid)).maintenance
+        measured = f"{use.hours:.1f} h and {use.cycles:.1f} battery cycles since the last"
+        limit = f"due at {use.hours_limit:g} h or {use.cycles_limit:g} cycles"
+        return [check("maintenance", "maintenance", not use.due, measured, limit)]
 
     def _registration_checks(self, sysid: int) -> list[Check]:
         ours = self._settings.vehicle(sysid)

@@ -152,7 +152,7 @@ class Service:
                 missions,
                 vehicles,
                 control,
-                Preflight(fleet, control, settings, clock, self._transmitters),
+                Preflight(fleet, control, health, settings, clock, self._transmitters),
                 settings,
                 clock,
                 start=self._start,

@@ -12,9 +12,10 @@ import pytest
 from fleet.keys import make_identity
 from fleet.remote_id import IdKind, RemoteId
 from geo.positions import Altitude, Datum, Position
-from missioncontrol.settings import FleetSettings, Settings
+from missioncontrol.settings import FleetSettings, HealthSettings, Settings
 from tests.missioncontrol.conftest import HOME, make_settings, running, udp_port
-from tests.missioncontrol.test_service import Simulated, approved, ended, ready
+from tests.missioncontrol.recorded import flown
+from tests.missioncontrol.test_service import Simulated, approved, ended, ready, summed_up
 
 
 def changed(settings: Settings, **fleet: Any) -> Settings:
@@ -63,6 +64,23 @@ async def test_a_check_that_is_set_to_be_skipped_stops_nobody(tmp_path: Path, si
         mission_id = await launched(http, 1)
         await ended(http, mission_id, "flying")
         assert (await http.post(f"/missions/{mission_id}/abort", json={})).status_code == 200
+
+
+async def test_maintenance_that_is_due_is_a_check_that_fails_until_it_is_done(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, health=HealthSettings(maintenance_hours=0.01))
+    async with running(settings) as house:
+        rooms, http = house.service.rooms, await house.client()
+        assert rooms is not None
+        mission_id = await approved(http, 1)
+        assert (await checks(http, mission_id))["maintenance"]["passed"] is True
+        flight_id = await flown(rooms.store, settings)
+        rooms.wellbeing.flight_ended()
+        await summed_up(http, flight_id)
+        due = (await checks(http, mission_id))["maintenance"]
+        assert due["passed"] is False
+        assert due["text"].startswith("maintenance: 0.0 h and 0.0 battery cycles since the last, due at 0.01 h")
+        await http.post("/vehicles/1/maintenance", json={"note": "gone over"})
+        assert (await checks(http, mission_id))["maintenance"]["passed"] is True
 
 
 @pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
