@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from fleet.signing import ticks_of
+from fleet.signing import EPOCH_UTC_S, ticks_of
 from geo.errors import TerrainMissing
 from simulators.arduplane import ArduPlane, PlaneParameters
 from simulators.autopilot import Autopilot, Hardware, OnboardParameters
@@ -250,7 +250,7 @@ class SimulatedVehicle:
         self._truth.append(self._true_now())
         if not self._knows_time and self.pilot.has_fix():
             self._knows_time = True
-            self.radio.signatures.tell_time(ticks_of(self._ground_utc_s()))
+            self.radio.signatures.tell_time(ticks_of(max(self._ground_utc_s(), EPOCH_UTC_S)))
 
     async def run(self) -> None:
         """Fly with the clock until cancelled; opens and closes the link. Raises LinkUnusable."""

@@ -157,6 +157,18 @@ def test_it_may_have_a_key_from_the_start_and_trust_another_link_or_none() -> No
             Wires(**wrong)
 
 
+def test_a_vehicle_in_another_century_signs_all_the_same() -> None:
+    link = QueueLink()
+    vehicle = SimulatedVehicle(sysid=7, home=HOME, link=link, clock=SimClock(start_utc_s=0.0), ready_after_s=1.0)
+    for _ in range(60):
+        vehicle.step()
+    vehicle.radio.signatures.set_up(KEY, NOW)
+    link.sent.clear()
+    for _ in range(30):
+        vehicle.step()
+    assert all(frame.signed for data in link.sent for frame in Framer().feed(data))
+
+
 def test_px4_does_not_listen_to_keys() -> None:
     wires = Wires(autopilot="px4")
     assert wires.set_up(KEY) == []
