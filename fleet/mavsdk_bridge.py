@@ -34,6 +34,8 @@ ANSWER_S = 40.0
 """mavsdk ends every command by itself before this, s of the wall; transfers may take longer."""
 SILENT_S = 10.0
 """A process that does not even beat for so long hangs: it is ended, s of the wall."""
+START_S = 30.0
+"""A process says its first word within this, s of the wall."""
 RESTART_S, LONGEST_RESTART_S = 1.0, 60.0
 """Pause before a process that ended is started again, s of the wall; doubled while none finds its vehicle."""
 END_S = 3.0
@@ -149,7 +151,10 @@ class MavsdkBridge:
         pause_s = RESTART_S
         while True:
             await holds(lambda: self._sysid in self._router.systems, math.inf)
-            found, why = await self._serve()
+            try:
+                found, why = await self._serve()
+            except OSError as exc:
+                found, why = False, f"mavsdk could not be started: {exc}"
             pause_s = RESTART_S if found else min(LONGEST_RESTART_S, 2.0 * pause_s)
             self._ended = f"sysid {self._sysid}: {why}; it is started again"
             log.error("mavsdk ended", sysid=self._sysid, why=why)
@@ -178,13 +183,15 @@ class MavsdkBridge:
     async def _listen(self, reader: asyncio.StreamReader) -> bool:
         """Take what the process says until it ends; true if it hangs."""
         decoder = msgspec.msgpack.Decoder(FromProcess)
+        limit_s = max(START_S, self._silent_s)
         try:
             while True:
-                async with asyncio.timeout(self._silent_s):
+                async with asyncio.timeout(limit_s):
                     data = await read_message(reader)
                 if data is None:
                     return False
                 self._take(decoder.decode(data))
+                limit_s = self._silent_s
         except TimeoutError:
             return True
 
