@@ -136,7 +136,7 @@ class Flights:
     async def _send_home(self, sysid: int, stage: str) -> str | None:
         """RTL for what may be in the air; what went wrong. A vehicle that is being launched its launch brings down."""
         try:
-            vehicle = self._fleet.commander(sysid)
+            vehicle = self._fleet.vehicle(sysid)
             if vehicle.state.armed or stage in _AIRBORNE:
                 (await vehicle.rtl()).accepted()
         except FleetError as exc:
@@ -358,7 +358,7 @@ class Flights:
 
     async def _bring_down(self, flight: Flight, why: str) -> None:
         """Have a vehicle disarm or return, until it takes that or is heard to be disarmed; it is watched after."""
-        vehicle = self._fleet.commander(flight.sysid)
+        vehicle = self._fleet.vehicle(flight.sysid)
         flight.why = why
         await self._stage(flight, "returning", why)
         told = False

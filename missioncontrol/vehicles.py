@@ -177,7 +177,8 @@ class Vehicles:
         VehicleUnknown, VehicleRefused, LinkError, InputInvalid for a wrong confirmation, and ControlHeld for what is
         no emergency order.
         """
-        vehicle = self._fleet.commander(sysid)
+        # what makes a flight safer must not hang on another adapter
+        vehicle = self._fleet.vehicle(sysid) if order.emergency else self._fleet.commander(sysid)
         name = str(order.__struct_config__.tag)
         if not order.emergency:
             await self._control.need(sysid, person=person, token=order.token)
