@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -27,18 +28,21 @@ NEGLECTED_SHARE = 0.005
 """Part of a resistance that the fall of the open voltage within a step may feign (0.1 % where simulated)."""
 
 
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
 class HealthLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Beyond what a vehicle in flight is not well."""
 
-    vibration_m_s2: float = 30.0
+    vibration_m_s2: Positive = 30.0
     """Vibration of the accelerometers, m/s2. ArduPilot, Measuring Vibration: up to 30 is acceptable, 60 is not."""
-    clips: int = 100
+    clips: Annotated[int, msgspec.Meta(ge=0)] = 100
     """Times in one flight that an accelerometer is beyond its range. Of the same source."""
-    ekf_ratio: float = 0.8
+    ekf_ratio: Positive = 0.8
     """Innovation test ratio of the EKF: ArduCopter's own failsafe threshold (FS_EKF_THRESH); at 1 it rejects."""
-    sink_m_s: float = 6.0
+    sink_m_s: Positive = 6.0
     """Speed downwards, m/s: twice what autopilots descend at by themselves."""
-    cell_v: float = 3.3
+    cell_v: Positive = 3.3
     """Voltage of a battery cell under load, V."""
 
 

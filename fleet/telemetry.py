@@ -246,7 +246,7 @@ class Telemetry:
         self._texts: deque[Text] = deque(maxlen=TEXTS_KEPT)
         self._parts: dict[int, list[tuple[int, str]]] = {}
         self._flown = False
-        self._gimbal_device_heard = False
+        self._gimbal_device_heard = self._battery_status_heard = False
         self._reached: int | None = None
         self._reports = ArmingReports()
         self._handlers = {
@@ -362,8 +362,7 @@ class Telemetry:
             "prearm_good": good if present & MAV_SYS_STATUS_PREARM_CHECK else None,
             "sensors": sensors_of(message),
         }
-        battery = self._latest.get("battery")
-        if battery is None or battery.consumed_wh is None:  # BATTERY_STATUS tells more, where it comes
+        if not self._battery_status_heard:  # it tells more, where it comes
             fields["battery"] = Battery(
                 voltage_v=None if message.voltage_battery in (0, 65535) else message.voltage_battery / 1000.0,
                 current_a=None if message.current_battery < 0 else message.current_battery / 100.0,
@@ -374,6 +373,7 @@ class Telemetry:
     def _battery_status(self, message: Any, utc_s: float) -> None:
         if message.id != 0:
             return
+        self._battery_status_heard = True
         cells = [v for v in (*message.voltages, *message.voltages_ext) if v not in (0, 65535)]
         self._update(
             battery=Battery(

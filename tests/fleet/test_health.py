@@ -199,6 +199,21 @@ def test_no_recorded_flight_is_an_alarm_without_a_failure(tlogs: Path) -> None:
     assert failed == {"ap_05b_gps_loss", "ap_05c_motor_fail", "px4_05b_gps_loss", "px4_05c_motor_fail"}
 
 
+def test_a_battery_that_tells_more_is_not_overwritten_by_the_summary_of_the_sensors() -> None:
+    """PX4 sends both, and no energy in either."""
+    telemetry = Telemetry(1)
+    summary = dialect.MAVLink_sys_status_message(0, 0, 0, 0, 15_000, 900, 55, 0, 0, 0, 0, 0, 0)
+    telemetry.receive(summary, START_S)
+    assert telemetry.state.battery is not None
+    assert telemetry.state.battery.voltage_v == 15.0
+    full = volts(16.2)
+    full.energy_consumed = -1
+    telemetry.receive(full, START_S)
+    telemetry.receive(summary, START_S)
+    assert telemetry.state.battery.voltage_v == pytest.approx(16.2)
+    assert telemetry.state.battery.consumed_ah == pytest.approx(0.1)
+
+
 def test_each_autopilot_is_asked_for_its_own_word_of_the_ekf() -> None:
     telemetry = Telemetry(1)
     keeper = StreamKeeper(Commands.__new__(Commands), telemetry)

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from fleet.health import HealthLimits
 from missioncontrol import audit
-from missioncontrol.errors import NotFound
+from missioncontrol.errors import NotFound, SettingsInvalid
 from missioncontrol.health import Health, MaintenanceDone, recording_path
 from missioncontrol.logbook import Logbook, public
-from missioncontrol.settings import HealthSettings, Settings, VehicleSettings
+from missioncontrol.settings import HealthSettings, Settings, VehicleSettings, load
 from missioncontrol.store import Store
 from tests.missioncontrol.conftest import PASSWORD, StillClock, make_settings, running
 from tests.missioncontrol.recorded import START_S, flown
@@ -219,6 +220,18 @@ async def test_a_vehicle_without_a_registration_counts_by_its_sysid(
         assert (await house.health.of(2)).flights == 0
     await house.health.maintained(1, MaintenanceDone(), person="dana")
     assert (await house.health.of(2)).maintenance.last is None
+
+
+def test_limits_are_settings(tmp_path: Path) -> None:
+    path = tmp_path / "mc.toml"
+    path.write_text("[health]\nmaintenance_hours = 20\n[health.limits]\nvibration_m_s2 = 25\n")
+    found = load(path, {"MC__HEALTH__LIMITS__EKF_RATIO": "0.7"}).health
+    assert (found.maintenance_hours, found.maintenance_cycles) == (20.0, 100.0)
+    assert found.limits == HealthLimits(vibration_m_s2=25.0, ekf_ratio=0.7)
+    for wrong, words in (("vibration = 1", "vibration_m_s2"), ("sink_m_s = 0", "sink_m_s")):
+        path.write_text(f"[health.limits]\n{wrong}\n")
+        with pytest.raises(SettingsInvalid, match=words):
+            load(path, {})
 
 
 async def test_health_over_http(tmp_path: Path) -> None:
