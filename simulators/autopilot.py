@@ -17,6 +17,7 @@ from simulators.autopilot_guidance import Leg, LocalFrame, Point
 from simulators.autopilot_manoeuvres import FlightControls, FlightSettings, FlyTo, Manoeuvre
 from simulators.autopilot_sensors import Sensors
 from simulators.battery import Battery
+from simulators.battery_temperature import PackTemperature
 from simulators.dynamics import Airframe, Multirotor, wrap_rad
 from simulators.failures import Failures
 from simulators.fixed_wing import Body
@@ -92,14 +93,15 @@ class Hardware:
         ready_after_s: float,
         ground_rate: float,
         gimbal_pitch_deg: float,
+        air_c: float,
     ) -> None:
         """`emit` takes each MAVLink message it sends by itself, `utc_s` is simulated time. `ready_after_s` is when it
         can be armed, s after power-on. `ground_rate` is how many simulated seconds pass in one of the ground's: what
         waits for the ground (failsafe, mission upload) counts the ground's seconds, since the ground does not run
-        faster with us.
+        faster with us. `air_c` is the temperature of the air, deg C.
         """
         self.frame, self.airframe, self.body, self.battery, self.sensors = frame, airframe, body, battery, sensors
-        self.emit, self.utc_s = emit, utc_s
+        self.emit, self.utc_s, self.air_c = emit, utc_s, air_c
         self.ready_after_s, self.ground_rate, self.gimbal_pitch_deg = ready_after_s, ground_rate, gimbal_pitch_deg
 
 
@@ -137,6 +139,7 @@ class Autopilot(ABC):
         self.terminated = False
         """The motors were stopped for good."""
         self.failures = Failures()
+        self.pack_temperature = PackTemperature(hardware.air_c)
         self.remote_id = RemoteIdTransmitter(self.ground_time_s, lambda: self.home_set)
         self.estimate = Estimate(believes_after_s=flavour.believes_after_s)
         self.breach = 0
@@ -317,6 +320,8 @@ class Autopilot(ABC):
             )
             + self.failures.drain_w,
         )
+        resistance = self.battery.pack.resistance_ohm
+        self.battery.voltage_v -= self.pack_temperature.step(dt_s, self.battery.current_a, resistance)
         if self.failures.voltage_v is not None:
             self.battery.voltage_v = self.failures.voltage_v
 

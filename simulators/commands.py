@@ -66,6 +66,9 @@ def vehicle(
     wind_m_s: Annotated[float, typer.Option(min=0.0, max=30.0, help="Mean wind, m/s.")] = 0.0,
     wind_from_deg: Annotated[float, typer.Option(help="Direction the wind blows from, deg.")] = 0.0,
     charge: Annotated[float, typer.Option(min=0.0, max=1.0, help="Charge of the battery at the start.")] = 1.0,
+    air_c: Annotated[
+        float, typer.Option(min=-40.0, max=50.0, help="Temperature of the air, deg C; cold weakens the battery.")
+    ] = 25.0,
     faults: Annotated[
         Path | None, typer.Option(help="Schedule of faults, YAML, of the first link; see docs/faults.md.")
     ] = None,
@@ -122,6 +125,7 @@ def vehicle(
             ready_after_s=ready_after_s,
             heading_deg=heading_deg,
             charge=charge,
+            air_c=air_c,
             more_links=more_links,
             signing_key=key,
             trusted_link=None if trusted_link < 0 else trusted_link,

@@ -65,6 +65,7 @@ class SimulatedVehicle:
         airframe: Airframe | None = None,
         pack: Pack | None = None,
         charge: float = 1.0,
+        air_c: float = 25.0,
         errors: SensorErrors | None = None,
         heading_deg: float = 0.0,
         gimbal_pitch_deg: float = -90.0,
@@ -78,11 +79,11 @@ class SimulatedVehicle:
         `link` is an address as udpout:127.0.0.1:14550 or a Link. `terrain(lon, lat)` is the ground, m AMSL; without
         it the ground is flat at the home. `autopilot` is ardupilot, px4, or arduplane (a fixed wing, experimental);
         `ready_after_s` is when it can be armed, simulated s, or else when the recorded one could. `charge` is that of
-        the battery, 0 to 1. `gimbal_pitch_deg` is where the camera looks until it is told. `more_links` are further
-        radios, which carry the same. With `signing_key`, 32 bytes, an ArduCopter signs from the start; whatever comes
-        in on `trusted_link`, counted from 0 (None: on no link), is believed without a signature all the same. Raises
-        LinkUnusable for an address that cannot be understood, ValueError for another autopilot and for a key that a
-        PX4 would not use.
+        the battery, 0 to 1, which is as warm as the air at first (`air_c`, deg C). `gimbal_pitch_deg` is where the
+        camera looks until it is told. `more_links` are further radios, which carry the same. With `signing_key`, 32
+        bytes, an ArduCopter signs from the start; whatever comes in on `trusted_link`, counted from 0 (None: on no
+        link), is believed without a signature all the same. Raises LinkUnusable for an address that cannot be
+        understood, ValueError for another autopilot and for a key that a PX4 would not use.
         """
         self.sysid, self.clock = sysid, clock
         links = [link_of(each) if isinstance(each, str) else each for each in (link, *more_links)]
@@ -122,6 +123,7 @@ class SimulatedVehicle:
             ready_after_s=self.flavour.ready_s if ready_after_s is None else ready_after_s,
             ground_rate=clock.speedup,
             gimbal_pitch_deg=gimbal_pitch_deg,
+            air_c=air_c,
         )
         self.pilot: Autopilot
         self.parameters: OnboardParameters
