@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from fleet.errors import RecordingInvalid
-from fleet.framing import MAGIC_V1, MAGIC_V2, Frame, Framer
+from fleet.framing import LONGEST_FRAME_BYTES, MAGIC_V1, MAGIC_V2, Frame, Framer
 
 _STAMP = struct.Struct(">Q")
 
@@ -18,12 +20,16 @@ class Recording:
     """Writes frames of both directions with the wall time of their passing (big-endian us since 1970 UTC)."""
 
     def __init__(self, path: Path) -> None:
-        """Appends to `path`, making its folder; raises RecordingInvalid."""
+        """Appends to `path`, making its folder; raises RecordingInvalid.
+
+        What a killed service left of its last frame is cut off: nothing that follows it could be read.
+        """
         self.path = path
         self.frames = 0
         """Frames written."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _cut_to_whole_frames(path)
             self._file = path.open("ab", buffering=1 << 16)
         except OSError as exc:
             raise RecordingInvalid(f"recording {path}: {exc.strerror or exc}") from exc
@@ -56,6 +62,13 @@ def read_recording(path: Path) -> Iterator[tuple[float, Frame]]:
         content = path.read_bytes()
     except OSError as exc:
         raise RecordingInvalid(f"recording {path}: {exc.strerror or exc}") from exc
+    for at, end in _spans(content, path):
+        for frame in Framer().feed(content[at + 8 : end]):
+            yield _STAMP.unpack_from(content, at)[0] / 1e6, frame
+
+
+def _spans(content: bytes, path: Path) -> Iterator[tuple[int, int]]:
+    """Where each whole frame with its time begins and ends; raises RecordingInvalid where none can begin."""
     at = 0
     while at + 8 + 3 <= len(content):
         magic, size, flags = content[at + 8 : at + 11]
@@ -65,9 +78,19 @@ def read_recording(path: Path) -> Iterator[tuple[float, Frame]]:
             length = 8 + size
         else:
             raise RecordingInvalid(f"recording {path}: byte {at + 8} is 0x{magic:02x}, no MAVLink frame starts so")
-        if at + 8 + length > len(content):
+        end = at + 8 + length
+        if end > len(content):
             return
-        frames = Framer().feed(content[at + 8 : at + 8 + length])
-        for frame in frames:
-            yield _STAMP.unpack_from(content, at)[0] / 1e6, frame
-        at += 8 + length
+        yield at, end
+        at = end
+
+
+def _cut_to_whole_frames(path: Path) -> None:
+    """Drop a cut-off last frame; a file that is spoiled before its end is left as it is."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    with contextlib.suppress(RecordingInvalid):
+        whole = max((end for _, end in _spans(content, path)), default=0)
+        if 0 < len(content) - whole < _STAMP.size + LONGEST_FRAME_BYTES:
+            os.truncate(path, whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -314,6 +315,25 @@ def test_a_pause_of_the_recording_is_no_loss(tmp_path: Path) -> None:
             if not 200 <= tick < 400:
                 recording.write(frame, START_S + tick / 10)
     assert read_flight(tmp_path / "two.tlog", 3).summary.worst_loss_percent == 0.0
+
+
+@pytest.mark.parametrize("cut_bytes", [1, 12, 30, 41])
+def test_a_recording_that_was_cut_off_goes_on_whole(tmp_path: Path, cut_bytes: int) -> None:
+    """The service was killed while it wrote a frame of 42 bytes with its time; the next one goes on."""
+    encoder, path = Encoder(sysid=3, compid=1), tmp_path / "cut.tlog"
+    for first in (0, 10):
+        with Recording(path) as recording:
+            for tick in range(first, first + 10):
+                recording.write(encoder.encode(position(tick / 10, lon_e7=1, height_m=5.0)), START_S + tick / 10)
+        if first == 0:
+            assert path.stat().st_size % 10 == 0
+            os.truncate(path, path.stat().st_size - cut_bytes)
+    assert len(list(read_recording(path))) == 19
+    spoiled = path.read_bytes()[:100] + b"xxx" + path.read_bytes()[100:]
+    path.write_bytes(spoiled)
+    with Recording(path):
+        pass
+    assert path.read_bytes() == spoiled, "what cannot be understood is nobody's to cut"
 
 
 def clocked(path: Path, *steps: tuple[float, float | None]) -> list[float]:
