@@ -36,8 +36,14 @@ def failing_checks(pilot: Px4Autopilot) -> list[Event | None]:
     return failing
 
 
+def report(pilot: Px4Autopilot) -> list[tuple[Event, bytes | None]]:
+    """All that is said of it: events with their arguments, None for those that were recorded."""
+    told = reasons(pilot)
+    return [(event, summary(told) if event is Event.ARMING_SUMMARY else None) for event in told]
+
+
 def reasons(pilot: Px4Autopilot) -> list[Event]:
-    """All that is said of it."""
+    """The events alone."""
     told = [event for event in failing_checks(pilot) if event is not None]
     missing = [] if pilot.run.valid else [Event.NO_MISSION]
     always = [Event.NO_OFFBOARD_SIGNAL, Event.NO_MANUAL_CONTROL, Event.HEALTH_SUMMARY]

@@ -11,7 +11,7 @@ from simulators.autopilot_flavour import PX4, Mode
 from simulators.autopilot_guidance import Leg, Point
 from simulators.autopilot_manoeuvres import Circle, Drive, Facing, Hold, Land, Manoeuvre, TakeOff
 from simulators.autopilot_missions import FENCE, MISSION, RALLY
-from simulators.px4_arming import failing_checks, reasons, summary
+from simulators.px4_arming import failing_checks, report
 from simulators.px4_events import Event
 from simulators.px4_land_detector import LandDetector
 from simulators.px4_mission_run import Outcome, Px4MissionRun
@@ -25,8 +25,6 @@ from simulators.px4_voice import Px4Voice
 
 FIRST_FIX_S = 0.3
 """After power-on, s."""
-TARGET_LOST_WAYS = {4: Mode.LAND, 5: Mode.HOLD, 6: Mode.TERMINATION}
-"""By COM_OBL_RC_ACT, when the ground's targets for OFFBOARD stop coming; others: RTL, for want of a stick."""
 RUNS_IN_AUTO = {Mode.TAKEOFF, Mode.HOLD, Mode.AUTO, Mode.RTL, Mode.LAND}
 NAMES = {Mode.AUTO: "Mission", Mode.RTL: "Return", Mode.POSITION: "Position"}
 """What PX4 calls a mode in its texts, where that is not our name."""
@@ -52,8 +50,7 @@ class Px4Autopilot(Autopilot):
         self.land_detector = LandDetector(self)
         self._took_off_to_m: float | None = None
         self._back_to = Mode.HOLD
-        self._idle_s = 0.0
-        self._enters_mission = False
+        self._idle_s, self._enters_mission = 0.0, False
         self._target_s = -math.inf
         self._drive = Drive(0.0, 0.0, 0.0)
         self.parameters_changed()
@@ -150,9 +147,8 @@ class Px4Autopilot(Autopilot):
 
     def report(self) -> None:
         """What speaks against arming, in events."""
-        told = reasons(self)
-        for event in told:
-            self.event(event, summary(told) if event is Event.ARMING_SUMMARY else None)
+        for event, arguments in report(self):
+            self.event(event, arguments)
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -326,8 +322,7 @@ class Px4Autopilot(Autopilot):
             if landed.landed_s >= self.parameters["COM_DISARM_LAND"]:
                 self._stop("landing")
             return
-        started = self._manoeuvre is not None or self.mode is Mode.AUTO
-        if not self.flying and not started:
+        if not (self.flying or self._manoeuvre is not None or self.mode is Mode.AUTO):
             self._wait(dt_s)
             return
         if self.mode is Mode.AUTO:
@@ -337,7 +332,7 @@ class Px4Autopilot(Autopilot):
         elif self._manoeuvre.step(self.controls, dt_s) and self.mode is Mode.TAKEOFF:
             self.enter(Mode.HOLD)
         if self.mode is Mode.OFFBOARD and not self._can_run(Mode.OFFBOARD):
-            self.safety.fail_to(TARGET_LOST_WAYS.get(int(self.parameters["COM_OBL_RC_ACT"]), Mode.RTL))
+            self.safety.target_lost()
         self.land_detector.step(dt_s)
 
     def _fly_mission(self, dt_s: float) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RALLY_AGAIN_S = 2.06
 """How often a rally point that cannot be read is complained of, s."""
+TARGET_LOST_WAYS = {4: Mode.LAND, 5: Mode.HOLD, 6: Mode.TERMINATION}
+"""By COM_OBL_RC_ACT, when the ground's targets for OFFBOARD stop coming; others: RTL, for want of a stick."""
 NOT_SUPPORTED_FRAME = 6
 """A rally point sent in this frame is taken and cannot be read."""
 SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 0x1200402F, 0x1201402F, 0x1320C83F
@@ -217,6 +219,10 @@ class Px4Safety:
         if mode is Mode.TERMINATION:
             self._pilot.terminated = True
         self._pilot.enter(mode)
+
+    def target_lost(self) -> None:
+        """The ground's targets for OFFBOARD have stopped coming."""
+        self.fail_to(TARGET_LOST_WAYS.get(int(self._pilot.parameters["COM_OBL_RC_ACT"]), Mode.RTL))
 
     def overruled(self, mode: Mode) -> None:
         """The ground takes over: a failsafe ends, and does not act again."""
