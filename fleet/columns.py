@@ -59,13 +59,14 @@ def payload_dtype(msgid: int) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-_IDS = tuple(int(getattr(dialect, f"MAVLINK_MSG_ID_{name}")) for name in HOT_MESSAGES)
-_DTYPES = tuple(payload_dtype(msgid) for msgid in _IDS)
+HOT_IDS = tuple(int(getattr(dialect, f"MAVLINK_MSG_ID_{name}")) for name in HOT_MESSAGES)
+"""Their message ids, in the same order."""
+_DTYPES = tuple(payload_dtype(msgid) for msgid in HOT_IDS)
 SIZES = np.array([dtype.itemsize for dtype in _DTYPES], np.int32)
 LARGEST_BYTES = int(SIZES.max())
 SLOT_OF_ID = np.full(KNOWN_IDS, -1, np.int8)
-SLOT_OF_ID[list(_IDS)] = range(len(_IDS))
-INDEX_HEAD = 4 * len(_IDS)
+SLOT_OF_ID[list(HOT_IDS)] = range(len(HOT_IDS))
+INDEX_HEAD = 4 * len(HOT_IDS)
 """Tables for `gather`: payload sizes by slot, the largest; slots by message id; room before the rows of its index."""
 
 

@@ -21,6 +21,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from fleet.columns import (
     COMPID,
     FOUND_COLUMNS,
+    HOT_IDS,
     INDEX_HEAD,
     KIND,
     KNOWN_IDS,
@@ -543,24 +544,14 @@ def read(frame: Frame) -> Any:
     """The fields of a frame by MAVLink's names, and the name of its message by `get_type()`; None where the dialect
     lacks the id.
 
-    Of a message of numbers and their arrays this is a tuple with names, in a fifth of the time that `decode` takes;
-    what the header says stands in the frame. Of any other it is what `decode` gives.
+    Of a hot message this is a tuple with names, in a quarter of the time that `decode` takes; what the header says
+    stands in the frame. Of any other it is what `decode` gives.
     """
-    reader = _READERS.get(frame.msgid)
-    if reader is None:
-        if frame.msgid not in dialect.mavlink_map:
-            return None
-        reader = _READERS[frame.msgid] = _reader(frame.msgid)
-    return reader(frame)
-
-
-_READERS: dict[int, Callable[[Frame], Any]] = {}
+    return _READERS.get(frame.msgid, decode)(frame)
 
 
 def _reader(msgid: int) -> Callable[[Frame], Any]:
     kind = dialect.mavlink_map[msgid]
-    if "char" in kind.fieldtypes:
-        return decode
     name, size, unpack = kind.msgname, kind.unpacker.size, kind.unpacker.unpack
     fields: Any = namedtuple(name, kind.ordered_fieldnames)  # type: ignore[misc]
     record: Any = type(name, (fields,), {"__slots__": (), "get_type": lambda self: name})
@@ -574,6 +565,9 @@ def _reader(msgid: int) -> Callable[[Frame], Any]:
         return make([values[start] if end - start == 1 else values[start:end] for start, end in bounds])
 
     return read_arrays
+
+
+_READERS = {msgid: _reader(msgid) for msgid in HOT_IDS}
 
 
 class Encoder:
