@@ -178,7 +178,7 @@ class Demo:
 
     async def _ready(self, operator: Person) -> None:
         say(f"waiting for {self.options.vehicles} vehicles and their video")
-        await ready_vehicles(operator, self.options.vehicles, timeout_s=START_S, check=self.children.check)
+        await ready_vehicles(operator, self.options.vehicles, timeout_s=0.9 * START_S, check=self.children.check)
         async for header in operator.video_headers(1):
             self.children.check()
             if header.get("state") == "live":

@@ -30,7 +30,7 @@ RENDER_THREADS = 2
 CAMERA_UP_M = 0.3
 """The camera sits so high above the vehicle's feet, m."""
 LOW_M = 10.0
-"""Nothing is to be seen from below this height above home, m."""
+"""A vehicle below this height above home has not climbed, m."""
 READY_AFTER_S = 5.0
 """Simulated s until a vehicle can be armed; a real one takes about 41."""
 METRICS_TIMEOUT_S = 2.0
@@ -125,10 +125,14 @@ class Lookout:
     def __init__(self, vehicle: SimulatedVehicle, camera: BrownCamera) -> None:
         """The camera sits where the vehicle is; its attitude is the gimbal's."""
         self._vehicle, self._camera = vehicle, camera
+        self._climbed = False
 
     def matters(self) -> bool:
-        """Whether each frame counts: in flight, but not while vehicles are being started side by side."""
-        return self._vehicle.body.u > LOW_M and self._vehicle.pilot.armed
+        """Whether each frame counts: from the climb on until it is disarmed, but not while vehicles are being started
+        side by side, which takes the wall's time and not ours."""
+        vehicle = self._vehicle
+        self._climbed = vehicle.pilot.armed and (self._climbed or vehicle.body.u > LOW_M)
+        return self._climbed
 
     def view(self) -> View:
         """The true pose for the renderer, the measured one for the video's metadata."""

@@ -16,12 +16,14 @@ from fleet.commands import holds
 from fleet.fleet import Fleet
 from fleet.flying import launch
 from fleet.vehicle import VehicleRecord
+from geo.camera_library import camera as camera_of
 from geo.positions import distance_m
 from simulators.autopilot_sensors import SensorErrors
 from simulators.camera import SimulatedCamera
 from simulators.clock import SimClock
 from simulators.pacing import HEADROOM, SLOWEST, Looks, Shutter, follow
 from simulators.processes import free_port
+from simulators.simulation import Lookout
 from simulators.vehicle import SimulatedVehicle
 from simulators.video import Channel, Chunk
 from tests.fleet.conftest import HOME, survey
@@ -257,3 +259,23 @@ async def test_poses_stay_true_and_no_failsafe_acts_while_the_rate_changes() -> 
     assert len(off_m) > 20
     assert max(off_m) < 0.1
     assert alarms == []
+
+
+def test_frames_matter_from_the_climb_to_the_landing() -> None:
+    vehicle = SimulatedVehicle(
+        sysid=1, home=HOME, link="udpout:127.0.0.1:9", clock=SimClock(start_utc_s=START_UTC_S), ready_after_s=3.0
+    )
+    lookout = Lookout(vehicle, camera_of("sim-wide").brown_camera())
+    told = []
+    for armed, height_m in [
+        (False, 0.0),
+        (True, 0.0),
+        (True, 9.0),
+        (True, 11.0),
+        (True, 3.0),
+        (False, 0.0),
+        (True, 0.0),
+    ]:
+        vehicle.pilot.armed, vehicle.body.u = armed, height_m
+        told.append(lookout.matters())
+    assert told == [False, False, False, True, True, False, False]
