@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from fleet.errors import VehicleRefused
 from fleet.failsafes import FailsafeAction, FailsafeParameter, LostLinkAction, LostLinkParameters
 from fleet.missions import MissionItem, has_position, stored_centimetres
 from geo.positions import Altitude, Datum, Position
@@ -21,6 +22,13 @@ MAV_AUTOPILOT_ARDUPILOT, MAV_AUTOPILOT_PX4 = 3, 12
 MAV_CMD_NAV_WAYPOINT, MAV_CMD_DO_JUMP = 16, 177
 GLOBAL, MISSION, RELATIVE, GLOBAL_INT, RELATIVE_INT = 0, 2, 3, 5, 6
 """MAV_FRAME values in use: AMSL, without place, above home, and the two older doubles of the first and third."""
+
+
+ORBITING = (3, 1)
+"""PX4's main and sub mode while it circles a place by command."""
+COPTER_TYPES = frozenset((2, 3, 4, 13, 14, 15, 29, 35))
+PLANE_TYPES = frozenset((1, 19, 20, 21, 22, 23, 24, 25))
+"""MAV_TYPE that fly ArduPilot's copter and plane."""
 
 
 class FlightMode(StrEnum):
@@ -99,7 +107,7 @@ class Autopilot(Protocol):
         """The autopilot's own name of it."""
 
     def mode_parameters(self, mode: FlightMode) -> tuple[float, float, float]:
-        """param1 to param3 of the DO_SET_MODE that sets a mode."""
+        """param1 to param3 of the DO_SET_MODE that sets a mode. Raises VehicleRefused where it has none such."""
 
     def plan_index(self, wire_seq: int) -> int | None:
         """Index in the plan of a mission item's number on the wire; None for a home slot, or for none."""
@@ -211,7 +219,9 @@ class ArduCopter:
         return self._NAMES.get(custom_mode, f"mode {custom_mode}")
 
     def mode_parameters(self, mode: FlightMode) -> tuple[float, float, float]:
-        """param1 to param3 of the DO_SET_MODE that sets a mode."""
+        """param1 to param3 of the DO_SET_MODE that sets a mode. Raises VehicleRefused where it has none such."""
+        if mode not in self._CUSTOM:
+            raise VehicleRefused(f"{type(self).__name__} has no mode in which it would {mode} by itself")
         return 1.0, float(self._CUSTOM[mode]), 0.0
 
     def plan_index(self, wire_seq: int) -> int | None:
@@ -257,6 +267,35 @@ class ArduCopter:
         if altitude.datum is Datum.HOME:
             return RepositionTarget(frame=RELATIVE_INT, z_m=altitude.value_m)
         return None
+
+
+class ArduPlane(ArduCopter):
+    """ArduPilot's plane, which numbers its modes in its own way. Experimental: only a simulated one was flown."""
+
+    arming_mode = FlightMode.MISSION
+    needs_mission_mode = False
+    lost_link: LostLinkParameters | None = None
+    failsafes: tuple[FailsafeParameter, ...] = ()
+    only_rally_parameters: Mapping[str, float] = {}
+
+    _NAMES: ClassVar[dict[int, str]] = {
+        0: "MANUAL", 1: "CIRCLE", 2: "STABILIZE", 3: "TRAINING", 4: "ACRO", 5: "FBWA", 6: "FBWB", 7: "CRUISE",
+        8: "AUTOTUNE", 10: "AUTO", 11: "RTL", 12: "LOITER", 13: "TAKEOFF", 14: "AVOID_ADSB", 15: "GUIDED",
+        17: "QSTABILIZE", 18: "QHOVER", 19: "QLOITER", 20: "QLAND", 21: "QRTL", 24: "THERMAL",
+    }  # fmt: skip
+    _MODES: ClassVar[dict[int, FlightMode]] = {
+        0: FlightMode.MANUAL, 2: FlightMode.MANUAL, 5: FlightMode.MANUAL, 6: FlightMode.MANUAL, 7: FlightMode.MANUAL,
+        10: FlightMode.MISSION, 11: FlightMode.RTL, 12: FlightMode.HOLD, 13: FlightMode.TAKEOFF,
+        15: FlightMode.GUIDED, 19: FlightMode.HOLD, 20: FlightMode.LAND, 21: FlightMode.RTL,
+    }  # fmt: skip
+    _CUSTOM: ClassVar[dict[FlightMode, int]] = {
+        FlightMode.MANUAL: 0,
+        FlightMode.MISSION: 10,
+        FlightMode.HOLD: 12,
+        FlightMode.TAKEOFF: 13,
+        FlightMode.GUIDED: 15,
+        FlightMode.RTL: 11,
+    }
 
 
 class Px4:
@@ -329,7 +368,7 @@ class Px4:
         main, sub = custom_mode >> 16 & 0xFF, custom_mode >> 24 & 0xFF
         if main == 4:
             return self._AUTO_MODES.get(sub, FlightMode.OTHER)
-        if main == 6:
+        if main == 6 or (main, sub) == ORBITING:
             return FlightMode.GUIDED
         return FlightMode.MANUAL if main in (1, 2, 3, 5, 7) else FlightMode.OTHER
 
@@ -337,6 +376,8 @@ class Px4:
         """The autopilot's own name of it."""
         main, sub = custom_mode >> 16 & 0xFF, custom_mode >> 24 & 0xFF
         name = self._MAIN.get(main, f"mode {main}")
+        if (main, sub) == ORBITING:
+            return "ORBIT"
         return f"{name}.{self._AUTO.get(sub, sub)}" if main == 4 else name
 
     def mode_parameters(self, mode: FlightMode) -> tuple[float, float, float]:
@@ -375,7 +416,7 @@ class Px4:
 
 
 class UnknownAutopilot(Px4):
-    """An autopilot of neither family: seen and listed; spoken to as MAVLink's documents say, where at all."""
+    """An autopilot, or a kind of vehicle, that nobody tried: seen and listed, and set into no mode."""
 
     name = "unknown"
     mode_acks = 1
@@ -394,11 +435,17 @@ class UnknownAutopilot(Px4):
         """A number."""
         return f"mode {custom_mode}"
 
+    def mode_parameters(self, mode: FlightMode) -> tuple[float, float, float]:
+        """Nobody knows the numbers of its modes, so that none is sent. Raises VehicleRefused."""
+        raise VehicleRefused(f"its modes are not known, so that it cannot be told to {mode}")
 
-def autopilot_of(mav_autopilot: int) -> Autopilot:
-    """How to speak to the autopilot of a heartbeat."""
-    if mav_autopilot == MAV_AUTOPILOT_ARDUPILOT:
+
+def autopilot_of(mav_autopilot: int, mav_type: int) -> Autopilot:
+    """How to speak to the autopilot of a heartbeat; of ArduPilot's vehicles only copters and planes are known."""
+    if mav_autopilot == MAV_AUTOPILOT_ARDUPILOT and mav_type in COPTER_TYPES:
         return ArduCopter()
+    if mav_autopilot == MAV_AUTOPILOT_ARDUPILOT and mav_type in PLANE_TYPES:
+        return ArduPlane()
     if mav_autopilot == MAV_AUTOPILOT_PX4:
         return Px4()
     return UnknownAutopilot(mav_autopilot)

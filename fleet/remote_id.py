@@ -167,9 +167,7 @@ def identity_messages(remote_id: RemoteId, *, sysid: int) -> list[Any]:
         dialect.MAVLink_open_drone_id_operator_id_message(
             sysid, ANY_COMPONENT, _NO_MAC, dialect.MAV_ODID_OPERATOR_ID_TYPE_CAA, remote_id.operator_id.encode()
         ),
-        dialect.MAVLink_open_drone_id_self_id_message(
-            sysid, ANY_COMPONENT, _NO_MAC, text, remote_id.purpose.encode()
-        ),
+        dialect.MAVLink_open_drone_id_self_id_message(sysid, ANY_COMPONENT, _NO_MAC, text, remote_id.purpose.encode()),
     ]
 
 

@@ -245,6 +245,7 @@ class Telemetry:
         """Counts every text heard."""
         self._texts: deque[Text] = deque(maxlen=TEXTS_KEPT)
         self._parts: dict[int, list[tuple[int, str]]] = {}
+        self._kind = (-1, -1)
         self._flown = False
         self._gimbal_device_heard = self._battery_status_heard = False
         self._reached: int | None = None
@@ -341,8 +342,9 @@ class Telemetry:
         return boot_s
 
     def _heartbeat(self, message: Any, utc_s: float) -> None:
-        if self.autopilot is None or self.autopilot.mav_autopilot != message.autopilot:
-            self.autopilot = autopilot_of(message.autopilot)
+        if self.autopilot is None or self._kind != (message.autopilot, message.type):
+            self._kind = (message.autopilot, message.type)
+            self.autopilot = autopilot_of(message.autopilot, message.type)
         mode = self.autopilot.mode(message.custom_mode)
         self._latest.update(
             autopilot=self.autopilot.name,
@@ -359,7 +361,7 @@ class Telemetry:
         present = message.onboard_control_sensors_present & message.onboard_control_sensors_enabled
         good = bool(message.onboard_control_sensors_health & MAV_SYS_STATUS_PREARM_CHECK)
         fields: dict[str, Any] = {
-            "prearm_good": good if present & MAV_SYS_STATUS_PREARM_CHECK else None,
+            "prearm_good": good if good or present & MAV_SYS_STATUS_PREARM_CHECK else None,  # PX4 tells when it is good
             "sensors": sensors_of(message),
         }
         if not self._battery_status_heard:  # it tells more, where it comes

@@ -22,10 +22,10 @@ TARGET_LOST_WAYS = {4: Mode.LAND, 5: Mode.HOLD, 6: Mode.TERMINATION}
 """By COM_OBL_RC_ACT, when the ground's targets for OFFBOARD stop coming; others: RTL, for want of a stick."""
 NOT_SUPPORTED_FRAME = 6
 """A rally point sent in this frame is taken and cannot be read."""
-SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 0x1200402F, 0x1201402F, 0x1320C83F
+SENSORS_PRESENT, SENSORS_ENABLED, SENSORS_HEALTHY = 0x0200402F, 0x0201402F, 0x1320C83F
 COMPASS, GPS, POSITION_CONTROL, BATTERY, PREARM_CHECK = 0x4, 0x20, 0x4000, 0x2000000, 0x10000000
-"""MAV_SYS_STATUS_SENSOR, and SYS_STATUS as recorded when all is well; the bit of the pre-flight check is among the
-present ones here, though not there."""
+"""MAV_SYS_STATUS_SENSOR, and SYS_STATUS as recorded when all is well: the bit of the pre-flight check is healthy alone,
+and neither present nor enabled."""
 SATELLITES_NEEDED = 4
 RECEIVER_GONE_S = 4.0
 """A receiver that has said nothing for so long is no longer called present, s."""

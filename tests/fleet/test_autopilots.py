@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.autopilots import ArduCopter, FlightMode, Px4, autopilot_of
+from fleet.errors import VehicleRefused
 from fleet.framing import decode
 from fleet.missions import MissionItem
 from fleet.recording import read_recording
@@ -23,7 +24,7 @@ def modes_in(path: Path) -> list[tuple[FlightMode, str]]:
         if frame.msgid != 0 or frame.sysid == 255:
             continue
         beat = decode(frame)
-        autopilot = autopilot_of(beat.autopilot)
+        autopilot = autopilot_of(beat.autopilot, beat.type)
         pair = (autopilot.mode(beat.custom_mode), autopilot.mode_name(beat.custom_mode))
         if not found or found[-1] != pair:
             found.append(pair)
@@ -88,3 +89,17 @@ def test_arducopters_home_slot_is_added_and_taken_away() -> None:
     assert autopilot.wire_seq(0) == 1
     assert Px4().to_wire(plan, HOME)[2].frame == 2
     assert (Px4().plan_index(0), Px4().plan_index(65535), Px4().plan_total(65535)) == (0, None, 0)
+
+
+def test_a_plane_has_modes_of_its_own_and_none_to_land_in() -> None:
+    plane = autopilot_of(3, 1)
+    assert plane.mode_parameters(FlightMode.RTL) == (1.0, 11.0, 0.0), "6 is FBWB there"
+    assert plane.mode(10) is FlightMode.MISSION
+    with pytest.raises(VehicleRefused, match="ArduPlane has no mode in which it would land"):
+        plane.mode_parameters(FlightMode.LAND)
+
+
+@pytest.mark.parametrize("kind", [10, 11, 12])
+def test_vehicles_that_nobody_tried_are_set_into_no_mode(kind: int) -> None:
+    with pytest.raises(VehicleRefused, match="its modes are not known"):
+        autopilot_of(3, kind).mode_parameters(FlightMode.RTL)

@@ -8,9 +8,13 @@ import math
 import numpy as np
 import pytest
 
+from fleet.autopilots import FlightMode
+from fleet.commands import CommandState, holds
 from fleet.errors import LinkInvalid, LinkUnreachable, MissionInvalid, VehicleRefused, VehicleUnknown
+from fleet.fleet import Fleet
 from fleet.flying import FlightProgress, fly, off_path_m
 from fleet.missions import mission_hash
+from fleet.vehicle import VehicleRecord
 from simulators.clock import SimClock
 from tests.fleet.conftest import Fly, survey
 
@@ -98,3 +102,17 @@ async def test_a_vehicle_that_waits_to_be_spoken_to(port: int, simulated: Fly) -
         for sysid, ours in enumerate(ways.values(), start=1)
     ]
     assert [result.landed for result in await asyncio.gather(*flights)] == [True, True]
+
+
+async def test_a_plane_is_sent_home_in_its_own_mode(port: int, simulated: Fly) -> None:
+    plane = simulated(port, autopilot="arduplane", parameters={})
+    async with Fleet([f"udpin:127.0.0.1:{port}"], {1: VehicleRecord(sysid=1, name="plane")}) as fleet:
+        vehicle = fleet.vehicle(1)
+        assert await holds(lambda: vehicle.state.prearm_good is True, 15.0)
+        await vehicle.arm(await vehicle.upload_mission(survey()))
+        await vehicle.start_mission()
+        assert await holds(lambda: vehicle.state.landed is False, 15.0)
+        assert vehicle.state.mode is FlightMode.MISSION
+        assert (await vehicle.rtl()).state is CommandState.ACCEPTED
+        assert vehicle.state.mode_name == "RTL"
+    assert plane.pilot.armed
