@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from processes import count_of, free_port, processor_s, started
-from run import ROOT, VENV, Peers, in_turn, line
+from run import ROOT, VENV, Peers, line
 
 RUNS = 5
 START_S, SETTLE_S, MEASURE_S = 6.0, 6.0, 6.0
@@ -30,12 +30,16 @@ def compare(peers: Peers) -> Iterator[dict[str, Any]]:
     """Ours with all that the service uses; mavutil only makes objects; MAVProxy with its default modules, headless."""
     versions = {name: peers.ask("package_version", package=name) for name in ("pymavlink", "MAVProxy")}
     for case in CASES:
-        for peer, package in (("mavutil recv_match", "pymavlink"), ("MAVProxy --non-interactive", "MAVProxy")):
-            theirs = _mavutil if package == "pymavlink" else _mavproxy
-            mine, other = in_turn(RUNS, _microseconds(case, _fleet), _microseconds(case, theirs))
+        measures = [_microseconds(case, command) for command in (_fleet, _mavutil, _mavproxy)]
+        turns = [[measure() for measure in measures] for _ in range(RUNS)]
+        ours, mavutil, mavproxy = (list(column) for column in zip(*turns, strict=True))
+        for peer, package, theirs in (
+            ("mavutil recv_match", "pymavlink", mavutil),
+            ("MAVProxy --non-interactive", "MAVProxy", mavproxy),
+        ):
             yield line(
                 job="mavlink_live", case=f"{case.vehicles} vehicles x {case.rate_hz:g} msg/s", peer=peer,
-                peer_version=versions[package], ours=mine, theirs=other, unit="us of processor/message", lower=True,
+                peer_version=versions[package], ours=ours, theirs=theirs, unit="us of processor/message", lower=True,
             )  # fmt: skip
 
 
