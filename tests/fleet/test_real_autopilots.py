@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -51,16 +51,20 @@ DEFAULTS = {
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
+Play = Callable[[str, Path], Awaitable[None]]
+
+
 def needed(variable: str) -> pytest.MarkDecorator:
     """Skips, and says why, where no binary is named."""
     return pytest.mark.skipif(not os.environ.get(variable), reason=f"{variable} names no autopilot to fly")
 
 
-SIMULATED = ["simulated ardupilot", "simulated px4"]
+SIMULATED = ("simulated ardupilot", "simulated px4")
 REAL = [
-    pytest.param("ardupilot", marks=needed("ARDUCOPTER_BIN")),
-    pytest.param("px4", marks=needed("PX4_BIN")),
+    pytest.param(("ardupilot",), marks=needed("ARDUCOPTER_BIN"), id="ardupilot"),
+    pytest.param(("px4",), marks=needed("PX4_BIN"), id="px4"),
 ]
+ALL = [pytest.param(SIMULATED, id="simulated"), *REAL]
 
 
 def free_instance(kind: int, port: int, step: int) -> int:
@@ -70,6 +74,13 @@ def free_instance(kind: int, port: int, step: int) -> int:
             probe.bind(("127.0.0.1", port + step * instance))
             return instance
     raise RuntimeError("ten instances of SITL run already")
+
+
+async def all_of(each: tuple[str, ...], play: Play, tmp_path: Path) -> None:
+    """The same play on each, at the same time."""
+    for which in each:
+        (tmp_path / which).mkdir()
+    await asyncio.gather(*(play(which, tmp_path / which) for which in each))
 
 
 def is_bound(link: str) -> bool:
@@ -162,8 +173,12 @@ def away_m(vehicle: MavlinkVehicle) -> float:
     return float(distance_m(here.lon, here.lat, HOME[0], HOME[1]))
 
 
-@pytest.mark.parametrize("which", REAL)
-async def test_the_command_fly_completes(which: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", REAL)
+async def test_the_command_fly_completes(each: tuple[str, ...], tmp_path: Path) -> None:
+    await all_of(each, command_fly, tmp_path)
+
+
+async def command_fly(which: str, tmp_path: Path) -> None:
     ring = [[76.9451, 43.2381], [76.9455, 43.2381], [76.9455, 43.2384], [76.9451, 43.2384], [76.9451, 43.2381]]
     (tmp_path / "area.json").write_text(f'{{"type": "Polygon", "coordinates": [{ring}]}}')
     missioncontrol = Path(sys.executable).with_name("missioncontrol")
@@ -174,8 +189,12 @@ async def test_the_command_fly_completes(which: str, tmp_path: Path) -> None:
             assert await process.wait() == 0, arguments
 
 
-@pytest.mark.parametrize("which", REAL)
-async def test_a_mission_is_flown_whole_and_near_its_legs(which: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", REAL)
+async def test_a_mission_is_flown_whole_and_near_its_legs(each: tuple[str, ...], tmp_path: Path) -> None:
+    await all_of(each, whole_mission, tmp_path)
+
+
+async def whole_mission(which: str, tmp_path: Path) -> None:
     plan = survey(lines=2)
     async with autopilot(which, tmp_path) as link:
         result = await fly(plan, link, connect_s=30.0, armable_s=ARMABLE_S)
@@ -183,8 +202,14 @@ async def test_a_mission_is_flown_whole_and_near_its_legs(which: str, tmp_path: 
     assert result.max_cross_track_m < 5.0
 
 
-@pytest.mark.parametrize("which", [*SIMULATED, *REAL])
-async def test_what_was_sent_is_aboard_also_when_what_was_read_is_sent_again(which: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", ALL)
+async def test_what_was_sent_is_aboard_also_when_what_was_read_is_sent_again(
+    each: tuple[str, ...], tmp_path: Path
+) -> None:
+    await all_of(each, sent_and_read, tmp_path)
+
+
+async def sent_and_read(which: str, tmp_path: Path) -> None:
     """Mission, fence, rally points and lost-link policy; a place that is none is not sent at all."""
     plan = survey(lines=2)
     fence = [FenceCircle(lon=HOME[0], lat=HOME[1], radius_m=300.0, inclusion=True)]
@@ -207,8 +232,12 @@ async def test_what_was_sent_is_aboard_also_when_what_was_read_is_sent_again(whi
             await vehicle.goto(lon=HOME[0], lat=95.0, altitude=Altitude(30.0, Datum.HOME))
 
 
-@pytest.mark.parametrize("which", [*SIMULATED, *REAL])
-async def test_a_flight_past_the_traps(which: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", ALL)
+async def test_a_flight_past_the_traps(each: tuple[str, ...], tmp_path: Path) -> None:
+    await all_of(each, past_the_traps, tmp_path)
+
+
+async def past_the_traps(which: str, tmp_path: Path) -> None:
     """A goto above home does not dive; held, it goes on where it was; silence returns it to the rally point; and the
     ground that is back changes nothing."""
     async with autopilot(which, tmp_path) as link:

@@ -66,7 +66,7 @@ def told() -> dict[str, Told]:
             return Told({name: after_s(name) for name in FAILURES}, [text for _, text in heard], state)
 
     async def plays() -> list[Told]:
-        return [await play(autopilot) for autopilot in AUTOPILOTS]
+        return await asyncio.gather(*(play(autopilot) for autopilot in AUTOPILOTS))
 
     return dict(zip(AUTOPILOTS, asyncio.run(plays()), strict=True))
 

@@ -37,7 +37,12 @@ async def cut(flown: Flown, vehicle: Any, *, for_s: float) -> None:
     flown.link.lift(number)
 
 
-async def test_without_a_link_an_arducopter_continues_or_returns_as_set_and_gets_no_orders_when_it_is_back() -> None:
+async def test_without_a_link_each_continues_or_returns_as_it_was_set_and_gets_no_orders_when_it_is_back() -> None:
+    await asyncio.gather(arducopters_without_a_link(), px4s_without_a_link())
+
+
+async def arducopters_without_a_link() -> None:
+    """One is to continue, one to return."""
     async with sky(1, 2, **SILENCE) as (above, fleet):
         flown = {1: above.vehicle(1, parameters=CONTINUE), 2: above.vehicle(2, parameters=RETURN)}
         goes_on, returns = await asyncio.gather(airborne(fleet, 1), airborne(fleet, 2))
@@ -54,7 +59,8 @@ async def test_without_a_link_an_arducopter_continues_or_returns_as_set_and_gets
         assert away_m(flown[2]) < 5.0
 
 
-async def test_without_a_link_a_px4_continues_or_returns_as_set_and_gets_no_orders_when_it_is_back() -> None:
+async def px4s_without_a_link() -> None:
+    """One is to continue, one to return."""
     async with sky(1, 2, speedup=6.0, **SILENCE) as (above, fleet):
         flown = {
             1: above.vehicle(1, autopilot="px4", parameters=PX4_CONTINUE),
