@@ -18,6 +18,9 @@ from typing import NamedTuple
 import pytest
 from pymavlink import mavutil
 
+from fleet.missions import MissionItem
+from fleet.waypoints import to_waypoints
+from geo.positions import Altitude, Datum, Position
 from tests.simulators.test_vehicle_on_the_wire import free_port
 
 MAVPROXY = Path(__file__).parents[2] / ".venv-judges" / "bin" / "mavproxy.py"
@@ -33,20 +36,22 @@ pytestmark = [
 
 
 def waypoints(*, home: bool) -> str:
-    """A .waypoints file: up to 30 m, 60 m north, 30 m east, and back; ArduPilot's begins with its home."""
-    rows = [(0, 16, (0, 0, 0, 0), LAT, LON, 800.0)] if home else []
-    rows += [
-        (3, 22, (0, 0, 0, 0), LAT, LON, 30.0),
-        (3, 178, (1, 8, -1, 0), 0.0, 0.0, 0.0),
-        (3, 16, (0, 0, 0, 0), LAT + 60 * NORTH_DEG, LON, 30.0),
-        (3, 16, (0, 0, 0, 0), LAT + 60 * NORTH_DEG, LON + 30 * EAST_DEG, 30.0),
-        (3, 20, (0, 0, 0, 0), 0.0, 0.0, 0.0),
-    ]
-    lines = ["QGC WPL 110"]
-    for seq, (frame, command, params, lat, lon, z) in enumerate(rows):
-        place = f"{lat:.8f}\t{lon:.8f}\t{z:.6f}"
-        lines.append("\t".join([str(seq), str(int(seq == 0)), str(frame), str(command), *map(str, params), place, "1"]))
-    return "\n".join(lines) + "\n"
+    """As we export it: up to 30 m, 60 m north, 30 m east, and back. PX4 would fly to the home line."""
+
+    def item(command: int, *params: float, north_m: float = 0.0, east_m: float = 0.0) -> MissionItem:
+        four = (*params, *(0.0,) * (4 - len(params)))
+        if command not in (16, 22):
+            return MissionItem(frame=2, command=command, params=four)  # type: ignore[arg-type]
+        x, y = round((LAT + north_m * NORTH_DEG) * 1e7), round((LON + east_m * EAST_DEG) * 1e7)
+        return MissionItem(frame=6, command=command, params=four, x=x, y=y, z=30.0)  # type: ignore[arg-type]
+
+    corners = [item(16, north_m=60.0), item(16, north_m=60.0, east_m=30.0)]
+    items = [item(22), item(178, 1.0, 8.0, -1.0), *corners, item(20)]
+    text = to_waypoints(items, home=Position(lon=LON, lat=LAT, altitude=Altitude(800.0, Datum.AMSL)))
+    if home:
+        return text
+    head, _, *rows = text.splitlines()
+    return "\n".join([head, *(re.sub(r"^\d+", str(seq), row) for seq, row in enumerate(rows))]) + "\n"
 
 
 class Mavproxy:
