@@ -159,7 +159,7 @@ BAD_LINKS: dict[int, list[Fault]] = {
 
 
 async def test_the_mission_aboard_after_an_upload_over_a_bad_link_is_the_plan() -> None:
-    async with sky(*BAD_LINKS) as (above, fleet):
+    async with sky(*BAD_LINKS, speedup=3.0) as (above, fleet):
 
         async def play(sysid: int, faults: list[Fault]) -> None:
             flown, vehicle = above.vehicle(sysid), fleet.vehicle(sysid)
