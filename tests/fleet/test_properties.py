@@ -200,7 +200,7 @@ class Operations(RuleBasedStateMachine):
         self.armed: dict[int, int] = {}
         """How often each had been told to arm before."""
         self.named: set[int] = set()
-        """The vehicles that the present step gives orders to."""
+        """The vehicles that the present step gives orders to, but those that another claims to be."""
         self.fleet: Fleet = self.runner.run(self._start())
 
     async def _start(self) -> Fleet:
@@ -235,7 +235,7 @@ class Operations(RuleBasedStateMachine):
 
     def play(self, work: Coroutine[Any, Any, None], *sysids: int) -> None:
         """One step, which gives orders to these vehicles alone; nothing is waited for longer than patience lasts."""
-        self.named = set(sysids)
+        self.named = {sysid for sysid in sysids if self.fleet.vehicle(sysid).state.conflict is None}
         self.heard = {vehicle: len(vehicle.heard) for vehicle in self.everybody()}
         self.armed = {sysid: len(vehicle.armed_with) for sysid, vehicle in self.vehicles.items()}
 
@@ -311,7 +311,8 @@ class Operations(RuleBasedStateMachine):
     def hear_two_under_one_sysid(self, sysid: int) -> None:
         self.impostor = Scripted(sysid, lat=HOME[1] + 1.0, boot_s=500.0)
         self.runner.run(self._come())
-        self.play(asyncio.sleep(0.35))
+        for _ in range(2):
+            self.play(asyncio.sleep(0.35))
 
     async def _come(self) -> None:
         assert self.impostor is not None
