@@ -46,7 +46,7 @@ def test_time_waited_until_the_frames_were_looked_at(played: tuple[dict[str, Any
     figures, _ = played
     flown_s = figures["vehicles"] * figures["flight_s"]
     assert figures["frames"] > flown_s
-    assert figures["frames_dropped"] < 0.02 * figures["frames"]
+    assert figures["frames_dropped"] < 0.04 * figures["frames"]  # time waits for nobody below 10 m, at the start
 
 
 def test_every_dump_and_the_fire_are_found_and_hardly_anything_else(played: tuple[dict[str, Any], Path]) -> None:
