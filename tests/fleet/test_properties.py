@@ -276,11 +276,11 @@ class Operations(RuleBasedStateMachine):
             assert [same(item) for item in aboard[1:]] == [same(item) for item in PLANS[plan]]
         self.armed[sysid] = len(self.vehicles[sysid].armed_with)
 
-    @rule(sysid=SYSIDS, plan=PLAN_NAMES)
-    def upload_and_arm_for(self, sysid: int, plan: str) -> None:
-        self.upload(sysid, plan)
+    @rule(sysid=SYSIDS, aboard=PLAN_NAMES, approved=PLAN_NAMES)
+    def upload_one_plan_and_arm_for_another(self, sysid: int, aboard: str, approved: str) -> None:
+        self.upload(sysid, aboard)
         self.wire_is_right()
-        self.arm(sysid, plan)
+        self.arm(sysid, approved)
 
     @precondition(lambda self: not any(vehicle.silent for vehicle in self.vehicles.values()))
     @rule(sysid=SYSIDS, other=SYSIDS)
@@ -301,9 +301,11 @@ class Operations(RuleBasedStateMachine):
             self.play(self.fleet.vehicle(other).set_mode(FlightMode.GUIDED), other)
             assert self.fleet.vehicle(other).state.mode is FlightMode.GUIDED
 
-    @rule(sysid=SYSIDS)
-    def hear_again(self, sysid: int) -> None:
-        self.vehicles[sysid].silent = False
+    @precondition(lambda self: any(vehicle.silent for vehicle in self.vehicles.values()))
+    @rule()
+    def hear_again(self) -> None:
+        for vehicle in self.vehicles.values():
+            vehicle.silent = False
         self.play(asyncio.sleep(0.15))
 
     @precondition(lambda self: self.impostor is None)
