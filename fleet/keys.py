@@ -48,6 +48,9 @@ class VehicleKey(msgspec.Struct, frozen=True, kw_only=True):
     """When `key` was made, s since 1970 UTC."""
     previous: KeyBytes | None = None
     """The key before, until it is known that the vehicle has the new one."""
+    proven: bool = True
+    """The vehicle was heard to sign with one of its keys. A first key is not, until then: it may have it all the
+    same."""
 
     def __repr__(self) -> str:
         """Without the keys."""
@@ -111,13 +114,17 @@ class KeyStore:
         return self._one(self._load(), registration)
 
     def generate(self, registration: str, *, sysid: int, utc_s: float) -> VehicleKey:
-        """Make a vehicle's first key; raises KeyExists, KeyStoreLocked, KeyStoreInvalid."""
+        """Make a vehicle's first key, not proven yet; raises KeyExists, KeyStoreLocked, KeyStoreInvalid."""
         if not registration or not 1 <= sysid <= 254:
             raise KeyStoreInvalid(
                 f"vehicle {registration!r}, sysid {sysid}: needs a registration and a sysid of 1 to 254"
             )
         fresh = VehicleKey(
-            registration=registration, sysid=sysid, key=secrets.token_bytes(KEY_BYTES), created_utc_s=utc_s
+            registration=registration,
+            sysid=sysid,
+            key=secrets.token_bytes(KEY_BYTES),
+            created_utc_s=utc_s,
+            proven=False,
         )
         with self._changing() as entries:
             for entry in entries:
@@ -149,6 +156,14 @@ class KeyStore:
         with self._changing() as entries:
             entry = self._one(entries, registration)
             fresh = msgspec.structs.replace(entry, previous=None)
+            entries[entries.index(entry)] = fresh
+        return fresh
+
+    def prove(self, registration: str) -> VehicleKey:
+        """Note that a vehicle was heard to sign with its key; raises as `key` does."""
+        with self._changing() as entries:
+            entry = self._one(entries, registration)
+            fresh = msgspec.structs.replace(entry, proven=True)
             entries[entries.index(entry)] = fresh
         return fresh
 

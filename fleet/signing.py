@@ -29,14 +29,23 @@ EPOCH_UTC_S = 1_420_070_400
 """2015-01-01, from which signing timestamps count."""
 TICKS_PER_S = 100_000
 MOST_TICKS = (1 << 48) - 1
+LATEST_UTC_S = EPOCH_UTC_S + MOST_TICKS / TICKS_PER_S
+"""To which they reach, in 2104."""
 NEW_STREAM_BEHIND_S = 60.0
 """The first timestamp of a stream may be so far behind, s (MAVLink's own figure)."""
 NEW_STREAM_BEHIND_TICKS = round(NEW_STREAM_BEHIND_S * TICKS_PER_S)
+STREAMS = 1 << 16
+"""Of one vehicle, by compid << 8 | link id."""
 FUTURE_S = 600.0
 """A timestamp may be so far ahead of our clock, s. ArduPilot puts its own a minute ahead each time it starts (recorded:
 59.3 s ahead of a ground that had just set it up), so a minute would not do."""
-RESERVE_S = 10.0
-"""So much signing time is taken from the disk at once, s: no write for each frame."""
+RESERVE_S = 120.0
+"""So much signing time after our clock is taken from the disk at once, s: no write for each frame. Well below FUTURE_S:
+after a restart we sign so far ahead, and the vehicle follows."""
+AHEAD_S = 10.0
+"""So much is taken where signing time is ahead of our clock, s: else each restart would put it RESERVE_S further."""
+SUSPECT_S = 86_400.0
+"""A clock so far ahead of what is known from before is suspect, s."""
 
 
 def ticks_of(utc_s: float) -> int:
@@ -60,7 +69,8 @@ class SteadyClock:
     """UTC for signing that does not follow steps of the system's clock.
 
     A clock set ahead while we run would carry every vehicle's signing time along, and lock out whoever has the right
-    time; so the system's clock is read once, and the monotonic clock counts from there.
+    time; so the system's clock is read once, and the monotonic clock counts from there. Nor does it begin before what
+    earlier runs wrote down: a machine that starts in 1970 would take every vehicle's time for the future.
     """
 
     def __init__(
@@ -68,58 +78,101 @@ class SteadyClock:
     ) -> None:
         """`utc_now` is read here, and never again."""
         self._monotonic = monotonic
-        self._offset_s = utc_now() - monotonic()
+        self._started_utc_s, started_s = utc_now(), monotonic()
+        self._offset_s = self._started_utc_s - started_s
+        self._known_utc_s: float | None = None
+        self._confirmed = False
 
     def utc_s(self) -> float:
         """Now, s since 1970 UTC."""
         return self._offset_s + self._monotonic()
 
+    def not_before(self, utc_s: float) -> None:
+        """It was at least `utc_s` when an earlier run ended."""
+        self._known_utc_s = max(utc_s, self._known_utc_s or utc_s)
+        self._offset_s = max(self._offset_s, utc_s - self._monotonic())
+
+    def confirm(self) -> None:
+        """A vehicle was heard whose own time is ours."""
+        self._confirmed = True
+
+    @property
+    def suspect(self) -> bool:
+        """More than a day ahead of what is known from before, and confirmed by no vehicle yet: it may be wrong."""
+        known = self._known_utc_s
+        return known is not None and not self._confirmed and self._started_utc_s - known > SUSPECT_S
+
 
 class SigningTime:
     """Hands out timestamps to sign with, each above all before, also those of earlier runs."""
 
-    def __init__(self, path: Path) -> None:
-        """Goes on above what `path` holds, which need not exist yet; raises SigningInvalid if it is no timestamp."""
-        self._path = path
+    def __init__(self, path: Path, *, told: Callable[[str], None] = lambda text: None) -> None:
+        """Goes on above what `path` holds, which need not exist yet; raises SigningInvalid if it is no timestamp.
+
+        `told` hears when timestamps cannot be reserved on disk any more: they are then counted in memory alone.
+        """
+        self.path, self._told = path, told
         self.last = 0
         """The highest timestamp that may have been used."""
+        self.clock = 0
+        """Our clock when a reserve was last taken, as a timestamp; 0 where that is not known."""
+        self.failure: str | None = None
+        """Why the last reserve is not on the disk."""
         try:
-            text = path.read_text("ascii")
-            self.last = int(text)
+            numbers = [int(word) for word in path.read_text("ascii").split()]
+            self.last, self.clock = numbers if len(numbers) == 2 else (*numbers, 0)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path)
         except (OSError, ValueError) as exc:
             raise SigningInvalid(f"signing time {path}: {getattr(exc, 'strerror', None) or 'is no number'}") from exc
-        if not 0 <= self.last <= MOST_TICKS:
+        if not (0 <= self.last <= MOST_TICKS and 0 <= self.clock <= MOST_TICKS):
             raise SigningInvalid(f"signing time {path}: {self.last} is no 48-bit timestamp")
-        self._reserved = self.last
+        self._reserve_above = self.last
 
-    def next(self, utc_s: float) -> int:
-        """A timestamp at `utc_s`, or above the last one where that is higher; raises SigningInvalid."""
-        self.advance(max(ticks_of(utc_s), self.last + 1))
+    def next(self, utc_s: float | None) -> int:
+        """A timestamp at `utc_s`, or just above the last one where that is higher or `utc_s` None; raises
+        SigningInvalid."""
+        clock = 0 if utc_s is None else ticks_of(utc_s)
+        if self.last == MOST_TICKS:
+            raise SigningInvalid(f"signing time {MOST_TICKS + 1}: above 48 bits")
+        self.advance(max(clock, self.last + 1), clock=clock)
         return self.last
 
-    def advance(self, ticks: int) -> None:
-        """Never hand out less than `ticks` again: also the way back to a vehicle whose time somebody put ahead."""
-        if ticks > MOST_TICKS:
-            raise SigningInvalid(f"signing time {ticks}: above 48 bits")
+    def advance(self, ticks: int, *, clock: int = 0) -> None:
+        """Never hand out less than `ticks` again: also the way back to a vehicle whose time somebody put ahead.
+
+        `clock` is our clock, where it is to be believed by later runs.
+        """
         if ticks <= self.last:
             return
-        if ticks > self._reserved:
-            self._write(min(ticks + int(RESERVE_S * TICKS_PER_S), MOST_TICKS))
-        self.last = ticks
+        self.last, self.clock = min(ticks, MOST_TICKS), max(clock, self.clock)
+        if self.last > self._reserve_above:
+            self._reserve()
 
-    def _write(self, reserved: int) -> None:
-        fresh = self._path.with_name(self._path.name + ".new")
+    def _reserve(self) -> None:
+        ahead = self.last + round(AHEAD_S * TICKS_PER_S)
+        reserved = min(max(ahead, self.clock + round(RESERVE_S * TICKS_PER_S)), MOST_TICKS)
+        fresh = self.path.with_name(self.path.name + ".new")
         try:
             with fresh.open("w", encoding="ascii") as file:
-                file.write(str(reserved))
+                file.write(f"{reserved} {self.clock}")
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.replace(self._path)
+            fresh.replace(self.path)
         except OSError as exc:
-            raise SigningInvalid(f"signing time {self._path}: {exc.strerror or exc}") from exc
-        self._reserved = reserved
+            self._reserve_above = ahead  # then it is tried again
+            if self.failure is None:
+                self._told(f"signing time {self.path} is not kept: {exc.strerror or exc}")
+            self.failure = exc.strerror or str(exc)
+        else:
+            self._reserve_above, self.failure = reserved, None
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SigningInvalid(f"signing time {path}: {exc.strerror or exc}") from exc
 
 
 class Signer:
@@ -130,8 +183,9 @@ class Signer:
         self._key = checked_key(key)
         self._time = time
 
-    def sign(self, data: bytes, utc_s: float, *, link_id: int = 0) -> bytes:
-        """The frame `data` (MAVLink 2, unsigned) with its signature; raises SigningInvalid.
+    def sign(self, data: bytes, utc_s: float | None, *, link_id: int = 0) -> bytes:
+        """The frame `data` (MAVLink 2, unsigned) with its signature at `utc_s`, as `SigningTime.next` takes it; raises
+        SigningInvalid.
 
         `link_id`, 0 to 255, should stay the link's own over restarts: a vehicle believes a stream that it knows when
         it would not believe a new one.
@@ -297,7 +351,7 @@ class SignatureCheck:
         key: bytes,
         *,
         previous: bytes | None = None,
-        previous_until_utc_s: float = 0.0,
+        previous_until_utc_s: float = math.inf,
         unsigned: Iterable[UnsignedException] = (),
         future_s: float = FUTURE_S,
     ) -> None:
@@ -314,7 +368,7 @@ class SignatureCheck:
             self._keys[1] = np.frombuffer(checked_key(previous), np.uint8)
         self._unsigned = frozenset(unsigned)
         self._future_s = future_s
-        self._last = np.zeros(1 << 16, np.int64)
+        self._last = np.zeros(STREAMS, np.int64)
         self._counts = np.zeros(len(Verdict), np.int64)
 
     @property
@@ -327,11 +381,33 @@ class SignatureCheck:
         """How many frames were not believed."""
         return int(self._counts[Verdict.UNSIGNED :].sum())
 
-    def rotate(self, key: bytes, *, previous_until_utc_s: float) -> None:
+    def keep_streams(self, path: Path) -> None:
+        """Keep the last timestamp of each stream in a file, and go on from what it holds, so that what was recorded
+        before a restart is not believed after it. Raises SigningInvalid.
+
+        The file is mapped into memory: no write for a frame, and what was accepted outlives the process at once, a loss
+        of power but for its last seconds.
+        """
+        size = STREAMS * self._last.itemsize
+        try:
+            with path.open("a+b") as file:
+                if (there := file.seek(0, os.SEEK_END)) not in (0, size):
+                    raise SigningInvalid(f"signing streams {path}: {there} bytes instead of {size}")
+                os.posix_fallocate(file.fileno(), 0, size)
+            self._last = np.asarray(np.memmap(path, np.int64, "r+", shape=(STREAMS,)))
+        except OSError as exc:
+            raise SigningInvalid(f"signing streams {path}: {exc.strerror or exc}") from exc
+        self.newest = max(self.newest, int(self._last.max()))
+
+    def rotate(self, key: bytes, *, previous_until_utc_s: float = math.inf) -> None:
         """Take `key` as the vehicle's, and its key so far as the one before, accepted until then."""
         self._keys[:] = np.frombuffer(checked_key(key), np.uint8), self._keys[0].copy()
         self._has_previous = True
         self._previous_until_utc_s = previous_until_utc_s
+
+    def retire(self, *, until_utc_s: float) -> None:
+        """Accept the key before until then only."""
+        self._previous_until_utc_s = until_utc_s
 
     def check(self, frame: Frame, utc_s: float) -> Verdict:
         """Judge one frame at `utc_s`."""
@@ -382,13 +458,22 @@ class VehicleSigning:
         previous: bytes | None = None,
     ) -> None:
         """`key` is the one that `check` has; `time` is this vehicle's alone, `clock` may be everybody's. With a
-        `previous` key, that is signed with until the vehicle is heard to have the new one."""
+        `previous` key, that is signed with until the vehicle is heard to have the new one. What earlier runs heard is
+        kept beside `time`. Raises SigningInvalid where that cannot be."""
         self.check = check
         """What judges, and its counts."""
         self._key = checked_key(key)
         self._signer = Signer(previous or key, time=time)
         self._time = time
         self._clock = clock
+        check.keep_streams(time.path.with_name(time.path.name + ".streams"))
+        if time.clock:
+            clock.not_before(EPOCH_UTC_S + time.clock / TICKS_PER_S)
+
+    @property
+    def clock_suspect(self) -> bool:
+        """Our clock may be far ahead: no vehicle should be led to it."""
+        return self._clock.suspect
 
     def judge(self, frame: Frame) -> Verdict:
         """Whether to believe a frame, now.
@@ -396,21 +481,32 @@ class VehicleSigning:
         What is signed afterwards is never behind the vehicle's own time, as it would not believe a new stream that is
         a minute behind; and it is signed with the new key from the first frame on that the vehicle signs with it.
         """
-        verdict = self.check.check(frame, self._clock.utc_s())
-        self._time.advance(self.check.newest)
+        utc_s = min(max(self._clock.utc_s(), EPOCH_UTC_S), LATEST_UTC_S)
+        verdict, now = self.check.check(frame, utc_s), ticks_of(utc_s)
+        if verdict is Verdict.ACCEPTED and self.check.newest >= now - NEW_STREAM_BEHIND_TICKS:
+            self._clock.confirm()
+        self._time.advance(self.check.newest, clock=0 if self._clock.suspect else now)
         if verdict is Verdict.ACCEPTED:
             self._signer.change_key(self._key)
         return verdict
 
     def sign(self, data: bytes, *, link_id: int) -> bytes:
         """The frame `data` as `Signer.sign` signs it, now; raises SigningInvalid."""
-        return self._signer.sign(data, self._clock.utc_s(), link_id=link_id)
+        return self._signer.sign(data, self._signing_utc_s(), link_id=link_id)
 
     def timestamp(self) -> int:
         """A timestamp for SETUP_SIGNING, now; raises SigningInvalid."""
-        return self._time.next(self._clock.utc_s())
+        return self._time.next(self._signing_utc_s())
 
-    def rotate(self, key: bytes, *, window_s: float) -> None:
+    def _signing_utc_s(self) -> float | None:
+        """A clock that is suspect is not signed by where a time is known that the vehicle believes."""
+        return None if self._clock.suspect and self._time.last else self._clock.utc_s()
+
+    def rotate(self, key: bytes, *, window_s: float = math.inf) -> None:
         """Take `key` as the vehicle's; what it signs with the key so far is believed for `window_s` more."""
         self.check.rotate(key, previous_until_utc_s=self._clock.utc_s() + window_s)
         self._key = checked_key(key)
+
+    def retire(self, *, window_s: float) -> None:
+        """Believe what the vehicle signs with its key before for `window_s` more only."""
+        self.check.retire(until_utc_s=self._clock.utc_s() + window_s)

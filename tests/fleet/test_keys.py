@@ -52,9 +52,20 @@ def test_keys_are_made_kept_rotated_and_deleted(store: KeyStore) -> None:
 
     store.delete("UP-D0001")
     assert store.entries() == [second]
-    for call in (store.key, store.delete, store.retire, lambda name: store.rotate(name, utc_s=NOW_S)):
+    for call in (store.key, store.delete, store.retire, store.prove, lambda name: store.rotate(name, utc_s=NOW_S)):
         with pytest.raises(KeyUnknown, match="UP-D0001: no signing key"):
             call("UP-D0001")
+
+
+def test_a_first_key_is_proven_once_and_stays_so(store: KeyStore, identity: Path) -> None:
+    assert not store.generate("UP-D0001", sysid=1, utc_s=NOW_S).proven
+    assert not store.key("UP-D0001").proven
+    assert store.prove("UP-D0001").proven
+    assert store.rotate("UP-D0001", utc_s=NOW_S).proven
+    content = b'{"keys": [{"registration": "a", "sysid": 1, "key": "%s=", "created_utc_s": 1.0}]}' % (b"Q" * 43)
+    public = pyrage.x25519.Identity.from_str(identity.read_text().splitlines()[1]).to_public()
+    store.path.write_bytes(pyrage.encrypt(content, [public]))
+    assert store.key("a").proven, "written before this was noted"
 
 
 def test_one_vehicle_has_one_key_and_one_sysid(store: KeyStore) -> None:

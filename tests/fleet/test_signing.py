@@ -249,11 +249,43 @@ def test_signing_time_writes_seldom_and_reserves_before_use(tmp_path: Path) -> N
     for step in range(1000):
         ticks = time.next(NOW_S + 0.02 * step)
         written.add(path.read_text())
-        assert int(path.read_text()) >= ticks
+        assert int(path.read_text().split()[0]) >= ticks
     assert len(written) <= 3
 
 
-@pytest.mark.parametrize("content", ["", "soon", "-5", str(1 << 48), "1e5"])
+def test_restarts_do_not_carry_signing_time_away_from_our_clock(tmp_path: Path) -> None:
+    used = [SigningTime(tmp_path / "time").next(NOW_S + number) for number in range(20)]
+    assert used == sorted(set(used))
+    assert used[-1] <= ticks_of(NOW_S + 350.0), "a vehicle that follows must not come near 600 s"
+
+
+def test_signing_goes_on_where_its_time_cannot_be_written(tmp_path: Path) -> None:
+    told: list[str] = []
+    time = SigningTime(tmp_path / "time", told=told.append)
+    (tmp_path / "time.new").mkdir()
+    used = [time.next(NOW_S + 5.0 * number) for number in range(10)]
+    assert used == sorted(set(used))
+    assert [text.endswith("time is not kept: Is a directory") for text in told] == [True], "once"
+    assert time.failure == "Is a directory"
+    time.advance((1 << 48) + 5)
+    assert time.last == (1 << 48) - 1
+    with pytest.raises(SigningInvalid, match="above 48 bits"):
+        time.next(NOW_S)
+    time = SigningTime(tmp_path / "time")
+    time.next(NOW_S)
+    (tmp_path / "time.new").rmdir()
+    time.next(NOW_S + 11.0)
+    assert time.failure is None
+    assert SigningTime(tmp_path / "time").last > ticks_of(NOW_S + 11.0)
+
+
+def test_a_signing_time_of_one_number_is_read(tmp_path: Path) -> None:
+    (tmp_path / "time").write_text("12345")
+    time = SigningTime(tmp_path / "time")
+    assert (time.last, time.clock) == (12345, 0)
+
+
+@pytest.mark.parametrize("content", ["", "soon", "-5", str(1 << 48), "1e5", "1 2 3", "1 -2"])
 def test_a_damaged_signing_time_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "time").write_text(content)
     with pytest.raises(SigningInvalid, match="time: "):
@@ -271,9 +303,9 @@ def test_the_steady_clock_does_not_follow_steps_of_the_systems() -> None:
 class Bench:
     """Clocks that a test turns, and the signing of one vehicle that runs by them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, start_s: float = NOW_S) -> None:
         self.passed_s = 0.0
-        clock = SteadyClock(utc_now=lambda: NOW_S, monotonic=lambda: self.passed_s)
+        clock = SteadyClock(utc_now=lambda: start_s, monotonic=lambda: self.passed_s)
         self.signing = VehicleSigning(SignatureCheck(1, KEY), key=KEY, time=SigningTime(path), clock=clock)
         self.encoder = Encoder(sysid=255, compid=190)
 
@@ -307,15 +339,69 @@ def test_a_rotation_follows_the_vehicle_and_ends(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "time")
     ours = SignatureCheck(255, KEY, previous=NEW_KEY, previous_until_utc_s=NOW_S + 1e6)
     signed_with = {Verdict.ACCEPTED: KEY, Verdict.ACCEPTED_PREVIOUS_KEY: NEW_KEY}
-    bench.signing.rotate(NEW_KEY, window_s=10.0)
+    bench.signing.rotate(NEW_KEY)
     assert signed_with[ours.check(bench.send(), NOW_S)] == KEY  # SETUP_SIGNING itself must go out with the old key
     assert bench.judge(KEY) is Verdict.ACCEPTED_PREVIOUS_KEY
     assert signed_with[ours.check(bench.send(), NOW_S)] == KEY
     assert bench.judge(NEW_KEY) is Verdict.ACCEPTED
     assert signed_with[ours.check(bench.send(), NOW_S)] == NEW_KEY
+    bench.passed_s += 300.0
+    assert bench.judge(KEY) is Verdict.ACCEPTED_PREVIOUS_KEY, "until it is said to be over"
+    bench.signing.retire(window_s=10.0)
+    assert bench.judge(KEY) is Verdict.ACCEPTED_PREVIOUS_KEY
     bench.passed_s += 10.0
     assert bench.judge(KEY) is Verdict.RETIRED_KEY
     assert bench.judge(NEW_KEY) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("start_s", [0.0, NOW_S - 7200.0, NOW_S + 300.0])
+def test_a_vehicle_is_still_believed_when_our_clock_was_wrong_at_a_restart(tmp_path: Path, start_s: float) -> None:
+    path = tmp_path / "time"
+    before = Bench(path)
+    assert before.judge(KEY) is Verdict.ACCEPTED
+    last = int.from_bytes(before.send().data[-12:-6], "little")
+    bench = Bench(path, start_s=start_s)
+    assert not bench.signing.clock_suspect
+    assert bench.signing.judge(signed(utc_s=NOW_S + 90.0)) is Verdict.ACCEPTED
+    assert last < int.from_bytes(bench.send().data[-12:-6], "little") <= ticks_of(NOW_S + 500.0)
+
+
+def test_our_clock_far_ahead_is_suspect_and_leads_no_vehicle_astray(tmp_path: Path) -> None:
+    path, ahead_s = tmp_path / "time", 90 * 86400.0
+    Bench(path).judge(KEY)
+    bench = Bench(path, start_s=NOW_S + ahead_s)
+    assert bench.signing.clock_suspect
+    assert bench.signing.judge(signed(utc_s=NOW_S + 5.0, link_id=9)) is Verdict.STALE
+    assert bench.signing.judge(signed(utc_s=NOW_S + 5.0)) is Verdict.ACCEPTED
+    assert bench.signing.clock_suspect, "that is not the time of our clock"
+    assert int.from_bytes(bench.send().data[-12:-6], "little") < ticks_of(NOW_S + 200.0)
+    assert not Bench(path).signing.clock_suspect, "nor was it written down as the time"
+    assert bench.judge(KEY, ahead_s=ahead_s) is Verdict.ACCEPTED
+    assert not bench.signing.clock_suspect, "a vehicle confirms it: we were off for long"
+    assert int.from_bytes(bench.send().data[-12:-6], "little") >= ticks_of(NOW_S + ahead_s)
+
+
+def test_a_clock_that_cannot_be_signed_with_stops_what_is_sent_and_nothing_that_is_heard(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "time", start_s=0.0)
+    assert bench.signing.judge(signed()) is Verdict.FUTURE
+    with pytest.raises(SigningInvalid, match="2015 to 2104"):
+        bench.send()
+
+
+def test_what_was_recorded_before_a_restart_is_not_believed_after_it(tmp_path: Path) -> None:
+    recorded = [signed(utc_s=NOW_S + 0.1 * number, link_id=number % 2) for number in range(30)]
+    before = Bench(tmp_path / "time")
+    assert {before.signing.judge(frame) for frame in recorded} == {Verdict.ACCEPTED}
+    bench = Bench(tmp_path / "time", start_s=NOW_S + 5.0)
+    assert {bench.signing.judge(frame) for frame in recorded} == {Verdict.REPLAYED}
+    assert bench.signing.judge(signed(utc_s=NOW_S + 65.0)) is Verdict.ACCEPTED, "rebooted: a minute ahead"
+    assert bench.signing.judge(signed(utc_s=NOW_S + 6.0, link_id=1)) is Verdict.ACCEPTED, "each stream has its time"
+
+
+def test_a_damaged_file_of_streams_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "time.streams").write_bytes(b"x" * 100)
+    with pytest.raises(SigningInvalid, match=r"time\.streams: 100 bytes instead of 524288"):
+        Bench(tmp_path / "time")
 
 
 def verdicts_of(
