@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
+
 from fleet.telemetry import Condition, LinkCondition, Telemetry, TelemetryState
 
 SEVERE_WORDS = 2
 """MAV_SEVERITY_CRITICAL: the autopilot's own words of this severity and above are alarms."""
 FIX_3D = 3
+WELL_S = 10.0
+"""What went away may be told anew after so long without it, s: else a sensor that flickers is an alarm a second."""
 
 
 class AlarmWatch:
     """Looks at one vehicle again and again, and says what has become wrong since."""
 
-    def __init__(self) -> None:
-        """Nothing is wrong yet."""
-        self._standing: dict[str, str] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is wrong yet; `clock` in s."""
+        self._clock = clock
+        self._told: dict[str, float] = {}
+        """Since when the causes that were told are gone; infinite for those that stand."""
         self._texts_heard = 0
 
     def look(self, telemetry: Telemetry) -> list[str]:
-        """What is wrong now and was not at the last look, in words."""
-        state = telemetry.state
+        """What is wrong now and was well for `WELL_S` before, in words."""
+        state, now_s = telemetry.state, self._clock()
         standing = _standing(state)
-        news = [text for name, text in standing.items() if name not in self._standing]
-        self._standing = standing
+        gone = {name: min(since_s, now_s) for name, since_s in self._told.items() if name not in standing}
+        news = [text for name, text in standing.items() if name not in self._told]
+        self._told = {name: since_s for name, since_s in gone.items() if now_s - since_s < WELL_S}
+        self._told |= dict.fromkeys(standing, math.inf)
         news += [
             f'it says "{text.text}"'
             for text in telemetry.texts_since(self._texts_heard)

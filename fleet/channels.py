@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fleet.errors import LinkLost
+from fleet.errors import LinkLost, VehicleRefused
 
 AUTOPILOT_COMPID = 1
 """MAV_COMP_ID_AUTOPILOT1."""
@@ -73,8 +74,16 @@ class Channel:
         self._heard_monotonic_s = time.monotonic()
 
     def send(self, message: Any) -> None:
-        """Send to this vehicle; raises LinkLost where no address of it is known, IdentityConflict."""
-        if not self._send(message):
+        """Send to this vehicle.
+
+        Raises LinkLost where no address of it is known, IdentityConflict, VehicleRefused for a number that the
+        message has no room for.
+        """
+        try:
+            sent = self._send(message)
+        except (struct.error, OverflowError) as exc:
+            raise VehicleRefused(f"sysid {self.sysid}: {message.get_type()} cannot carry that: {exc}") from exc
+        if not sent:
             raise LinkLost(f"sysid {self.sysid}: no link leads to it now")
 
     @contextmanager

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from fleet.errors import ParameterUnknown, PolicyUnsupported
+from fleet.errors import ParameterInvalid, ParameterUnknown, PolicyUnsupported
 from fleet.parameters import Parameters
 
 
@@ -194,14 +194,15 @@ async def set_policy(
             f"{autopilot.name} cannot {policy.action} on a lost link; {table.action} has no value for it"
         )
     least, most = table.timeouts_s
-    whole = policy.timeout_s == int(policy.timeout_s) or not table.whole_seconds
+    whole = float(policy.timeout_s).is_integer() or not table.whole_seconds
     if not (least <= policy.timeout_s <= most and whole):
         wanted = "whole " if table.whole_seconds else ""
         raise PolicyUnsupported(
             f"{autopilot.name} takes {wanted}seconds from {least:g} to {most:g} in {table.timeout}, not"
             f" {policy.timeout_s:g} s"
         )
-    exceptions = int((await parameters.read(table.exceptions)).value) & ~(table.mission_bit | table.other_bits)
+    aboard = {table.exceptions: (await parameters.read(table.exceptions)).value}
+    exceptions = _whole(aboard, table.exceptions) & ~(table.mission_bit | table.other_bits)
     if policy.action is LostLinkAction.CONTINUE:
         exceptions |= table.mission_bit
     if table.ground is not None:
@@ -220,7 +221,7 @@ async def read_policy(parameters: Parameters, autopilot: HasFailsafes) -> Policy
 
 def policy_of(table: LostLinkParameters, values: Mapping[str, float]) -> PolicyAboard:
     """The policy that the values of `table.names` mean."""
-    action, exceptions = table.meanings.get(int(values[table.action])), int(values[table.exceptions])
+    action, exceptions = table.meanings.get(_whole(values, table.action)), _whole(values, table.exceptions)
     if action is not None and exceptions & table.mission_bit:
         action = LostLinkAction.CONTINUE
     return PolicyAboard(
@@ -228,7 +229,7 @@ def policy_of(table: LostLinkParameters, values: Mapping[str, float]) -> PolicyA
         everywhere=not exceptions & table.other_bits,
         timeout_s=values[table.timeout],
         delay_s=0.0 if table.delay is None else values[table.delay],
-        gcs_sysid=None if table.ground is None else int(values[table.ground]),
+        gcs_sysid=None if table.ground is None else _whole(values, table.ground),
         parameters={name: values[name] for name in table.names},
     )
 
@@ -242,7 +243,7 @@ async def read_failsafes(parameters: Parameters, autopilot: HasFailsafes) -> tup
 
 def failsafe_of(table: FailsafeParameter, values: Mapping[str, float]) -> FailsafeAboard:
     """What the values of one failsafe's parameters mean."""
-    action = table.meanings.get(int(values[table.action]), FailsafeAction.OTHER)
+    action = table.meanings.get(_whole(values, table.action), FailsafeAction.OTHER)
     if table.thresholds and not any(values[name] > 0 for name in table.thresholds):
         action = FailsafeAction.NONE
     return FailsafeAboard(
@@ -250,6 +251,13 @@ def failsafe_of(table: FailsafeParameter, values: Mapping[str, float]) -> Failsa
         action=action,
         parameters={name: values[name] for name in (table.action, *table.thresholds)},
     )
+
+
+def _whole(values: Mapping[str, float], name: str) -> int:
+    """The integer that a parameter means. Raises ParameterInvalid."""
+    if not math.isfinite(values[name]):
+        raise ParameterInvalid(f"{name} is {values[name]:g}, which is no whole number")
+    return int(values[name])
 
 
 async def _values(parameters: Parameters, names: Sequence[str]) -> dict[str, float]:

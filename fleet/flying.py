@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet.autopilots import FlightMode
-from fleet.errors import CommandError, LinkLost, LinkUnreachable, VehicleRefused, VehicleUnknown
+from fleet.commands import holds
+from fleet.errors import CommandError, CommandUnknown, LinkLost, LinkUnreachable, VehicleRefused, VehicleUnknown
 from fleet.fleet import Fleet
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import (
@@ -35,6 +36,8 @@ OTHERS_S = 1.5
 ARMABLE_S = 180.0
 """Wait until the autopilot lets itself be armed, s of the wall (ArduCopter needs 41 s after boot)."""
 RETRY_ARM_S = 2.0
+UNANSWERED_START_S = 10.0
+"""A vehicle that did not answer the start of its mission is watched so long for its taking off, s of the wall."""
 LOOK_S = 0.05
 DISARMED_S = 10.0
 """Disarmed for so long (wall), a flight is over even if the vehicle does not say that it stands on the ground."""
@@ -104,10 +107,7 @@ async def fly(
     async with Fleet([link]) as fleet:
         progress(FlightProgress(stage="connect", text=f"waiting for a heartbeat on {link}"))
         vehicle = await connect(fleet, sysid=sysid, connect_s=connect_s)
-        if vehicle.state.armed:
-            raise VehicleRefused(
-                f"sysid {vehicle.sysid} is armed already ({vehicle.state.mode_name}); nothing was sent"
-            )
+        vehicle.refuse_armed()
 
         def report(transfer: TransferProgress) -> None:
             progress(FlightProgress(stage=transfer.stage, done=transfer.done, total=transfer.total))
@@ -160,9 +160,13 @@ async def launch(
 ) -> None:
     """Arm as soon as the autopilot lets itself be armed, and start the mission at once.
 
-    Raises MissionMismatch, VehicleRefused with the autopilot's last words after `armable_s` s of the wall.
+    A start that is not answered is not asked for again: the vehicle may fly any moment. It counts as started where
+    the vehicle takes off all the same.
+
+    Raises MissionMismatch, VehicleRefused with the autopilot's last words after `armable_s` s of the wall,
+    CommandUnknown.
     """
-    deadline_s = time.monotonic() + armable_s
+    deadline_s, armed = time.monotonic() + armable_s, False
     while True:
         try:
             if vehicle.state.prearm_good is False:
@@ -170,9 +174,16 @@ async def launch(
                 said = "; ".join(words) or "its own pre-arm check does not pass yet"
                 raise VehicleRefused(f"sysid {vehicle.sysid}: not ready to arm: {said}", texts=words)
             progress(FlightProgress(stage="arm", text="arming"))
-            await vehicle.arm(plan_hash)
+            armed = armed and vehicle.state.armed
+            if not armed:
+                await vehicle.arm(plan_hash)
+                armed = True
             await vehicle.start_mission()
         except (VehicleRefused, CommandError) as exc:
+            if armed and isinstance(exc, CommandUnknown):
+                if await holds(lambda: vehicle.state.in_the_air, UNANSWERED_START_S):
+                    return
+                raise
             if time.monotonic() > deadline_s:
                 raise
             progress(FlightProgress(stage="arm", text=str(exc)))
@@ -217,7 +228,7 @@ class FlightWatch:
         down_since_s = time.monotonic()
         while True:
             state = self._vehicle.state
-            flown = flown or (state.armed and _in_the_air(state))
+            flown = flown or (state.armed and state.in_the_air)
             self._look(state)
             if self.reached != last:
                 last = self.reached
@@ -270,11 +281,6 @@ class FlightWatch:
             corners = self._corners[max(0, towards - 3) : towards + 3]
             cross_m = off_path_m(np.column_stack([east_m, north_m]), corners)
             self.max_cross_track_m = max(self.max_cross_track_m, float(cross_m.max()))
-
-
-def _in_the_air(state: TelemetryState) -> bool:
-    """By EXTENDED_SYS_STATE where it comes; heights above home wander by metres on the ground (PX4)."""
-    return not state.landed if state.landed is not None else (state.relative_altitude_m or 0.0) > 5.0
 
 
 def off_path_m(points: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:

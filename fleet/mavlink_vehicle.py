@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from fleet.afterwords import heed_afterwords
 from fleet.autopilots import Autopilot, FlightMode
 from fleet.channels import Channel
-from fleet.commands import CommandResult, Commands, CommandState, holds
+from fleet.commands import CommandResult, Commands, CommandState, Urgency, holds
 from fleet.errors import MissionMismatch, VehicleRefused, VehicleUnknown
 from fleet.failsafes import LostLinkPolicy, PolicyAboard, read_policy, set_policy
 from fleet.fences import (
@@ -48,6 +49,8 @@ from geo.positions import Altitude
 
 READ_BACK_VALID_S = 30.0
 """A read-back older than this is taken again before arming, unless the vehicle says that it is still the same."""
+SAID_BEFORE_S = 2.0
+"""What is said so soon after a read-back may be of before it, s of the wall: it is read again when it matters."""
 MODE_SHOWS_S = 3.0
 """A mode that was accepted must show in the heartbeat within this, s of the wall."""
 JUMP_SHOWS_S = 3.0
@@ -74,6 +77,7 @@ class MavlinkVehicle:
         self.commands = Commands(channel, telemetry)
         self.streams = StreamKeeper(self.commands, telemetry)
         self._transfer = asyncio.Lock()
+        self._mission_moves = self._mission_comes = False
         self._id: int | None = None
         self._hash: str | None = None
         self._read_monotonic_s = self._confirmed_monotonic_s = -math.inf
@@ -84,9 +88,10 @@ class MavlinkVehicle:
         self.telemetry.receive(message, utc_s)
         self.streams.heard(message.get_type())
         self.channel.deliver(message)
-        if message.get_type() == "MISSION_COUNT" and message.mission_type == MISSION_TYPE:
-            self._id = id_in_count(message)
-        elif not self._transfer.locked() and message.get_type() in ("STATUSTEXT", "MISSION_CURRENT"):
+        if message.get_type() == "MISSION_COUNT":
+            if self._mission_comes and message.mission_type == MISSION_TYPE and self.channel.for_us(message):
+                self._id = id_in_count(message)
+        elif not self._mission_moves and message.get_type() in ("STATUSTEXT", "MISSION_CURRENT"):
             self._watch_mission(message)
 
     @property
@@ -145,21 +150,31 @@ class MavlinkVehicle:
         """
         check_mission(items)
         wire = self.autopilot.to_wire(items, self.state.home)
-        async with self._transfer:
-            self._forget_mission()
+        async with self._moving_mission():
+            self.forget()
             await (by or self._upload)(wire, MISSION_TYPE, progress)
             aboard = await self._read_back(progress)
             difference = first_difference(items, aboard)
             if difference is not None:
-                self._forget_mission()
+                self.forget()
                 raise MissionMismatch(f"sysid {self.sysid}: what was read back is not what was sent: {difference}")
             self.telemetry.mission_replaced()
         return mission_hash(items)
 
     async def read_mission(self, *, progress: Progress = ignore_progress) -> list[MissionItem]:
         """The plan aboard, read now; raises TransferFailed."""
-        async with self._transfer:
+        async with self._moving_mission():
             return await self._read_back(progress)
+
+    @asynccontextmanager
+    async def _moving_mission(self) -> AsyncIterator[None]:
+        """Alone with the vehicle's lists; what it says of its mission meanwhile is of our own doing."""
+        async with self._transfer:
+            self._mission_moves = True
+            try:
+                yield
+            finally:
+                self._mission_moves = self._mission_comes = False
 
     async def _download(self, mission_type: int, progress: Progress = ignore_progress) -> list[MissionItem]:
         """The list of this type aboard, as it is on the wire."""
@@ -167,7 +182,8 @@ class MavlinkVehicle:
         return await download(self.channel, mission_type=mission_type, read_ahead=read_ahead, progress=progress)
 
     async def _read_back(self, progress: Progress) -> list[MissionItem]:
-        self._forget_mission()
+        self.forget()
+        self._mission_comes = True
         items = self.autopilot.from_wire(await self._download(MISSION_TYPE, progress))
         self._hash, self._items = mission_hash(items), items
         self._read_monotonic_s = self._confirmed_monotonic_s = time.monotonic()
@@ -215,8 +231,10 @@ class MavlinkVehicle:
         if aboard != sent:
             raise MissionMismatch(f"sysid {self.sysid}: the {what} read back hashes to {aboard[:12]}, sent {sent[:12]}")
 
-    def _forget_mission(self) -> None:
-        self._hash, self._items = None, None
+    def forget(self) -> None:
+        """Believe no more what was read of its mission: the next `verify_mission` reads it again."""
+        self._hash = self._items = self._id = None
+        self._confirmed_monotonic_s = -math.inf
 
     def _watch_mission(self, message: Any) -> None:
         """Somebody else may change the mission aboard; an id that stays the same says that nobody did."""
@@ -229,11 +247,14 @@ class MavlinkVehicle:
         else:
             total, present = self.autopilot.plan_total(message.total), id_in_current(message)
             changed = bool(total) and total != len(self._items)
-            if self._id is not None and present is not None:
-                changed = changed or present != self._id
+            known = self._id is not None and present is not None
+            changed = changed or (known and present != self._id)
+            if known and not changed:
                 self._confirmed_monotonic_s = now_s
-        if changed and now_s - self._read_monotonic_s > 2.0:  # what was said before the read-back may come after it
-            self._forget_mission()
+        if changed and now_s - self._read_monotonic_s > SAID_BEFORE_S:
+            self.forget()
+        elif changed:
+            self._confirmed_monotonic_s = -math.inf
 
     async def verify_mission(self, expected_hash: str) -> None:
         """Make sure that the mission aboard is the approved one, reading it back where that is not certain.
@@ -250,15 +271,22 @@ class MavlinkVehicle:
         """Arm in the mode that a mission starts from.
 
         Raises MissionMismatch unless what was read back hashes to `expected_hash`; VehicleRefused with the
-        autopilot's words; CommandFailed; CommandUnknown.
+        autopilot's words, or before anything is sent where it is armed: somebody else flies it; CommandFailed;
+        CommandUnknown.
         """
         await self.verify_mission(expected_hash)
+        self.refuse_armed()
         (await self.set_mode(self.autopilot.arming_mode)).accepted()
         await self.verify_mission(expected_hash)
         result = await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 1.0, settled=lambda: self.state.armed)
         if result.state is CommandState.DENIED:
             result = msgspec.structs.replace(result, texts=(*result.texts, *await self._arming_reasons()))
         result.accepted()
+
+    def refuse_armed(self) -> None:
+        """Raises VehicleRefused where it is armed already."""
+        if self.state.armed:
+            raise VehicleRefused(f"sysid {self.sysid} is armed already ({self.state.mode_name}); nothing was sent")
 
     async def look_again(self) -> None:
         """Have it say now whether it can be armed: ArduPilot in texts, PX4 in a report; what stood before is kept."""
@@ -274,7 +302,7 @@ class MavlinkVehicle:
 
     async def disarm(self) -> CommandResult:
         """Stop the motors; an autopilot refuses that in the air."""
-        return await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 0.0)
+        return await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 0.0, urgency=Urgency.SAFES)
 
     async def start_mission(self) -> None:
         """Fly the mission aboard from its first item; the vehicle must be armed."""
@@ -293,15 +321,20 @@ class MavlinkVehicle:
         )
         result.accepted()
 
-    async def set_mode(self, mode: FlightMode, *, confirm: bool = True) -> CommandResult:
-        """Change the mode; `confirm` waits until the heartbeat shows it (accepted is not yet done)."""
+    async def set_mode(
+        self, mode: FlightMode, *, confirm: bool = True, urgency: Urgency = Urgency.WAITS
+    ) -> CommandResult:
+        """Change the mode; `confirm` waits until the heartbeat shows it (accepted is not yet done).
+
+        `urgency`: whether it waits for an older change of the mode, or takes its place.
+        """
         parameters = self.autopilot.mode_parameters(mode)
 
         def shows() -> bool:
             return self.state.mode is mode
 
         result = await self.commands.long(
-            dialect.MAV_CMD_DO_SET_MODE, *parameters, acks=self.autopilot.mode_acks, settled=shows
+            dialect.MAV_CMD_DO_SET_MODE, *parameters, acks=self.autopilot.mode_acks, settled=shows, urgency=urgency
         )
         if not confirm or result.state is not CommandState.ACCEPTED or await holds(shows, MODE_SHOWS_S):
             return result
@@ -310,11 +343,20 @@ class MavlinkVehicle:
 
     async def hold(self) -> CommandResult:
         """Stand still where it is."""
-        return await self.set_mode(FlightMode.HOLD)
+        return await self.set_mode(FlightMode.HOLD, urgency=Urgency.SAFES)
 
     async def resume(self) -> CommandResult:
-        """Go on with the mission where it was left."""
+        """Go on with the mission where it was left.
+
+        Raises VehicleRefused on the ground: there a PX4 would take off with whatever mission is aboard.
+        """
+        self.refuse_grounded()
         return await self.set_mode(FlightMode.MISSION)
+
+    def refuse_grounded(self) -> None:
+        """Raises VehicleRefused where it is not in the air."""
+        if not self.state.in_the_air:
+            raise VehicleRefused(f"sysid {self.sysid} is not in the air, so it has no mission to go on with")
 
     async def jump(self, item: int) -> CommandResult:
         """Go on at another item of the plan, counted from 0; at one without a place the vehicle moves on to the next.
@@ -350,11 +392,11 @@ class MavlinkVehicle:
             await self.upload_rally([to])
             for name, value in self.autopilot.only_rally_parameters.items():
                 await self.parameters.write(name, value)
-        return await self.set_mode(FlightMode.RTL)
+        return await self.set_mode(FlightMode.RTL, urgency=Urgency.SAFES)
 
     async def land(self) -> CommandResult:
         """Land where it is."""
-        return await self.set_mode(FlightMode.LAND)
+        return await self.set_mode(FlightMode.LAND, urgency=Urgency.SAFES)
 
     async def goto(self, *, lon: float, lat: float, altitude: Altitude) -> CommandResult:
         """Fly to a place and stay there; the altitude's datum must be AMSL or HOME.
@@ -448,5 +490,9 @@ class MavlinkVehicle:
     async def stop_motors(self) -> CommandResult:
         """Stop the motors at once, also in the air: it falls."""
         return await self.commands.long(
-            dialect.MAV_CMD_COMPONENT_ARM_DISARM, 0.0, FORCED, settled=lambda: not self.state.armed
+            dialect.MAV_CMD_COMPONENT_ARM_DISARM,
+            0.0,
+            FORCED,
+            settled=lambda: not self.state.armed,
+            urgency=Urgency.STOPS,
         )

@@ -8,6 +8,7 @@ import itertools
 import math
 import socket
 import sys
+import time
 from collections.abc import Callable, Set
 from contextlib import suppress
 from types import TracebackType
@@ -17,7 +18,7 @@ import msgspec
 import structlog
 
 from fleet.commands import holds
-from fleet.errors import IdentityConflict, LinkLost, LinkUnreachable
+from fleet.errors import FleetError, LinkLost, LinkUnreachable
 from fleet.framing import Framer, decode
 from fleet.mavsdk_process import Answer, Call, Found, FromProcess, Heard, Said, Sent, Step, framed, read_message
 from fleet.routing import Router
@@ -40,6 +41,10 @@ RESTART_S, LONGEST_RESTART_S = 1.0, 60.0
 """Pause before a process that ended is started again, s of the wall; doubled while none finds its vehicle."""
 END_S = 3.0
 """A process gets so long to end by itself, s of the wall."""
+REPEATS_S = 5.0
+"""mavsdk repeats a command that nobody answered no longer than this, s of the wall."""
+SUPERSEDED = "SUPERSEDED"
+"""Failure of a call whose place an urgent command took."""
 MOST_WAITING_BYTES = 262_144
 """Telemetry that a slow process has not taken yet; more is left out."""
 
@@ -81,6 +86,9 @@ class MavsdkBridge:
         self._found = asyncio.Event()
         self._ended: str | None = None
         self._calls: dict[int, _Running] = {}
+        self._repeats_until_s = -math.inf
+        self.superseded = 0
+        """Counts the urgent commands: what was ordered before the latest is not sent any more."""
         self._numbers = itertools.count(1)
         self.shed = 0
         """Frames that mavsdk was not told, as it was too slow."""
@@ -118,21 +126,28 @@ class MavsdkBridge:
         messages: Set[str] = frozenset(),
         guarded: bool = False,
         step: Callable[[float], None] = lambda share: None,
+        since: int | None = None,
     ) -> Answer:
         """Have mavsdk do something.
 
         `commands` are the MAV_CMD that it may send for that; `messages` those of other kinds, for a transfer, which
         may take as long as it takes; `guarded`: it may arm or start a mission (see `Router.relay`); `step` hears the
-        share that is done, 0 to 1, of calls that tell. Raises VehicleUnknown where nothing was heard of the vehicle,
+        share that is done, 0 to 1, of calls that tell; `since`: what `superseded` was when the command was ordered, if
+        that was before, for it must not go out after a later, urgent one. Raises VehicleUnknown where nothing was heard of the vehicle,
         LinkLost where there is no process or no way to it, and IdentityConflict.
         """
         if self._task is None or self._task.done():
             raise LinkLost(f"sysid {self._sysid}: mavsdk does not run") from _error_of(self._task)
         self._router.system(self._sysid)
+        since = self.superseded if since is None else since
         if self._ended is None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FOUND_S):
                     await self._found.wait()
+        if commands and (left_s := self._repeats_until_s - time.monotonic()) > 0:
+            await asyncio.sleep(left_s)  # else its command would let the repetitions of the old one out
+        if commands and since != self.superseded:
+            return Answer(0, SUPERSEDED)
         if self._writer is None or not self._found.is_set():
             raise LinkLost(self._ended or f"sysid {self._sysid}: mavsdk did not find it within {FOUND_S:g} s")
         number, done = next(self._numbers), asyncio.get_running_loop().create_future()
@@ -147,18 +162,29 @@ class MavsdkBridge:
         finally:
             del self._calls[number]
 
+    def supersede(self) -> bool:
+        """End the calls that send commands, of which nothing more goes out; whether mavsdk may still repeat any."""
+        self.superseded += 1
+        for call in self._calls.values():
+            if call.commands and not call.done.done():
+                call.done.set_result(Answer(0, SUPERSEDED))
+                self._repeats_until_s = time.monotonic() + REPEATS_S
+        return time.monotonic() < self._repeats_until_s
+
     async def _keep_running(self) -> None:
-        pause_s = RESTART_S
+        pause_s, told = RESTART_S, False
         while True:
             await holds(lambda: self._sysid in self._router.systems, math.inf)
             try:
                 found, why = await self._serve()
-            except OSError as exc:
-                found, why = False, f"mavsdk could not be started: {exc}"
+            except (OSError, FleetError, msgspec.MsgspecError) as exc:
+                found, why = False, f"mavsdk could not be run: {exc}"
             pause_s = RESTART_S if found else min(LONGEST_RESTART_S, 2.0 * pause_s)
             self._ended = f"sysid {self._sysid}: {why}; it is started again"
             log.error("mavsdk ended", sysid=self._sysid, why=why)
-            self._alarm(self._ended)
+            if found or not told:
+                self._alarm(self._ended)
+            told = not found
             self._fail(self._ended)
             await asyncio.sleep(pause_s)
 
@@ -228,7 +254,7 @@ class MavsdkBridge:
         kind, call = message.get_type(), None
         if kind in ("COMMAND_LONG", "COMMAND_INT"):
             if message.command != REQUEST_MESSAGE:
-                call = next((call for call in self._calls.values() if message.command in call.commands), None)
+                call = self._call_for(message.command)
                 if call is None or (message.command == MISSION_START and call.started):
                     if message.command != SET_MESSAGE_INTERVAL:
                         log.warning("mavsdk may not send that now", sysid=self._sysid, command=message.command)
@@ -243,10 +269,15 @@ class MavsdkBridge:
                 return
             what = f"what mavsdk made for {call.name} was not sent"
             error: Exception = LinkLost(f"sysid {self._sysid}: {what}; no link leads to it now")
-        except IdentityConflict as exc:
+        except FleetError as exc:
             error = exc
         if call is not None and not call.done.done():
             call.done.set_exception(error)
+
+    def _call_for(self, command: int) -> _Running | None:
+        """The running call that may send this MAV_CMD."""
+        running = (call for call in self._calls.values() if not call.done.done())
+        return next((call for call in running if command in call.commands), None)
 
     def _fail(self, why: str) -> None:
         """End the calls that nobody will answer."""

@@ -33,7 +33,7 @@ from fleet.fences import FENCE_TYPE, RALLY_TYPE, FenceArea, RallyPoint
 from fleet.fleet import Fleet
 from fleet.history import PoseHistory
 from fleet.mavlink_vehicle import MODE_SHOWS_S, TAKEOFF_SHOWS_S
-from fleet.mavsdk_bridge import MavsdkBridge
+from fleet.mavsdk_bridge import SUPERSEDED, MavsdkBridge
 from fleet.mavsdk_files import MavsdkFiles
 from fleet.mavsdk_process import NO_GIMBAL
 from fleet.missions import MissionItem
@@ -66,6 +66,7 @@ class MavsdkVehicle:
     own commands, as mavsdk 4.1 was seen to do otherwise on the wire, is what would be unsafe:
 
     - `stop_motors`: an emergency must not hang on another process;
+    - `disarm`, `hold`, `rtl` and `land` while mavsdk, or the fleet, has an older command unanswered: it ends;
     - `jump`: mavsdk repeats MISSION_SET_CURRENT every 50 ms without end where it is not confirmed;
     - `resume` on ArduPilot: mavsdk also sends MISSION_START, which on the ground takes off;
     - `orbit` and `look_at`: mavsdk sends a height above sea level in a frame above home;
@@ -179,6 +180,7 @@ class MavsdkVehicle:
     async def arm(self, expected_hash: str) -> None:
         """Arm, if the mission aboard, read back by ourselves, has this hash; raises as the fleet's own vehicle."""
         await self.verify_mission(expected_hash)
+        self.vehicle.refuse_armed()
         (await self.vehicle.set_mode(self.vehicle.autopilot.arming_mode)).accepted()
         await self.verify_mission(expected_hash)
         result = await self._command(
@@ -189,6 +191,8 @@ class MavsdkVehicle:
 
     async def disarm(self) -> CommandResult:
         """Stop the motors; an autopilot refuses that in the air."""
+        if self._must_be_ours(ARM):
+            return await self.vehicle.disarm()
         return await self._command("disarm", command=ARM)
 
     async def start_mission(self) -> None:
@@ -218,10 +222,13 @@ class MavsdkVehicle:
 
     async def hold(self) -> CommandResult:
         """Stand still where it is."""
+        if self._must_be_ours(SET_MODE):
+            return await self.vehicle.hold()
         return await self._mode("hold", FlightMode.HOLD)
 
     async def resume(self) -> CommandResult:
-        """Go on with the mission where it was left."""
+        """Go on with the mission where it was left. Raises VehicleRefused on the ground."""
+        self.vehicle.refuse_grounded()
         if self.vehicle.autopilot.needs_mission_mode:
             return await self.vehicle.resume()
         return await self._mode("start_mission", FlightMode.MISSION)
@@ -232,12 +239,14 @@ class MavsdkVehicle:
 
     async def rtl(self, *, to: RallyPoint | None = None) -> CommandResult:
         """Return and land: where the autopilot chooses, or, by the fleet's own command, at the rally point `to`."""
-        if to is not None:
+        if to is not None or self._must_be_ours(SET_MODE):
             return await self.vehicle.rtl(to=to)
         return await self._mode("return_to_launch", FlightMode.RTL)
 
     async def land(self) -> CommandResult:
         """Land where it is."""
+        if self._must_be_ours(SET_MODE):
+            return await self.vehicle.land()
         return await self._mode("land", FlightMode.LAND, command=LAND)
 
     # -- places, speed, camera ---------------------------------------------------------------------------------------
@@ -317,7 +326,17 @@ class MavsdkVehicle:
 
     async def stop_motors(self) -> CommandResult:
         """Stop the motors at once, also in the air; by the fleet's own command."""
+        self.bridge.supersede()
         return await self.vehicle.stop_motors()
+
+    def _must_be_ours(self, command: int) -> bool:
+        """Before an urgent `command`: ends what mavsdk is doing; whether something older may stand in its way.
+
+        mavsdk sends no second command of a kind while it repeats one, and would repeat it under the new call. The
+        fleet's own takes the place of its own.
+        """
+        repeats = self.bridge.supersede()
+        return repeats or self.vehicle.commands.busy(command)
 
     # -- how a call of mavsdk ends -----------------------------------------------------------------------------------
 
@@ -345,15 +364,22 @@ class MavsdkVehicle:
 
         The rest as in `Commands.long`. mavsdk goes by the first acknowledgement; of several, the last is true.
         """
+        since = self.bridge.superseded
         async with self._locks.setdefault(command, asyncio.Lock()):
             texts_before = self.vehicle.telemetry.text_count
             with self.vehicle.channel.listen("COMMAND_ACK") as inbox:
-                failure = (await self.bridge.call(call, *arguments, commands={command, *also}, guarded=guarded)).failure
+                answer = await self.bridge.call(
+                    call, *arguments, commands={command, *also}, guarded=guarded, since=since
+                )
+                failure = answer.failure
                 result = await self._last_ack(inbox, command, acks if failure is None else 0)
             if failure == NO_GIMBAL:
                 raise VehicleRefused(
                     f"sysid {self.sysid}: announces no gimbal manager, and mavsdk knows no other gimbal"
                 )
+            if failure == SUPERSEDED:
+                unknown = self._result(command, CommandState.UNKNOWN, None, texts_before)
+                return msgspec.structs.replace(unknown, superseded=True)
             if failure in UNANSWERED:
                 shows = settled is not None and await holds(settled, settle_s)
                 return self._result(

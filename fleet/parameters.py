@@ -222,12 +222,16 @@ class Parameters:
         return heard
 
     def _decode(self, message: Any) -> Parameter:
-        """The parameter of a PARAM_VALUE."""
+        """The parameter of a PARAM_VALUE. Raises ParameterInvalid for an integer that is no number."""
         value, kind = float(message.param_value), message.param_type
         if self._integers_as_bytes and kind in _LIMITS:
             raw = message.get_msgbuf()  # a float that is no number loses bits on its way through Python
             start = 10 if raw[0] == 0xFD else 6
             (value,) = struct.unpack_from(_FORMATS[kind], raw, start)
+        if kind in _LIMITS and not math.isfinite(value):
+            raise ParameterInvalid(
+                f"sysid {self._channel.sysid}: {message.param_id} came as {value:g}, which is no whole number"
+            )
         index = None if message.param_index == NO_INDEX else message.param_index
         return Parameter(name=message.param_id, value=float(value), kind=kind, index=index)
 

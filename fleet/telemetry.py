@@ -18,6 +18,14 @@ from fleet.sensors import Sensors, sensors_of
 from geo.positions import Altitude, Datum, Position
 
 TEXTS_KEPT = 50
+MOST_PARTS, PART_LENGTH = 8, 50
+"""Parts of one long text, and bytes of a full one; what is longer is cut."""
+MOST_UNFINISHED = 8
+"""Long texts of which the end did not come yet."""
+CLEARLY_ABOVE_HOME_M = 5.0
+"""Higher than that above home it flies, where it does not tell whether it is landed, m."""
+UTC_BEGINS_S, UTC_ENDS_S = 1_420_070_400.0, 4_102_444_800.0
+"""2015 and 2100: what a vehicle's clock says outside of that is no time, s since 1970."""
 MAV_LANDED_STATE_ON_GROUND, MAV_LANDED_STATE_IN_AIR = 1, 2
 MAV_MODE_FLAG_SAFETY_ARMED = 128
 MAV_SYS_STATUS_PREARM_CHECK = 0x10000000
@@ -224,6 +232,13 @@ class TelemetryState(msgspec.Struct, frozen=True, kw_only=True):
             return self.armed and not self.landed
         return self.armed and (self.relative_altitude_m or 0.0) > 2.0
 
+    @property
+    def in_the_air(self) -> bool:
+        """By EXTENDED_SYS_STATE where it comes; heights above home wander by metres on the ground (PX4)."""
+        if self.landed is not None:
+            return not self.landed
+        return self.armed and (self.relative_altitude_m or 0.0) > CLEARLY_ABOVE_HOME_M
+
 
 class Telemetry:
     """Keeps the state of one vehicle from its messages."""
@@ -244,7 +259,7 @@ class Telemetry:
         self.text_count = 0
         """Counts every text heard."""
         self._texts: deque[Text] = deque(maxlen=TEXTS_KEPT)
-        self._parts: dict[int, list[tuple[int, str]]] = {}
+        self._parts: dict[int, dict[int, str]] = {}
         self._kind = (-1, -1)
         self._flown = False
         self._gimbal_device_heard = self._battery_status_heard = False
@@ -399,7 +414,7 @@ class Telemetry:
 
     def _system_time(self, message: Any, utc_s: float) -> None:
         boot_s = self._boot(message.time_boot_ms)
-        if message.time_unix_usec > 0:
+        if UTC_BEGINS_S <= message.time_unix_usec / 1e6 < UTC_ENDS_S:
             self.history.learn_utc(message.time_unix_usec / 1e6, boot_s)
             self._update(vehicle_utc_s=self.history.utc_of(boot_s))
 
@@ -469,19 +484,21 @@ class Telemetry:
 
     def _statustext(self, message: Any, utc_s: float) -> None:
         text = message.text if isinstance(message.text, str) else message.text.decode("utf-8", "replace")
+        if message.chunk_seq >= MOST_PARTS:
+            return
         if message.id == 0 and message.chunk_seq > 0 and self._texts:  # PX4 counts its ids from 0, which means unsplit
-            joined = msgspec.structs.replace(self._texts[-1], text=(self._texts[-1].text + text).strip())
-            self._texts[-1] = joined
+            whole = (self._texts[-1].text + text).strip()[: MOST_PARTS * PART_LENGTH]
+            self._texts[-1] = msgspec.structs.replace(self._texts[-1], text=whole)
             self._update(texts=tuple(self._texts))
             return
         if message.id:  # a long text comes in parts; the last has room left for its end mark
-            parts = self._parts.setdefault(message.id, [])
-            parts.append((message.chunk_seq, text))
-            if len(text.encode()) >= 50:
+            parts = self._parts.setdefault(message.id, {})
+            parts[message.chunk_seq] = text
+            if len(text.encode()) >= PART_LENGTH and message.chunk_seq < MOST_PARTS - 1:
+                if len(self._parts) > MOST_UNFINISHED:
+                    self._parts.pop(next(iter(self._parts)))
                 return
-            text = "".join(words for _, words in sorted(self._parts.pop(message.id)))
-            while len(self._parts) > 8:
-                self._parts.pop(next(iter(self._parts)))
+            text = "".join(words for _, words in sorted(self._parts.pop(message.id).items()))
         self._texts.append(Text(utc_s=utc_s, severity=message.severity, text=text.strip()))
         self.text_count += 1
         self._update(texts=tuple(self._texts))

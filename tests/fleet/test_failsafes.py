@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
 
 from fleet.autopilots import ArduCopter, Px4, UnknownAutopilot
 from fleet.commands import holds
-from fleet.errors import ParameterRefused, ParameterUnknown, PolicyUnsupported
+from fleet.errors import ParameterInvalid, ParameterRefused, ParameterUnknown, PolicyUnsupported
 from fleet.failsafes import (
     FailsafeAction,
     LostLinkAction,
@@ -174,6 +175,31 @@ async def test_battery_and_fence_are_read(
     assert all(
         set(failsafe.parameters) <= set(failsafe.text.replace(",", "").replace("(", "").split()) for failsafe in found
     )
+
+
+@pytest.mark.parametrize("wild", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["FS_GCS_ENABLE", "FS_OPTIONS", "SYSID_MYGCS"])
+def test_a_policy_of_values_that_are_no_numbers_is_none(name: str, wild: float) -> None:
+    table = ArduCopter().lost_link
+    assert table is not None
+    values = {"FS_GCS_ENABLE": 1.0, "FS_OPTIONS": 16.0, "FS_GCS_TIMEOUT": 5.0, "SYSID_MYGCS": 255.0, name: wild}
+    with pytest.raises(ParameterInvalid, match=f"{name} is {wild:g}, which is no whole number"):
+        policy_of(table, values)
+    failsafe = ArduCopter().failsafes[0]
+    with pytest.raises(ParameterInvalid, match="no whole number"):
+        failsafe_of(failsafe, {failsafe.action: wild, **dict.fromkeys(failsafe.thresholds, 1.0)})
+
+
+async def test_a_wait_that_is_no_number_is_refused(port: int) -> None:
+    async with scripted(port, lambda message: []) as (vehicle, _):
+        for wild in (math.nan, math.inf):
+            with pytest.raises(PolicyUnsupported, match="seconds from"):
+                await set_policy(
+                    parameters_at(vehicle, ArduCopter()),
+                    ArduCopter(),
+                    LostLinkPolicy(action=RETURN, timeout_s=wild),
+                    gcs_sysid=250,
+                )
 
 
 def test_a_battery_failsafe_without_a_threshold_never_acts() -> None:

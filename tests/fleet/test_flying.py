@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 
 import numpy as np
 import pytest
+from pymavlink.dialects.v20 import ardupilotmega as dialect
 
+from fleet import flying
 from fleet.autopilots import FlightMode
 from fleet.commands import CommandState, holds
-from fleet.errors import LinkInvalid, LinkUnreachable, MissionInvalid, VehicleRefused, VehicleUnknown
+from fleet.errors import CommandUnknown, LinkInvalid, LinkUnreachable, MissionInvalid, VehicleRefused, VehicleUnknown
 from fleet.fleet import Fleet
-from fleet.flying import FlightProgress, fly, off_path_m
+from fleet.flying import FlightProgress, fly, launch, off_path_m
 from fleet.missions import mission_hash
 from fleet.vehicle import VehicleRecord
 from simulators.clock import SimClock
-from tests.fleet.conftest import Fly, survey
+from tests.fleet.conftest import Fly, proxy_to, survey
+
+COMMAND_ACK = 77
 
 
 @pytest.mark.slow
@@ -116,3 +121,41 @@ async def test_a_plane_is_sent_home_in_its_own_mode(port: int, simulated: Fly) -
         assert (await vehicle.rtl()).state is CommandState.ACCEPTED
         assert vehicle.state.mode_name == "RTL"
     assert plane.pilot.armed
+
+
+@pytest.mark.parametrize("takes_off", [True, False])
+async def test_a_start_that_is_not_answered_is_not_sent_again(
+    port: int, simulated: Fly, monkeypatch: pytest.MonkeyPatch, takes_off: bool
+) -> None:
+    """It is watched where it takes off after all, and given up where it does not."""
+    monkeypatch.setattr(flying, "UNANSWERED_START_S", 0.5 if not takes_off else 10.0)
+    monkeypatch.setattr("fleet.commands.SINGLE_ACK_S", 0.3)
+    monkeypatch.setattr("fleet.mavlink_vehicle.TAKEOFF_SHOWS_S", 0.0)
+    record = VehicleRecord(sysid=1, name="one")
+    async with Fleet([f"udpin:127.0.0.1:{port}"], {1: record}) as fleet, proxy_to(port) as (proxy, way):
+        truth = simulated(way)
+        vehicle = fleet.vehicle(1)
+        assert await holds(lambda: vehicle.state.prearm_good is True, 15.0)
+        approved = await vehicle.upload_mission(survey())
+        sent: list[int] = []
+        passed_on = vehicle.channel._send
+
+        def send(message: object) -> bool:
+            command = getattr(message, "command", None)
+            if command in (dialect.MAV_CMD_COMPONENT_ARM_DISARM, dialect.MAV_CMD_MISSION_START):
+                sent.append(command)
+                if command == dialect.MAV_CMD_MISSION_START:
+                    proxy.drop = lambda msgid, upward: msgid == COMMAND_ACK
+                    return passed_on(message) if takes_off else True
+            return passed_on(message)
+
+        vehicle.channel._send = send
+        started_s = time.monotonic()
+        if takes_off:
+            await launch(fleet, vehicle, approved, armable_s=30.0)
+            assert truth.pilot.armed
+        else:
+            with pytest.raises(CommandUnknown, match="did not answer MISSION_START"):
+                await launch(fleet, vehicle, approved, armable_s=30.0)
+        assert time.monotonic() - started_s < 15.0
+        assert sent == [dialect.MAV_CMD_COMPONENT_ARM_DISARM, dialect.MAV_CMD_MISSION_START]

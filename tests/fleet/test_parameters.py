@@ -238,6 +238,20 @@ async def test_a_value_that_does_not_stick_is_refused_with_both(port: int) -> No
         assert responder.heard.count("PARAM_SET") == 3
 
 
+async def test_an_integer_that_is_no_number_is_refused(port: int) -> None:
+    def answer(message: Any) -> list[Any]:
+        if message.get_type() != "PARAM_REQUEST_READ":
+            return []
+        kind = REAL32 if message.param_id == "WPNAV_SPEED" else INT32
+        return [value_message(message.param_id, math.nan, kind, 1, 65535)]
+
+    async with scripted(port, answer) as (vehicle, _):
+        parameters = Parameters(vehicle.channel, integers_as_bytes=False)
+        with pytest.raises(ParameterInvalid, match="sysid 1: RTL_ALT came as nan, which is no whole number"):
+            await parameters.read("RTL_ALT")
+        assert math.isnan((await parameters.read("WPNAV_SPEED")).value)
+
+
 async def test_an_answer_from_before_is_not_taken_for_a_refusal(port: int) -> None:
     held = {"RTL_ALT": 1500.0}
 

@@ -122,3 +122,49 @@ def test_nonsense_is_not_taken_for_a_position() -> None:
         telemetry.receive(message, 0.0)
     assert telemetry.state.position is None
     assert len(telemetry.history.track(100)) == 0
+
+
+def test_long_texts_are_joined_and_never_grow_without_end() -> None:
+    telemetry = Telemetry(1)
+
+    def say(text: bytes, number: int, part: int) -> None:
+        telemetry.receive(dialect.MAVLink_statustext_message(6, text, number, part), 1.0)
+
+    say(b"b" * 50, 7, 1)
+    say(b"a" * 50, 7, 0)
+    say(b"end", 7, 2)
+    assert telemetry.state.texts[-1].text == "a" * 50 + "b" * 50 + "end"
+    say(b"x" * 50, 0, 0)
+    for _ in range(100):
+        say(b"y" * 50, 0, 1)
+    assert len(telemetry.state.texts[-1].text) == 400
+    for number in range(1, 100):
+        for part in range(256):
+            say(b"z" * 50, number, part)
+    assert max(len(text.text) for text in telemetry.state.texts) == 400
+    for number in range(1, 1000):
+        for _ in range(3):
+            say(b"w" * 50, number, 0)
+    assert len(telemetry._parts) <= 8
+    assert sum(len(parts) for parts in telemetry._parts.values()) <= 8
+
+
+def test_a_clock_that_tells_no_time_is_not_believed() -> None:
+    telemetry = Telemetry(1)
+    utc_s = 1_790_000_000
+    for wild_s in (0, 1, 1_300_000_000, 9_200_000_000_000, 2**64 // 10**6 - 1):
+        telemetry.receive(dialect.MAVLink_system_time_message(wild_s * 10**6, 5_000), 1.0)
+        assert (telemetry.state.vehicle_utc_s, telemetry.state.boot_s) == (None, 5.0)
+    telemetry.receive(dialect.MAVLink_system_time_message(utc_s * 10**6, 6_000), 1.0)
+    telemetry.receive(dialect.MAVLink_system_time_message(9_200_000_000_000 * 10**6, 7_000), 1.0)
+    assert telemetry.state.vehicle_utc_s == utc_s + 1.0
+
+
+def test_whether_it_is_in_the_air() -> None:
+    state = TelemetryState(sysid=1, landed=False)
+    assert state.in_the_air
+    assert not TelemetryState(sysid=1, landed=True, armed=True, relative_altitude_m=50.0).in_the_air
+    assert TelemetryState(sysid=1, armed=True, relative_altitude_m=50.0).in_the_air
+    assert not TelemetryState(sysid=1, armed=True, relative_altitude_m=2.0).in_the_air
+    assert not TelemetryState(sysid=1, relative_altitude_m=50.0).in_the_air
+    assert not TelemetryState(sysid=1, armed=True).in_the_air
