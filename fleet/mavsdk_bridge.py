@@ -41,7 +41,7 @@ RESTART_S, LONGEST_RESTART_S = 1.0, 60.0
 """Pause before a process that ended is started again, s of the wall; doubled while none finds its vehicle."""
 END_S = 3.0
 """A process gets so long to end by itself, s of the wall."""
-REPEATS_S = 5.0
+REPEATS_S = 4.0
 """mavsdk repeats a command that nobody answered no longer than this, s of the wall."""
 SUPERSEDED = "SUPERSEDED"
 """Failure of a call whose place an urgent command took."""
@@ -133,8 +133,8 @@ class MavsdkBridge:
         `commands` are the MAV_CMD that it may send for that; `messages` those of other kinds, for a transfer, which
         may take as long as it takes; `guarded`: it may arm or start a mission (see `Router.relay`); `step` hears the
         share that is done, 0 to 1, of calls that tell; `since`: what `superseded` was when the command was ordered, if
-        that was before, for it must not go out after a later, urgent one. Raises VehicleUnknown where nothing was heard of the vehicle,
-        LinkLost where there is no process or no way to it, and IdentityConflict.
+        that was before, for it must not go out after a later, urgent one. Raises VehicleUnknown where nothing was
+        heard of the vehicle, LinkLost where there is no process or no way to it, and IdentityConflict.
         """
         if self._task is None or self._task.done():
             raise LinkLost(f"sysid {self._sysid}: mavsdk does not run") from _error_of(self._task)
@@ -144,7 +144,8 @@ class MavsdkBridge:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FOUND_S):
                     await self._found.wait()
-        if commands and (left_s := self._repeats_until_s - time.monotonic()) > 0:
+        left_s = self._repeats_until_s - time.monotonic()
+        if commands and since == self.superseded and left_s > 0:
             await asyncio.sleep(left_s)  # else its command would let the repetitions of the old one out
         if commands and since != self.superseded:
             return Answer(0, SUPERSEDED)

@@ -6,15 +6,18 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Never
 
 import pytest
 
+from fleet import mavsdk_bridge
 from fleet.autopilots import FlightMode
 from fleet.commands import CommandState, holds
-from fleet.errors import IdentityConflict, LinkLost, TransferFailed, VehicleRefused, VehicleUnknown
+from fleet.errors import IdentityConflict, LinkLost, SigningInvalid, TransferFailed, VehicleRefused, VehicleUnknown
 from fleet.fleet import Fleet
 from fleet.framing import decode
 from fleet.mavsdk_bridge import COMPID, MavsdkBridge
@@ -197,6 +200,102 @@ async def test_a_command_that_nobody_answers_is_unknown(port: int, simulated: Fl
         result = await vehicle.disarm()
         assert (result.state, result.result) == (CommandState.UNKNOWN, None)
         assert result.text == "sysid 7 did not answer COMPONENT_ARM_DISARM"
+
+
+def orders(path: Path, command: int) -> list[tuple[int, float, float]]:
+    """Component of ours and the first two parameters of each COMMAND_LONG of this MAV_CMD in a recording."""
+    sent = [(frame.compid, decode(frame)) for _, frame in read_recording(path) if frame.sysid == 255]
+    return [(by, told.param1, told.param2) for by, told in sent if getattr(told, "command", None) == command]
+
+
+async def test_nothing_that_mavsdk_repeats_goes_out_after_an_urgent_order(
+    port: int, simulated: Fly, fast: SimClock, tmp_path: Path
+) -> None:
+    async with (
+        Fleet([f"udpin:127.0.0.1:{port}"], registered(7)) as fleet,
+        proxy_to(port) as (proxy, way),
+        MavsdkVehicle(fleet=fleet, sysid=7) as vehicle,
+    ):
+        simulated(way, sysid=7, clock=fast)
+        assert await holds(lambda: vehicle.state.prearm_good is True, 15.0)
+        assert await holds(lambda: vehicle.bridge.found, 5.0)
+        proxy.drop = lambda msgid, upward: msgid in (COMMAND_LONG, COMMAND_ACK)
+        fleet.start_recording(7, tmp_path / "flight.tlog")
+        arming = asyncio.create_task(vehicle._command("arm", command=ARM, guarded=True))
+        waiting = asyncio.create_task(vehicle._command("arm", command=ARM, guarded=True))
+        returning = asyncio.create_task(vehicle._mode("return_to_launch", FlightMode.RTL))
+        await asyncio.sleep(0.3)
+        stopping, holding = asyncio.create_task(vehicle.stop_motors()), asyncio.create_task(vehicle.hold())
+        started_s = time.monotonic()
+        for task in (arming, waiting, returning):
+            result = await task
+            assert (result.state, result.superseded) == (CommandState.UNKNOWN, True)
+        assert time.monotonic() - started_s < 1.0
+        await asyncio.sleep(2.5)
+        fleet.stop_recording(7)
+        armed = orders(tmp_path / "flight.tlog", ARM)
+        assert [by for by, on, _ in armed if on] == [COMPID]
+        assert armed[0][1], "it was armed after the stop"
+        assert len([1 for by, on, forced in armed if not on and forced and by != COMPID]) >= 2
+        modes = orders(tmp_path / "flight.tlog", 176)
+        assert next(by for by, _, _ in modes) == COMPID
+        assert {(by, mode) for by, _, mode in modes[1:]} == {(190, 17.0)}, "BRAKE, by ourselves, and no RTL any more"
+        stopping.cancel()
+        holding.cancel()
+
+
+async def test_a_vehicle_in_other_hands_is_not_armed_and_one_on_the_ground_not_resumed(
+    pair: tuple[Fleet, MavsdkVehicle],
+) -> None:
+    _, vehicle = pair
+    approved = await vehicle.upload_mission(hop())
+    with pytest.raises(VehicleRefused, match="sysid 7 is not in the air"):
+        await vehicle.resume()
+    await vehicle.arm(approved)
+    assert await holds(lambda: vehicle.state.armed, 5.0)
+    mode = vehicle.state.mode
+    with pytest.raises(VehicleRefused, match="sysid 7 is armed already"):
+        await vehicle.arm(approved)
+    assert vehicle.state.mode is mode
+
+
+async def test_the_bridge_outlives_what_cannot_be_sent_read_or_started(
+    pair: tuple[Fleet, MavsdkVehicle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet, vehicle = pair
+    alarms: list[str] = []
+    fleet.on_alarm = alarms.append
+    monkeypatch.setattr(mavsdk_bridge, "RESTART_S", 0.02)
+    monkeypatch.setattr(mavsdk_bridge, "LONGEST_RESTART_S", 0.05)
+    assert await holds(lambda: vehicle.bridge.found, 5.0)
+
+    def unsigned(*_: object, **__: object) -> bool:
+        raise SigningInvalid("nothing can be signed")
+
+    with monkeypatch.context() as while_unsigned:
+        while_unsigned.setattr(fleet.router, "relay", unsigned)
+        with pytest.raises(SigningInvalid):
+            await vehicle.land()
+    assert (await vehicle.land()).state is CommandState.ACCEPTED
+    assert alarms == []
+
+    async def garbled(reader: object) -> bytes:
+        return b"\xc1"
+
+    async def not_started(sysid: int) -> Never:
+        raise OSError("too many open files")
+
+    for name, broken in (("read_message", garbled), ("_start", not_started)):
+        with monkeypatch.context() as while_broken:
+            while_broken.setattr(mavsdk_bridge, name, broken)
+            assert await holds(lambda: bool(alarms), 5.0) or vehicle.bridge.pid is not None
+            if name == "_start" and vehicle.bridge.pid is not None:
+                os.kill(vehicle.bridge.pid, signal.SIGKILL)
+            assert await holds(lambda: not vehicle.bridge.found, 5.0)
+            await asyncio.sleep(0.3)
+        assert await holds(lambda: vehicle.bridge.found, 10.0)
+        assert (await vehicle.land()).state is CommandState.ACCEPTED
+    assert 2 <= len(alarms) <= 3, alarms
 
 
 def sockets(pid: int) -> tuple[set[str], set[str]]:
