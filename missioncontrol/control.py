@@ -98,11 +98,12 @@ class Control:
         now_s, before = self._clock(), self.lease(sysid)
         lease = Lease(sysid=sysid, person=to, token=before.token + 1, since_utc_s=now_s)
         async with self._store.writing(alone="control") as connection:
-            known = (await connection.execute(select(controls.c.token).where(controls.c.sysid == sysid))).scalar()
+            known = (await connection.execute(select(controls).where(controls.c.sysid == sysid))).mappings().first()
             values = msgspec.to_builtins(lease)
             if known is None:
                 await connection.execute(insert(controls).values(values))
-            elif known != before.token:
+            elif known["token"] != before.token:  # also where a change was cancelled when it was written already
+                self._leases[sysid] = Lease(**known)
                 raise ControlHeld(f"vehicle {sysid} changed hands at this moment; look who holds it now")
             else:
                 await connection.execute(update(controls).where(controls.c.sysid == sysid).values(values))

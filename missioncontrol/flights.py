@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from fleet.commands import CommandState
-from fleet.errors import CommandUnknown, FleetError
+from fleet.errors import CommandUnknown, FleetError, RecordingInvalid
 from fleet.fleet import Fleet
 from fleet.telemetry import Condition, TelemetryState
 from fleet.transfers import TransferProgress
@@ -93,17 +93,22 @@ class Flights:
             self._control.check(part.sysid, person=person)
         if mission_id in self._launches:
             raise TransitionImpossible(f"mission {mission_id} is being launched already")
-        for part in plan.vehicles:
-            await self._control.need(part.sysid, person=person)
-        self._returning.discard(mission_id)
-        for part in plan.vehicles:
+        for part in plan.vehicles:  # before anything is awaited, so that no other launch finds them free
             self._busy[part.sysid] = mission_id
+        parts: list[tuple[VehiclePlan, Flight]] = []
         try:
-            parts = [(part, await self._open(mission_id, part)) for part in plan.vehicles]
+            for part in plan.vehicles:
+                await self._control.need(part.sysid, person=person)
+            self._returning.discard(mission_id)
+            for part in plan.vehicles:
+                parts.append((part, await self._open(mission_id, part)))
             detail = {"hash": plan.hash, "vehicles": [part.sysid for part in plan.vehicles]}
             await self._missions.note(mission_id, "launched", person=person, detail=detail)
         except BaseException:
-            self._release(plan)
+            try:
+                await self._call_off(mission_id, [flight for _, flight in parts], [])
+            finally:
+                self._release(plan)
             raise
         self._launches[mission_id] = self._start(
             self._fly_all(mission_id, plan, parts, person), f"mission[{mission_id}]"
@@ -179,7 +184,10 @@ class Flights:
         if flight.stage == "arming":
             flight.track_utc_s = self._now(vehicle.state)
         await _until(lambda: _stands_known(vehicle.state))
-        self._record(flight)
+        try:
+            self._record(flight)
+        except RecordingInvalid as exc:
+            self._on_alarm(f"vehicle {flight.sysid} is watched on, but its flight is not recorded: {exc}")
         if flight.stage == "arming":
             if vehicle.state.in_air:
                 await self._note_airborne(flight)
@@ -254,7 +262,7 @@ class Flights:
             if not await self._advance(mission_id, MissionState.UPLOADED, detail={"hashes": hashes}):
                 await self._call_off(mission_id, [flight for _, flight in parts], [])
                 return
-            flying = [self._fly(part, flight) for part, flight in parts]
+            flying = [self._fly(part, flight, person) for part, flight in parts]
             await self._until_down(mission_id, [flight for _, flight in parts], flying)
         finally:
             self._release(plan)
@@ -288,11 +296,14 @@ class Flights:
         telling = asyncio.create_task(self._keep_telling(flight), name=f"upload[{part.sysid}]")
         try:
             self._record(flight)
-            if part.fence:  # first, since PX4 judges a mission by the fence that is there
-                await vehicle.upload_fence(part.fence)
+            # first, since PX4 judges a mission by the fence that is there; none clears what is left of another plan
+            await vehicle.upload_fence(part.fence)
             aboard = await vehicle.upload_mission(list(part.items), progress=progress)
             if plan.lost_link is not None:
                 await vehicle.set_lost_link(plan.lost_link)
+        except RecordingInvalid as exc:
+            await self._fail(flight, f"its flight cannot be recorded: {exc}")
+            return f"vehicle {part.sysid}: its flight cannot be recorded: {exc}"
         except FleetError as exc:
             await self._fail(flight, f"upload: {exc}")
             return f"vehicle {part.sysid}: upload: {exc}"
@@ -313,16 +324,18 @@ class Flights:
             await self._save(flight)
             await self._missions.announce(flight.mission_id)
 
-    async def _fly(self, part: VehiclePlan, flight: Flight) -> None:
+    async def _fly(self, part: VehiclePlan, flight: Flight, person: str) -> None:
         """From arming until it stands disarmed, whatever goes wrong on the way."""
         commanded = False
         vehicle = self._fleet.commander(part.sysid)
         try:
             await self._stage(flight, "arming")
-            self._check_not_aborted(flight)
+            self._check_may_go(flight, person)
+            if failures := self._preflight.last_look(part, person=person):
+                raise LaunchFailed("pre-flight: " + "; ".join(check.text for check in failures))
             await vehicle.arm(part.hash)
             commanded = True
-            self._check_not_aborted(flight)
+            self._check_may_go(flight, person)
             self._vehicles.on_flight(part.sysid, (flight.id, flight.mission_id))
             flight.track_utc_s = self._now(vehicle.state)
             await vehicle.start_mission()
@@ -334,6 +347,13 @@ class Flights:
                 await self._fail(flight, str(exc))
         if flight.stage in _AIRBORNE:
             await self._watch(flight)
+
+    def _check_may_go(self, flight: Flight, person: str) -> None:
+        """Nobody called it off or took the vehicle since the launch began."""
+        self._check_not_aborted(flight)
+        holder = self._control.lease(flight.sysid).person
+        if holder != person:
+            raise LaunchFailed(f"vehicle {flight.sysid} is held by {holder or 'nobody'} since, not by {person}")
 
     def _check_not_aborted(self, flight: Flight) -> None:
         if flight.mission_id in self._returning:

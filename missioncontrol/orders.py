@@ -11,7 +11,11 @@ from fleet.fences import RallyPoint
 from fleet.vehicle import Vehicle
 from geo.positions import Altitude, Latitude, Longitude
 
-Above0 = Annotated[float, msgspec.Meta(gt=0)]
+LEAST_HEIGHT_M, MOST_HEIGHT_M = -500.0, 10_000.0
+"""Of heights that a vehicle may be told, whatever they count from."""
+Speed = Annotated[float, msgspec.Meta(gt=0, le=100)]
+Radius = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+Height = Annotated[float, msgspec.Meta(gt=0, le=MOST_HEIGHT_M)]
 Unit = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -57,7 +61,7 @@ class RtlTo(_Order, frozen=True, kw_only=True, tag="rtl_to"):
     """Of the point, deg."""
     lat: Latitude
     """Of the point, deg."""
-    height_m: Above0
+    height_m: Height
     """Height to arrive at, m above home."""
 
     async def give(self, vehicle: Vehicle) -> CommandResult:
@@ -86,13 +90,21 @@ class Jump(_Order, frozen=True, kw_only=True, tag="jump"):
         return await vehicle.jump(self.item)
 
 
-class _Place(_Order, frozen=True, kw_only=True):
+class _Level(_Order, frozen=True, kw_only=True):
+    altitude: Altitude
+    """Height, AMSL or HOME."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a height at which nothing flies; decoded from JSON it is a ValidationError."""
+        if not LEAST_HEIGHT_M <= self.altitude.value_m <= MOST_HEIGHT_M:
+            raise ValueError(f"altitude: must be {LEAST_HEIGHT_M:g} to {MOST_HEIGHT_M:g} m")
+
+
+class _Place(_Level, frozen=True, kw_only=True):
     lon: Longitude
     """Longitude, deg."""
     lat: Latitude
     """Latitude, deg."""
-    altitude: Altitude
-    """Height, AMSL or HOME."""
 
 
 class Goto(_Place, frozen=True, kw_only=True, tag="goto"):
@@ -106,9 +118,9 @@ class Goto(_Place, frozen=True, kw_only=True, tag="goto"):
 class Orbit(_Place, frozen=True, kw_only=True, tag="orbit"):
     """Circle a place with the nose towards it."""
 
-    radius_m: Above0
+    radius_m: Radius
     """Radius, m."""
-    speed_m_s: Above0
+    speed_m_s: Speed
     """Over ground, m/s."""
     clockwise: bool = True
     """Seen from above."""
@@ -141,11 +153,8 @@ class LookAhead(_Order, frozen=True, kw_only=True, tag="look_ahead"):
         return await vehicle.look_ahead()
 
 
-class ChangeHeight(_Order, frozen=True, kw_only=True, tag="change_height"):
+class ChangeHeight(_Level, frozen=True, kw_only=True, tag="change_height"):
     """Stay where it is at another height; that leaves the mission, which can be resumed."""
-
-    altitude: Altitude
-    """Height, AMSL or HOME."""
 
     async def give(self, vehicle: Vehicle) -> CommandResult:
         """To a vehicle."""
@@ -155,7 +164,7 @@ class ChangeHeight(_Order, frozen=True, kw_only=True, tag="change_height"):
 class ChangeSpeed(_Order, frozen=True, kw_only=True, tag="change_speed"):
     """Fly so fast from now on."""
 
-    speed_m_s: Above0
+    speed_m_s: Speed
     """Over ground, m/s."""
 
     async def give(self, vehicle: Vehicle) -> CommandResult:

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import shapely
 import structlog
 
 from fleet.errors import FleetError
 from fleet.failsafes import read_failsafes
-from fleet.fences import fence_hash
+from fleet.fences import FencePolygon, fence_hash
 from fleet.fleet import Fleet
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.parameters import ParameterDifference, differences
@@ -26,6 +27,7 @@ from fleet.readiness import (
     remote_id_check,
 )
 from fleet.remote_id import RemoteIdSender
+from fleet.telemetry import TelemetryState
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import ControlHeld
@@ -80,6 +82,11 @@ class Preflight:
             await _or_none(vehicle.look_again())
             await asyncio.sleep(LOOK_S)
 
+    def last_look(self, part: VehiclePlan, *, person: str) -> list[Check]:
+        """What stops a flight by telemetry and our own records alone, at this moment; nothing is asked or awaited."""
+        found = self._now(self._fleet.vehicle(part.sysid), part, person)
+        return [check for check in found if not check.passed and check.name not in self._skipped]
+
     async def everything(self, plan: Plan, part: VehiclePlan, *, person: str) -> list[Check]:
         """All checks as they are now. Raises VehicleUnknown."""
         vehicle = self._fleet.vehicle(part.sysid)
@@ -104,6 +111,8 @@ class Preflight:
                 limits=self._limits,
                 arming=state.arming if vehicle.mission_hash == part.hash else None,
             ),
+            ground_check(state),
+            *start_checks(state, part.fence),
             self._mission_check(vehicle, part),
             self._control_check(part.sysid, person),
             *self._registration_checks(part.sysid),
@@ -129,11 +138,10 @@ class Preflight:
         found += failsafe_checks(await _or_none(read_failsafes(vehicle.parameters, vehicle.autopilot)))
         if registered:
             found.append(parameters_check(await _or_none(_differences(vehicle, registered))))
-        if part.fence:
-            fence = await _or_none(vehicle.read_fence())
-            same = None if fence is None else fence_hash(fence) == fence_hash(part.fence)
-            measured = "not read" if fence is None else "that of the plan" if same else "another one, or none"
-            found.append(check("fence", "fence aboard", same, measured, "that of the plan"))
+        fence = await _or_none(vehicle.read_fence())
+        same = None if fence is None else fence_hash(fence) == fence_hash(part.fence)
+        measured = "not read" if fence is None else f"{len(fence)} areas" + (", those of the plan" if same else "")
+        found.append(check("fence", "fence aboard", same, measured, f"the {len(part.fence)} areas of the plan"))
         return found
 
     def _mission_check(self, vehicle: MavlinkVehicle, part: VehiclePlan) -> Check:
@@ -169,6 +177,26 @@ class Preflight:
 def check(name: str, title: str, passed: bool | None, measured: str, limit: str) -> Check:
     """A check of ours, worded as the vehicle's own are."""
     return Check(name=name, passed=passed, measured=measured, limit=limit, text=f"{title}: {measured}, {limit}")
+
+
+def ground_check(state: TelemetryState) -> Check:
+    """That it is neither armed nor in the air."""
+    flies = state.landed is False
+    measured = " and ".join(("armed" if state.armed else "disarmed", "in the air" if flies else "on the ground"))
+    return check("ground", "vehicle", not state.armed and not flies, measured, "disarmed and on the ground")
+
+
+def start_checks(state: TelemetryState, fence: tuple[FencePolygon, ...]) -> list[Check]:
+    """That it stands inside its fence, where it has one: a fence that is left at take-off takes the vehicle over."""
+    if not fence:
+        return []
+    limit = "inside its fence"
+    if state.position is None:
+        return [check("start", "place of the start", None, "not told", limit)]
+    place = shapely.Point(state.position.lon, state.position.lat)
+    inside = all(shapely.Polygon(area.ring).covers(place) == area.inclusion for area in fence)
+    measured = f"{place.y:.6f}, {place.x:.6f} deg" + ("" if inside else ", outside")
+    return [check("start", "place of the start", inside, measured, limit)]
 
 
 async def _differences(vehicle: MavlinkVehicle, registered: dict[str, float]) -> tuple[ParameterDifference, ...]:

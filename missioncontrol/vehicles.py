@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any, Literal
 
 import msgspec
+import structlog
 
 from fleet.errors import FleetError
 from fleet.fleet import Fleet
@@ -25,6 +26,8 @@ from missioncontrol.live import Live
 from missioncontrol.orders import EmergencyStop, Order, Orders
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
+
+log = structlog.get_logger(__name__)
 
 LIVE_HZ = 5.0
 """How often a vehicle's change is told, at most."""
@@ -187,8 +190,8 @@ class Vehicles:
         try:
             result = await order.give(vehicle)
             answer = {"sysid": sysid, "command": name, "state": result.state.value, "text": result.text}
-        except FleetError as exc:
-            await self._record(sysid, order, person, {"state": "failed", "text": str(exc)})
+        except Exception as exc:  # written down whatever it is: the vehicle may have been told
+            await self._record(sysid, order, person, {"state": "failed", "text": _text_of(exc)})
             raise
         await self._record(sysid, order, person, answer)
         return answer
@@ -207,8 +210,10 @@ class Vehicles:
     async def _command_one(self, sysid: int, order: Order, person: str) -> dict[str, Any]:
         try:
             return await self.command(sysid, order, person=person)
-        except (FleetError, MissionControlError) as exc:
-            return {"sysid": sysid, "command": order.__struct_config__.tag, "state": "failed", "text": str(exc)}
+        except Exception as exc:  # what the others answered must be seen all the same
+            if not isinstance(exc, (FleetError, MissionControlError)):
+                log.exception("order failed", sysid=sysid, order=order.__struct_config__.tag)
+            return {"sysid": sysid, "command": order.__struct_config__.tag, "state": "failed", "text": _text_of(exc)}
 
     def _ask_back(self, sysid: int, order: EmergencyStop, person: str) -> dict[str, Any] | None:
         """The question that comes first; None once it is answered. Raises InputInvalid."""
@@ -219,7 +224,7 @@ class Vehicles:
             text = f"the motors of vehicle {sysid} stop and it falls; confirm within {CONFIRM_S:g} s"
             return {"sysid": sysid, "command": "emergency_stop", "state": "asked", "text": text, "confirmation": code}
         code, until_s = self._stops.pop((sysid, person), ("", 0.0))
-        if not secrets.compare_digest(code, order.confirmation) or now_s > until_s:
+        if not secrets.compare_digest(code.encode(), order.confirmation.encode()) or now_s > until_s:
             raise InputInvalid(
                 f"confirmation: is not the one for vehicle {sysid}, or came after {CONFIRM_S:g} s; ask anew"
             )
@@ -320,6 +325,11 @@ class Vehicles:
         except TerrainMissing:
             return None
         return round(state.position.altitude.value_m - ground, 2)
+
+
+def _text_of(error: Exception) -> str:
+    """For a person; of an error that should not be, its kind too."""
+    return str(error) if isinstance(error, (FleetError, MissionControlError)) else f"unexpected: {error!r}"
 
 
 def track_feature(identifier: int | str, points: list[TrackPoint]) -> dict[str, Any]:

@@ -100,3 +100,13 @@ async def test_two_operators_and_one_vehicle(tmp_path: Path, simulated: Simulate
         problem(await inspector.post("/vehicles/1/control", json={"action": "take"}), 403)
         wrong = problem(await two.post("/vehicles/1/control", json={"action": "hand_over", "to": "inspector"}), 422)
         assert "inspector is not operator" in wrong["detail"]
+
+
+async def test_a_change_of_hands_that_was_written_and_then_cancelled_does_not_lock_the_vehicle(
+    control: Control, store: Store, clock: StillClock
+) -> None:
+    await Control(store, clock).need(1, person="b")
+    with pytest.raises(ControlHeld, match="changed hands at this moment"):
+        await control.need(1, person="a")
+    assert control.lease(1).person == "b"
+    assert (await control.take_over(1, person="a")).token == 2

@@ -12,12 +12,14 @@ import pytest
 from sqlalchemy import update
 
 from fleet.commands import CommandResult, CommandState
-from fleet.errors import CommandUnknown, MissionMismatch, VehicleUnknown
+from fleet.errors import CommandUnknown, MissionMismatch, RecordingInvalid, VehicleUnknown
+from fleet.fences import FencePolygon, fence_hash
 from fleet.missions import MissionItem, mission_hash
 from fleet.readiness import Check
 from fleet.telemetry import Condition, TelemetryState
 from missioncontrol import flights as flights_module
 from missioncontrol.control import Control
+from missioncontrol.errors import Conflict
 from missioncontrol.flights import Flights
 from missioncontrol.keyring import Keyring
 from missioncontrol.live import Live
@@ -41,6 +43,7 @@ class ScriptedVehicle:
         self.at: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         self.takes_off = True
         self.aboard = ""
+        self.fence: tuple[FencePolygon, ...] = (FencePolygon(ring=((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))),)
         self.unanswered: set[str] = set()
 
     def now(self, **fields: Any) -> None:
@@ -61,6 +64,10 @@ class ScriptedVehicle:
     async def upload_mission(self, items: list[MissionItem], *, progress: Any) -> str:
         self.aboard = mission_hash(items)
         return self.aboard
+
+    async def upload_fence(self, areas: tuple[FencePolygon, ...]) -> str:
+        self.fence = areas
+        return fence_hash(areas)
 
     async def verify_mission(self, expected_hash: str) -> None:
         if self.aboard != expected_hash:
@@ -94,6 +101,7 @@ class ScriptedFleet:
     def __init__(self, *sysids: int) -> None:
         self.vehicles = {sysid: ScriptedVehicle(sysid) for sysid in sysids}
         self.strangers: dict[int, TelemetryState] = {}
+        self.disk_full = False
 
     def vehicle(self, sysid: int) -> ScriptedVehicle:
         if sysid not in self.vehicles:
@@ -103,17 +111,27 @@ class ScriptedFleet:
     commander = vehicle
 
     def start_recording(self, sysid: int, path: Path) -> None:
-        pass
+        if self.disk_full:
+            raise RecordingInvalid(f"recording {path}: No space left on device")
 
     def stop_recording(self, sysid: int) -> None:
         pass
 
 
 class Unchecked:
-    """Lets every vehicle fly: these vehicles have nothing that could be checked."""
+    """Lets every vehicle fly, these having nothing that could be checked, unless the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.wait: dict[int, asyncio.Event] = {}
+        self.late: list[Check] = []
 
     async def failures(self, plan: Plan, part: VehiclePlan, *, person: str) -> list[Check]:
+        if part.sysid in self.wait:
+            await self.wait[part.sysid].wait()
         return []
+
+    def last_look(self, part: VehiclePlan, *, person: str) -> list[Check]:
+        return self.late
 
 
 class House:
@@ -122,6 +140,7 @@ class House:
     def __init__(self, store: Store, clock: StillClock, fleet: ScriptedFleet) -> None:
         self.store, self.clock, self.fleet = store, clock, fleet
         self.alarms: list[str] = []
+        self.gate = Unchecked()
         self.tasks: list[asyncio.Task[None]] = []
         settings = Settings(fleet=FleetSettings(launch_timeout_s=0.6))
         self.missions = Missions(store, planner, clock, on_change=lambda _: None)
@@ -142,7 +161,7 @@ class House:
             self.missions,
             vehicles,
             self.control,
-            Unchecked(),  # type: ignore[arg-type]
+            self.gate,  # type: ignore[arg-type]
             settings,
             clock,
             start=self._start,
@@ -161,11 +180,16 @@ class House:
             if isinstance(ended, Exception):
                 raise ended
 
-    async def launched(self) -> str:
-        """Id of a mission of vehicles 1 and 2 that is being launched."""
+    async def approved(self) -> str:
+        """Id of an approved mission of vehicles 1 and 2."""
         mission_id = await draft(self.missions)
         await self.missions.plan(mission_id, person="a")
         await self.missions.approve(mission_id, person="b")
+        return mission_id
+
+    async def launched(self) -> str:
+        """Id of such a mission that is being launched."""
+        mission_id = await self.approved()
         await self.flights.launch(mission_id, person="a")
         return mission_id
 
@@ -375,3 +399,110 @@ async def test_a_restart_goes_on_bringing_home_what_was_aborted(
         vehicle.land()
         await again.stage(sysid, "aborted")
     assert again.alarms == []
+
+
+async def test_of_two_launches_at_the_same_time_one_gets_the_vehicles(house: House, fleet: ScriptedFleet) -> None:
+    missions = [await house.approved(), await house.approved()]
+    answers = await asyncio.gather(
+        *(house.flights.launch(mission_id, person="a") for mission_id in (*missions, missions[0])),
+        return_exceptions=True,
+    )
+    refused = [answer for answer in answers if isinstance(answer, Conflict)]
+    assert len(refused) == 2
+    for sysid in (1, 2):
+        await house.stage(sysid, "flying")
+        assert fleet.vehicles[sysid].told == ["arm", "start"]
+    for vehicle in fleet.vehicles.values():
+        vehicle.land()
+    await asyncio.gather(*house.tasks)
+
+
+async def test_a_launch_that_fails_midway_leaves_the_vehicles_free_and_no_flight_open(
+    house: House, fleet: ScriptedFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await house.approved(), await house.approved()
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise Conflict("the store is busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.missions, "note", refuse)
+        with pytest.raises(Conflict, match="the store is busy"):
+            await house.flights.launch(first, person="a")
+    assert [flight["stage"] for flight in await house.flights.everything()] == ["aborted", "aborted"]
+    await house.flights.launch(second, person="a")
+    await until(lambda: asyncio.sleep(0, fleet.vehicles[1].told == ["arm", "start"]), timeout_s=5)
+
+
+async def test_a_vehicle_that_somebody_took_over_during_its_launch_is_not_armed(
+    house: House, fleet: ScriptedFleet
+) -> None:
+    house.gate.wait[2] = asyncio.Event()
+    await house.launched()
+    await house.stage(1, "uploaded")
+    await house.control.take_over(1, person="b")
+    house.gate.wait[2].set()
+    assert (await house.stage(1, "failed"))["text"] == "vehicle 1 is held by b since, not by a"
+    await house.stage(2, "flying")
+    assert fleet.vehicles[1].told == []
+
+
+async def test_a_vehicle_that_somebody_takes_over_while_it_arms_is_disarmed(house: House, fleet: ScriptedFleet) -> None:
+    async def take_over() -> None:
+        await house.control.take_over(1, person="b")
+
+    fleet.vehicles[1].at["arm"] = take_over
+    await house.launched()
+    await house.stage(1, "failed")
+    assert fleet.vehicles[1].told == ["arm", "disarm"]
+
+
+async def test_what_changed_while_others_were_checked_keeps_a_vehicle_on_the_ground(
+    house: House, fleet: ScriptedFleet
+) -> None:
+    house.gate.late = [Check(name="gps.fix", passed=False, measured="", limit="", text="GPS: no fix")]
+    mission_id = await house.launched()
+    for sysid in (1, 2):
+        assert (await house.stage(sysid, "failed"))["text"] == "pre-flight: GPS: no fix"
+        assert fleet.vehicles[sysid].told == []
+    await asyncio.gather(*house.tasks)
+    assert await house.state(mission_id) == "failed"
+
+
+async def test_a_plan_without_a_fence_clears_the_one_aboard(house: House, fleet: ScriptedFleet) -> None:
+    await house.launched()
+    await house.stage(1, "flying")
+    assert fleet.vehicles[1].fence == ()
+
+
+async def test_a_flight_that_cannot_be_recorded_is_refused_before_anything_is_sent(
+    house: House, fleet: ScriptedFleet
+) -> None:
+    fleet.disk_full = True
+    mission_id = await house.launched()
+    for sysid in (1, 2):
+        text = (await house.stage(sysid, "failed"))["text"]
+        assert text.startswith("its flight cannot be recorded: recording ")
+        assert fleet.vehicles[sysid].told == []
+        assert fleet.vehicles[sysid].aboard == ""
+    await asyncio.gather(*house.tasks)
+    assert await house.state(mission_id) == "failed"
+
+
+async def test_a_flight_that_a_restart_finds_is_watched_also_where_it_cannot_be_recorded(
+    house: House, store: Store, clock: StillClock, fleet: ScriptedFleet
+) -> None:
+    mission_id = await house.launched()
+    for sysid in (1, 2):
+        await house.stage(sysid, "flying")
+    await house.stop()
+    fleet.disk_full = True
+    again = House(store, clock, fleet)
+    await again.flights.resume_watching()
+    await until(lambda: asyncio.sleep(0, len(again.alarms) == 2), timeout_s=5)
+    assert all("is watched on, but its flight is not recorded: recording " in alarm for alarm in again.alarms)
+    for vehicle in fleet.vehicles.values():
+        vehicle.now(mission=None)
+        vehicle.land()
+    await asyncio.gather(*again.tasks)
+    assert await again.state(mission_id) == "failed", "they landed at the first item"

@@ -9,9 +9,12 @@ import httpx
 import msgspec
 import pytest
 
+from fleet.fences import FencePolygon
 from fleet.keys import make_identity
 from fleet.remote_id import IdKind, RemoteId
+from fleet.telemetry import TelemetryState
 from geo.positions import Altitude, Datum, Position
+from missioncontrol import preflight as preflight_module
 from missioncontrol.settings import FleetSettings, HealthSettings, Settings
 from tests.missioncontrol.conftest import HOME, make_settings, running, udp_port
 from tests.missioncontrol.recorded import flown
@@ -64,6 +67,56 @@ async def test_a_check_that_is_set_to_be_skipped_stops_nobody(tmp_path: Path, si
         mission_id = await launched(http, 1)
         await ended(http, mission_id, "flying")
         assert (await http.post(f"/missions/{mission_id}/abort", json={})).status_code == 200
+
+
+def test_it_must_stand_disarmed_on_the_ground_inside_its_fence() -> None:
+    ring = ((76.0, 43.0), (76.1, 43.0), (76.1, 43.1), (76.0, 43.1))
+    hole = ((76.04, 43.04), (76.06, 43.04), (76.06, 43.06), (76.04, 43.06))
+    fence = (FencePolygon(ring=ring), FencePolygon(ring=hole, inclusion=False))
+
+    def at(lon: float, lat: float) -> TelemetryState:
+        return TelemetryState(sysid=1, position=Position(lon=lon, lat=lat, altitude=Altitude(700.0, Datum.AMSL)))
+
+    for lon, lat, passed in ((76.01, 43.01, True), (76.11, 43.01, False), (76.01, 42.9, False), (76.05, 43.05, False)):
+        (found,) = preflight_module.start_checks(at(lon, lat), fence)
+        assert (found.name, found.passed) == ("start", passed), found.text
+    assert found.text == "place of the start: 43.050000, 76.050000 deg, outside, inside its fence"
+    assert preflight_module.start_checks(TelemetryState(sysid=1), fence)[0].passed is None
+    assert preflight_module.start_checks(TelemetryState(sysid=1), ()) == []
+    for armed, landed, passed in (
+        (False, True, True), (False, None, True), (True, True, False), (False, False, False), (True, False, False),
+    ):  # fmt: skip
+        ground = preflight_module.ground_check(TelemetryState(sysid=1, armed=armed, landed=landed))
+        assert (ground.name, ground.passed) == ("ground", passed), ground.text
+
+
+async def test_a_fence_of_another_plan_is_found_and_a_start_outside_of_ours(
+    tmp_path: Path, simulated: Simulated
+) -> None:
+    settings = make_settings(tmp_path, sysids=(1,))
+    simulated(udp_port(settings), 1)
+    async with running(settings) as house:
+        rooms, http = house.service.rooms, await house.client()
+        assert rooms is not None
+        await ready(http, 1)
+        plan = await rooms.missions.approved_plan(await approved(http, 1))
+        gate = rooms.flights._preflight
+        vehicle = gate._fleet.vehicle(1)
+        await vehicle.upload_fence(plan.vehicles[0].fence)
+        bare = msgspec.structs.replace(plan.vehicles[0], fence=())
+        for part, passed in ((plan.vehicles[0], True), (bare, False)):
+            found = {each.name: each for each in await gate.everything(plan, part, person="administrator")}
+            assert found["fence"].passed is passed, found["fence"].text
+            assert found["ground"].passed is True
+        assert found["fence"].text == "fence aboard: 1 areas, the 0 areas of the plan"
+        await vehicle.upload_fence(())
+        found = {each.name: each for each in await gate.everything(plan, bare, person="administrator")}
+        assert found["fence"].passed is True
+        assert "start" not in found
+        far = (FencePolygon(ring=((0.0, 0.0), (0.1, 0.0), (0.1, 0.1))),)
+        away = msgspec.structs.replace(bare, fence=far)
+        stopping = {each.name for each in gate.last_look(away, person="administrator")}
+        assert "start" in stopping
 
 
 async def test_maintenance_that_is_due_is_a_check_that_fails_until_it_is_done(tmp_path: Path) -> None:
