@@ -17,7 +17,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from fleet.channels import AUTOPILOT_COMPID, Channel
 from fleet.errors import LinkError, VehicleUnknown
 from fleet.events import EVENT, event_of
-from fleet.framing import Frame, decode
+from fleet.framing import Frame, read
 from fleet.health import HealthLimits, HealthWatch
 from fleet.history import PoseHistory
 from fleet.latency import UNANSWERED_S
@@ -63,16 +63,20 @@ class Fleet:
         lost_s: float = LOST_S,
         utc_now: Callable[[], float] = time.time,
         signing: Mapping[int, VehicleSigning] | None = None,
+        candidates: Mapping[int, VehicleSigning] | None = None,
         limits: HealthLimits | None = None,
     ) -> None:
         """`links` as `fleet.links.open_link` takes them; `sysid`/`compid` are our own; `stale_s`, `lost_s`: without
         a heartbeat for so long (wall) a vehicle is stale, or lost; `utc_now`: our clock, for records; `signing`: of
-        the vehicles that have a key, by sysid: only what they sign is believed; `limits`: beyond what a vehicle in
+        the vehicles that have a key, by sysid: only what they sign is believed; `candidates`: of those that
+        may have a key, which counts from the first frame on that they sign with it; `limits`: beyond what a vehicle in
         flight is not well."""
         self.links = [open_link(link) if isinstance(link, str) else link for link in links]
         self.sysid, self.compid = sysid, compid
         self.on_alarm: Callable[[str], None] = lambda text: None
         """Hears what a person should know at once, such as two vehicles under one sysid."""
+        self.on_proven: Callable[[int], None] = lambda sysid: None
+        """Hears of a candidate that was proven: its vehicle signs with that key."""
         self.vehicles: dict[int, MavlinkVehicle] = {}
         """Registered vehicles by sysid, heard or not."""
         self.commanders: dict[int, Vehicle] = {}
@@ -86,6 +90,9 @@ class Fleet:
             signing=signing or {},
             take=self._take,
             alarm=lambda text: self.on_alarm(text),
+            renewed=self._renewed,
+            candidates=candidates or {},
+            proven=lambda sysid: self.on_proven(sysid),
         )
         """What goes to whom: counts, ways, signing, and frames of other programs of ours."""
         self._limits = limits or HealthLimits()
@@ -157,7 +164,10 @@ class Fleet:
         if seen is None or seen.recording is None:
             return None
         recording, seen.recording = seen.recording, None
-        recording.close()
+        try:
+            recording.close()
+        except OSError as exc:
+            self.on_alarm(f"sysid {sysid}: the end of its recording is lost: {exc.strerror or exc}")
         return recording
 
     def changes(self) -> AsyncIterator[TelemetryState]:
@@ -220,7 +230,7 @@ class Fleet:
         """Hand a good frame to its vehicle."""
         if frame.compid != AUTOPILOT_COMPID and frame.msgid not in PERIPHERAL_MESSAGES:
             return
-        message: Any = event_of(frame) if frame.msgid == EVENT else decode(frame)
+        message: Any = event_of(frame) if frame.msgid == EVENT else read(frame)
         if message is None:
             return
         if frame.msgid == TIMESYNC:
@@ -243,9 +253,15 @@ class Fleet:
         if seen.is_vehicle and seen.telemetry.changes != before:
             self._changed(seen.telemetry)
 
+    def _renewed(self, system: System) -> None:
+        """Another vehicle may live under this sysid now: what was known to be aboard is not known any more."""
+        if (vehicle := self.vehicles.get(system.identity.sysid)) is not None:
+            vehicle.forget()
+
     def _changed(self, telemetry: Telemetry) -> None:
-        for subscriber in list(self._subscribers):
-            subscriber.put(telemetry)
+        if len(self._subscribers):
+            for subscriber in list(self._subscribers):
+                subscriber.put(telemetry)
 
     async def _beat(self) -> None:
         """Heartbeats, once a second of the fastest vehicle's clock, and at once to who is new.
@@ -255,7 +271,7 @@ class Fleet:
         while True:
             self.router.first_heard.clear()
             self.router.beat()
-            pause_s = HEARTBEAT_S / max([1.0, *(system.clock_rate for system in self.router.systems.values())])
+            pause_s = HEARTBEAT_S / max([1.0, *(self.clock_rate(sysid) for sysid in self.vehicles)])
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self.router.first_heard.wait()
@@ -290,7 +306,10 @@ class Fleet:
                     for text in [*system.alarms.look(system.telemetry), *found]:
                         self.on_alarm(f"{vehicle.record.name} (sysid {state.sysid}): {text}")
                 if system.recording is not None:
-                    system.recording.flush()
+                    try:
+                        system.recording.flush()
+                    except OSError as exc:
+                        self.router.stop_recording(system, why=exc.strerror or str(exc))
 
     def _judge_link(self, system: System, monotonic_s: float) -> None:
         """By its heartbeats whether we hear it, by its answers whether it hears us."""

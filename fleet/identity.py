@@ -24,8 +24,13 @@ PROOF_S = 4.0
 """A way that has not proven in so long (wall) that it leads to the vehicle is taken for somebody else."""
 CONFLICT_OVER_S = 10.0
 """So long (wall) after the other was last heard a conflict is over."""
+UNPROVEN_TAKES_OVER_S = 15.0
+"""When the way in use was silent for so long (wall), one that nothing speaks for or against takes over: a vehicle
+without satellites cannot show where it is. What was known to be aboard is then forgotten."""
 FORGOTTEN_S = 60.0
-"""A way that is not in use is forgotten after so much silence (wall)."""
+"""A way is forgotten after so much silence (wall); when the one in use is, whoever is heard next is the vehicle."""
+REBOOTED_S = 5.0
+"""A vehicle that fell silent and then counts its time since boot from after that, and so much before, has rebooted."""
 MOST_WAYS = 32
 """So many ways of one sysid are kept; somebody who forges many makes the longest silent of his own be forgotten."""
 CLOCK_OFF_S = 1.0
@@ -97,6 +102,8 @@ class Identity:
         """The way that is believed and sent to."""
         self.conflict: str | None = None
         """Who else claims the sysid, for a person; while it is set nothing is sent to the vehicle."""
+        self.renewed = False
+        """The way in use changed to one that was not proven: what was known of the vehicle may be of another."""
 
     def heard(self, link: Link, address: Address, monotonic_s: float, *, proven: bool = False) -> Way:
         """The way of a frame that was just heard; `proven`: it carries the vehicle's signature."""
@@ -111,7 +118,8 @@ class Identity:
         way.heard_monotonic_s = monotonic_s
         if proven and way.standing is Standing.UNPROVEN:
             way.standing = Standing.SPARE
-        if way is not self.in_use and way.standing is not Standing.QUARANTINED and not self._alive(monotonic_s):
+        first = self.in_use is None and way.standing is not Standing.QUARANTINED
+        if first or (way.standing is Standing.SPARE and not self._alive(monotonic_s)):
             self._use(way)
         return way
 
@@ -121,13 +129,15 @@ class Identity:
         if len(self.ways) >= MOST_WAYS and others:
             del self.ways[min(others, key=lambda key: self.ways[key].heard_monotonic_s)]
 
-    def weigh(self, way: Way, message: Any, vehicle: TelemetryState, clock_rate: float) -> None:
-        """Compare what an unproven way says with what is known of the vehicle."""
+    def weigh(self, way: Way, message: Any, vehicle: TelemetryState, clock_rate: float, monotonic_s: float) -> None:
+        """Compare what an unproven way says with what is known of the vehicle, and may have become since."""
+        silent_s = 0.0 if self.in_use is None else (monotonic_s - self.in_use.heard_monotonic_s) * clock_rate
         off_s = CLOCK_OFF_S * clock_rate
         boot_ms = getattr(message, "time_boot_ms", None)
         if boot_ms is not None and vehicle.boot_s is not None:
-            apart_s = abs(boot_ms / 1000.0 - vehicle.boot_s)
-            if apart_s <= off_s:
+            apart_s = abs(boot_ms / 1000.0 - vehicle.boot_s - silent_s)
+            rebooted = silent_s > SILENT_S * clock_rate and boot_ms / 1000.0 <= silent_s + REBOOTED_S * clock_rate
+            if apart_s <= off_s + 0.1 * silent_s or rebooted:
                 way.clock_agrees += 1
             else:
                 self._against(way, f"its clock since boot is {apart_s:.1f} s off")
@@ -140,7 +150,7 @@ class Identity:
                 distance_m(message.lon / 1e7, message.lat / 1e7, vehicle.position.lon, vehicle.position.lat)
             )
             speed_m_s = vehicle.velocity.ground_speed_m_s if vehicle.velocity is not None else 0.0
-            if apart_m <= PLACE_OFF_M + speed_m_s * off_s:
+            if apart_m <= PLACE_OFF_M + speed_m_s * (off_s + silent_s):
                 way.place_agrees += 1
             else:
                 self._against(way, f"it is {apart_m:.0f} m away")
@@ -157,13 +167,18 @@ class Identity:
                 del self.ways[key]
             elif (
                 way.standing is Standing.UNPROVEN
+                and self._alive(monotonic_s)
                 and silent_s < SILENT_S
                 and monotonic_s - way.first_monotonic_s > PROOF_S
             ):
                 way.standing = Standing.QUARANTINED
                 way.why = way.why or "it does not show that it is the same vehicle"
         if self.in_use is not None and not self._alive(monotonic_s):
-            self._fail_over(monotonic_s)
+            if monotonic_s - self.in_use.heard_monotonic_s > FORGOTTEN_S:
+                self.ways.clear()
+                self.in_use = None
+            else:
+                self._fail_over(monotonic_s)
         return self._judge(monotonic_s)
 
     def believe(self, name: str) -> bool:
@@ -176,6 +191,7 @@ class Identity:
                 way.disregarded = way.standing is not Standing.SPARE
                 way.standing = Standing.SPARE if way.standing is Standing.SPARE else Standing.QUARANTINED
         chosen.disregarded, chosen.why = False, ""
+        self.renewed = self.renewed or chosen is not self.in_use
         self.in_use, chosen.standing = chosen, Standing.IN_USE
         self.conflict = None
         return True
@@ -184,16 +200,18 @@ class Identity:
         return self.in_use is not None and monotonic_s - self.in_use.heard_monotonic_s < SILENT_S
 
     def _use(self, way: Way) -> None:
-        if self.in_use is not None:
-            self.in_use.standing = Standing.SPARE
+        proven = way.standing is Standing.SPARE
+        if self.in_use is not None:  # of two that nothing binds together the former must show anew who it is
+            self.in_use.standing = Standing.SPARE if proven else Standing.UNPROVEN
+            self.in_use.clock_agrees = self.in_use.place_agrees = self.in_use.contradictions = 0
+        self.renewed = self.renewed or not proven
         self.in_use, way.standing = way, Standing.IN_USE
 
     def _fail_over(self, monotonic_s: float) -> None:
-        spares = [
-            way
-            for way in self.ways.values()
-            if way.standing is Standing.SPARE and monotonic_s - way.heard_monotonic_s < SILENT_S
-        ]
+        heard = [way for way in self.ways.values() if monotonic_s - way.heard_monotonic_s < SILENT_S]
+        spares = [way for way in heard if way.standing is Standing.SPARE]
+        if not spares and self.in_use and monotonic_s - self.in_use.heard_monotonic_s > UNPROVEN_TAKES_OVER_S:
+            spares = [way for way in heard if way.standing is Standing.UNPROVEN and not way.contradictions]
         if spares:
             self._use(max(spares, key=lambda way: way.heard_monotonic_s))
 

@@ -171,7 +171,7 @@ class UdpLink(asyncio.DatagramProtocol):
 
     def __init__(self, host: str, port: int, *, listen: bool) -> None:
         """Listen on host:port, or (not `listen`) send to it."""
-        self.name = f"{'udpin' if listen else 'udpout'}:{host}:{port}"
+        self.name = f"{'udpin' if listen else 'udpout'}:{_bracketed(host)}:{port}"
         self.receiver: Receiver | None = None
         self._host, self._port, self._listen = host, port, listen
         self._transport: asyncio.DatagramTransport | None = None
@@ -234,6 +234,11 @@ class UdpLink(asyncio.DatagramProtocol):
             self._transport.close()
             self._transport = None
             await asyncio.sleep(0)
+
+
+def _bracketed(host: str) -> str:
+    """As a link string has it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _any_host(host: str) -> str:
@@ -352,7 +357,7 @@ class TcpServerLink:
 
     def __init__(self, host: str, port: int) -> None:
         """Listen on host:port."""
-        self.name = f"tcpin:{host}:{port}"
+        self.name = f"tcpin:{_bracketed(host)}:{port}"
         self.receiver: Receiver | None = None
         self._host, self._port = host, port
         self._server: asyncio.Server | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -50,5 +51,6 @@ def sensors_of(message: Any) -> Sensors:
     )
 
 
+@cache
 def _names(bits: int) -> tuple[str, ...]:
     return tuple(name for bit, name in NAMES.items() if bits >> bit & 1)

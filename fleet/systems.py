@@ -17,8 +17,9 @@ from fleet.telemetry import Telemetry
 
 MOST_CLOCK_RATE = 20.0
 """Simulated vehicles run up to so much faster than the wall."""
-REJECTED_AGAIN_S = 60.0
-"""Frames that are rejected for one reason are told of once in so long, s of the wall."""
+TOLD_AGAIN_S = 60.0
+"""A person is told the same thing of a vehicle once in so long, s of the wall."""
+MOST_TOLD = 100
 
 
 class VehicleTraffic(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ class System:
         """Seconds of the vehicle's clock in one of the wall, 1 but for simulated vehicles."""
         self._newest_boot_ms = (-1, -1)
         self._rate_from: tuple[float, float] | None = None
-        self._rejection_told: dict[Verdict, float] = {}
+        self._told: dict[str, float] = {}
 
     def hear_clock(self, boot_ms: int) -> None:
         """A message told the time since boot."""
@@ -102,12 +103,10 @@ class System:
         """Count a frame of its component."""
         self.counts.setdefault(frame.compid, SequenceCount()).count(frame)
 
-    def sent(self, data: bytes, utc_s: float) -> None:
-        """A frame went to it: counted and recorded."""
+    def sent(self, data: bytes) -> None:
+        """A frame went to it."""
         self.frames_out += 1
         self.bytes_out += len(data)
-        if self.recording is not None:
-            self.recording.write(data, utc_s)
 
     def judge(self, frame: Frame) -> Verdict | None:
         """What the signature says of a frame; None where the vehicle has no key, so that nothing is asked of one.
@@ -119,11 +118,13 @@ class System:
             return Verdict.ACCEPTED
         return self.signing.judge(frame) if self.signing is not None else None
 
-    def rejection_is_news(self, verdict: Verdict, monotonic_s: float) -> bool:
-        """Whether a person should be told that frames are rejected for this reason."""
-        if monotonic_s - self._rejection_told.get(verdict, -math.inf) < REJECTED_AGAIN_S:
+    def is_news(self, text: str, monotonic_s: float) -> bool:
+        """Whether a person should be told this, not having been told it lately."""
+        if monotonic_s - self._told.get(text, -math.inf) < TOLD_AGAIN_S:
             return False
-        self._rejection_told[verdict] = monotonic_s
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
+        self._told[text] = monotonic_s
         return True
 
     def traffic(self, loss_percent: float) -> VehicleTraffic:

@@ -123,7 +123,10 @@ class Service:
     def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None, keyring: Keyring) -> Rooms:
         settings, clock = self._settings, self._clock
         feed = Live(clock)
-        fleet.on_alarm = lambda text: feed.alarm(text, "severe")
+        fleet.on_alarm = keyring.on_alarm = lambda text: feed.alarm(text, "severe")
+        fleet.on_proven = keyring.proved
+        if keyring.clock_alarm is not None:
+            feed.alarm(keyring.clock_alarm, "severe")
         evidence = Evidence(settings.data / "evidence")
         control = Control(store, clock)
         vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
@@ -271,6 +274,7 @@ def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
         lost_s=settings.fleet.lost_timeout_s,
         utc_now=clock,
         signing=keyring.signing,
+        candidates=keyring.candidates,
         limits=settings.health.limits,
     )
 

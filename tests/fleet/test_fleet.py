@@ -41,13 +41,13 @@ async def ready(vehicle: MavlinkVehicle) -> None:
 def traffic(vehicle: SimulatedVehicle) -> list[str]:
     """Names of the messages but heartbeats that a simulated vehicle hears from now on."""
     names: list[str] = []
-    inner: Callable[[bytes], None] = vehicle.receive
+    inner: Callable[[bytes, int], None] = vehicle.receive
     parser = dialect.MAVLink(None)
 
-    def receive(data: bytes) -> None:
+    def receive(data: bytes, link: int = 0) -> None:
         for message in parser.parse_buffer(bytearray(data)) or []:
             names.append(f"{message.get_type()} {getattr(message, 'command', '')}".strip())
-        inner(data)
+        inner(data, link)
 
     vehicle.receive = receive  # type: ignore[method-assign]
     vehicle.link._receive = receive  # type: ignore[attr-defined]
@@ -94,7 +94,7 @@ async def test_commands_reach_only_the_vehicle_they_name(port: int, simulated: F
         await asyncio.sleep(0.3)
         assert "COMMAND_LONG 176" in heard[2]
         assert "MISSION_COUNT" in heard[2]
-        assert set(heard[1]) <= {"HEARTBEAT", "COMMAND_LONG 511"}
+        assert set(heard[1]) <= {"HEARTBEAT", "TIMESYNC", "COMMAND_LONG 511"}
         assert heard[3] == [], "a vehicle that is not registered hears nothing at all"
         assert fleet.vehicle(1).state.mode is not FlightMode.GUIDED
         with pytest.raises(VehicleUnknown, match="sysid 3 was heard but is not registered"):

@@ -13,10 +13,11 @@ from fleet.autopilots import FlightMode
 from fleet.commands import CommandState, holds
 from fleet.errors import IdentityConflict
 from fleet.fleet import Fleet
-from fleet.identity import Identity, Standing
+from fleet.identity import Identity, Standing, Way
 from fleet.links import UdpLink
-from fleet.telemetry import Condition
+from fleet.telemetry import Condition, TelemetryState
 from fleet.vehicle import VehicleRecord
+from geo.positions import Altitude, Datum, Position
 from tests.fleet.conftest import HOME, Fly, survey
 from tests.fleet.test_fleet import ready, registered, traffic
 
@@ -165,3 +166,95 @@ def test_many_forged_ways_do_not_pile_up_and_leave_the_vehicles_own(port: int) -
         identity.heard(link, ("10.9.9.9", 1024 + number), 1.0 + number * 1e-4)
     assert len(identity.ways) <= 33
     assert identity.in_use is believed
+
+
+class Said:
+    """What a way says."""
+
+    def __init__(self, boot_s: float, lon: float = 76.945, lat: float = 43.238) -> None:
+        self.time_boot_ms, self.lon, self.lat = boot_s * 1e3, lon * 1e7, lat * 1e7
+
+    def get_type(self) -> str:
+        return "GLOBAL_POSITION_INT"
+
+
+def known(boot_s: float) -> TelemetryState:
+    """What was last heard of the vehicle."""
+    place = Position(lon=76.945, lat=43.238, altitude=Altitude(800.0, Datum.AMSL))
+    return TelemetryState(sysid=1, boot_s=boot_s, position=place)
+
+
+def spoken(identity: Identity, link: UdpLink, address: tuple[str, int], said: Said, at_s: float, boot_s: float) -> Way:
+    """A frame on a way at a time, when the vehicle was last heard `boot_s` after its boot."""
+    way = identity.heard(link, address, at_s)
+    if way.standing is Standing.UNPROVEN:
+        identity.weigh(way, said, known(boot_s), 1.0, at_s)
+    identity.settle(at_s)
+    return way
+
+
+OLD, NEW = ("10.0.0.1", 14550), ("10.0.0.2", 14550)
+
+
+@pytest.fixture
+def silent(port: int) -> tuple[Identity, UdpLink]:
+    """A vehicle heard until 100 s, 500 s after its boot, that says nothing since."""
+    identity, link = Identity(1), UdpLink("127.0.0.1", port, listen=True)
+    identity.heard(link, OLD, 0.0)
+    identity.heard(link, OLD, 100.0)
+    identity.renewed = False
+    return identity, link
+
+
+def test_a_vehicle_whose_address_changed_is_believed_again_once_it_shows_who_it_is(
+    silent: tuple[Identity, UdpLink],
+) -> None:
+    identity, link = silent
+    for step in range(8):
+        at_s = 104.0 + step
+        way = spoken(identity, link, NEW, Said(504.0 + step), at_s, 500.0)
+    assert identity.in_use is way
+    assert way.standing is Standing.IN_USE
+    assert identity.conflict is None
+    assert not identity.renewed, "it is the same vehicle, and its mission the same"
+
+
+def test_another_vehicle_does_not_take_over_while_the_first_is_silent(silent: tuple[Identity, UdpLink]) -> None:
+    identity, link = silent
+    for step in range(20):
+        way = spoken(identity, link, NEW, Said(9000.0 + step), 104.0 + step, 500.0)
+    assert way.standing is Standing.QUARANTINED
+    assert identity.conflict is not None
+    back = identity.heard(link, OLD, 125.0)
+    assert identity.in_use is back
+
+
+def test_a_vehicle_that_rebooted_in_the_silence_is_the_same_one(silent: tuple[Identity, UdpLink]) -> None:
+    identity, link = silent
+    for step in range(8):
+        way = spoken(identity, link, NEW, Said(6.0 + step), 110.0 + step, 500.0)
+    assert identity.in_use is way
+
+
+def test_one_that_shows_nothing_takes_over_late_and_what_was_aboard_is_forgotten(
+    silent: tuple[Identity, UdpLink],
+) -> None:
+    identity, link = silent
+    for step in range(11):
+        identity.heard(link, NEW, 104.0 + step)
+        identity.settle(104.0 + step)
+    assert identity.in_use is identity.ways[id(link), OLD]
+    for step in range(11, 14):
+        identity.heard(link, NEW, 104.0 + step)
+        identity.settle(104.0 + step)
+    assert identity.in_use is identity.ways[id(link), NEW]
+    assert identity.renewed
+    assert identity.ways[id(link), OLD].standing is Standing.UNPROVEN, "it has to show that it is the same"
+
+
+def test_after_a_minute_of_silence_whoever_is_heard_is_the_vehicle(silent: tuple[Identity, UdpLink]) -> None:
+    identity, link = silent
+    identity.settle(161.0)
+    way = identity.heard(link, NEW, 162.0)
+    assert identity.in_use is way
+    assert identity.renewed

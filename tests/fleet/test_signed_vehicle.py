@@ -169,7 +169,7 @@ async def test_px4_ignores_the_key_and_stays_as_it_was(
     simulated(port, autopilot="px4")
     async with Fleet([f"udpin:127.0.0.1:{port}"], registered(1)) as fleet:
         await ready(fleet.vehicle(1))
-        with pytest.raises(SigningInvalid, match="does not sign 5 s after"):
+        with pytest.raises(SigningInvalid, match="does not sign 4 s after"):
             await fleet.router.set_up_signing(1, KEY, signing(), link=way_of(fleet))
         assert not fleet.router.traffic(1).signed
         assert (await fleet.vehicle(1).commands.long(512, 148.0)).state is CommandState.ACCEPTED
