@@ -225,12 +225,13 @@ async def test_nothing_that_mavsdk_repeats_goes_out_after_an_urgent_order(
         waiting = asyncio.create_task(vehicle._command("arm", command=ARM, guarded=True))
         returning = asyncio.create_task(vehicle._mode("return_to_launch", FlightMode.RTL))
         await asyncio.sleep(0.3)
-        stopping, holding = asyncio.create_task(vehicle.stop_motors()), asyncio.create_task(vehicle.hold())
+        stopping = asyncio.create_task(vehicle.stop_motors())
         started_s = time.monotonic()
         for task in (arming, waiting, returning):
             result = await task
             assert (result.state, result.superseded) == (CommandState.UNKNOWN, True)
         assert time.monotonic() - started_s < 1.0
+        holding = asyncio.create_task(vehicle.hold())
         await asyncio.sleep(2.5)
         fleet.stop_recording(7)
         armed = orders(tmp_path / "flight.tlog", ARM)
