@@ -53,6 +53,8 @@ SAID_BEFORE_S = 2.0
 """What is said so soon after a read-back may be of before it, s of the wall: it is read again when it matters."""
 MODE_SHOWS_S = 3.0
 """A mode that was accepted must show in the heartbeat within this, s of the wall."""
+CERTAIN_S = 1.0
+"""A vehicle that said no longer ago that its mission is still the same may be armed by that."""
 JUMP_SHOWS_S = 3.0
 """A jump to another item shows in MISSION_CURRENT within this, s of the wall."""
 TAKEOFF_SHOWS_S = 8.0
@@ -256,6 +258,15 @@ class MavlinkVehicle:
         elif changed:
             self._confirmed_monotonic_s = -math.inf
 
+    async def verify_to_arm(self, expected_hash: str) -> None:
+        """As `verify_mission`, and read back anew unless the vehicle itself just said that it is still the same.
+
+        ArduPilot never does, and does not always say that its mission was changed.
+        """
+        if self._id is None or time.monotonic() - self._confirmed_monotonic_s > CERTAIN_S:
+            self.forget()
+        await self.verify_mission(expected_hash)
+
     async def verify_mission(self, expected_hash: str) -> None:
         """Make sure that the mission aboard is the approved one, reading it back where that is not certain.
 
@@ -274,10 +285,12 @@ class MavlinkVehicle:
         autopilot's words, or before anything is sent where it is armed: somebody else flies it; CommandFailed;
         CommandUnknown.
         """
+        urgent = self.commands.urgent
         await self.verify_mission(expected_hash)
         self.refuse_armed()
         (await self.set_mode(self.autopilot.arming_mode)).accepted()
-        await self.verify_mission(expected_hash)
+        await self.verify_to_arm(expected_hash)
+        self._refuse_overtaken(urgent)
         result = await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 1.0, settled=lambda: self.state.armed)
         if result.state is CommandState.DENIED:
             result = msgspec.structs.replace(result, texts=(*result.texts, *await self._arming_reasons()))
@@ -287,6 +300,11 @@ class MavlinkVehicle:
         """Raises VehicleRefused where it is armed already."""
         if self.state.armed:
             raise VehicleRefused(f"sysid {self.sysid} is armed already ({self.state.mode_name}); nothing was sent")
+
+    def _refuse_overtaken(self, urgent: int) -> None:
+        """Raises VehicleRefused where a stop, disarm, return, hold or landing was ordered since there were `urgent`."""
+        if self.commands.urgent != urgent:
+            raise VehicleRefused(f"sysid {self.sysid}: a later, urgent order took the place of this one")
 
     async def look_again(self) -> None:
         """Have it say now whether it can be armed: ArduPilot in texts, PX4 in a report; what stood before is kept."""
@@ -305,13 +323,15 @@ class MavlinkVehicle:
         return await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 0.0, urgency=Urgency.SAFES)
 
     async def start_mission(self) -> None:
-        """Fly the mission aboard from its first item; the vehicle must be armed."""
+        """Fly the mission aboard from its first item; the vehicle must be armed. Raises as `arm` does."""
+        urgent = self.commands.urgent
         present = self.state.mission
         if present is not None and present.item not in (None, 0):
             first = self.autopilot.wire_seq(0)
             self.channel.send(dialect.MAVLink_mission_set_current_message(self.sysid, self.channel.compid, first))
         if self.autopilot.needs_mission_mode:
             (await self.set_mode(FlightMode.MISSION, confirm=False)).accepted()
+        self._refuse_overtaken(urgent)
         self.telemetry.mission_replaced()
         result = await self.commands.long(
             dialect.MAV_CMD_MISSION_START,

@@ -182,7 +182,7 @@ class MavsdkVehicle:
         await self.verify_mission(expected_hash)
         self.vehicle.refuse_armed()
         (await self.vehicle.set_mode(self.vehicle.autopilot.arming_mode)).accepted()
-        await self.verify_mission(expected_hash)
+        await self.vehicle.verify_to_arm(expected_hash)
         result = await self._command(
             "arm", command=ARM, also={SET_MODE}, guarded=True, settled=lambda: self.state.armed
         )

@@ -357,7 +357,6 @@ def test_orders_missions_and_losses_stay_with_the_vehicle_they_belong_to() -> No
     print(f"{rounds} rounds of 3 plays of 20 steps")
 
 
-@pytest.mark.xfail(strict=True, reason="a read-back is believed for 30 s, and not repeated before arming")
 def test_a_mission_that_changed_unsaid_since_it_was_read_back_is_not_armed() -> None:
     operations = Operations()
     try:

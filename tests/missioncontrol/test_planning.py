@@ -220,7 +220,7 @@ def test_plan_file_is_written_read_and_guarded(tmp_path: Path) -> None:
     assert {"seq", "frame", "command", "params", "x", "y", "z"} <= set(row)
     items = read_plan_items(out, vehicle=2)
     assert items[0] == MissionItem(**{name: value for name, value in _item(tree, 1).items() if name != "seq"})
-    assert from_plan(qgc.read_bytes())[0][0].command == 22
+    assert from_plan(qgc.read_bytes()).items[0].command == 22
     assert (tmp_path / "out-2.plan").exists()
     with pytest.raises(InputInvalid, match="no number 3"):
         read_plan_items(out, vehicle=3)
