@@ -101,7 +101,7 @@ def test_a_million_vertices_are_refused_soon(tmp_path: Path) -> None:
     start_s = time.process_time()
     with pytest.raises(AreaInvalid, match="1000000 vertices"):
         read_area(path)
-    assert time.process_time() - start_s < 2.0
+    assert time.process_time() - start_s < 5.0
 
 
 def test_a_hundred_thousand_are_read() -> None:
