@@ -122,6 +122,8 @@ class Commands:
         self._channel, self._telemetry = channel, telemetry
         self._locks: dict[int, asyncio.Lock] = {}
         self._turns: dict[int, list[_Turn]] = {}
+        self.urgent = 0
+        """Counts the urgent commands, of whatever MAV_CMD."""
 
     def busy(self, command: int) -> bool:
         """Whether one of this MAV_CMD is not settled yet."""
@@ -191,6 +193,7 @@ class Commands:
     ) -> CommandResult:
         """Send when no other of this MAV_CMD is under way, or in their place."""
         turns, texts_before = self._turns.setdefault(command, []), self._telemetry.text_count
+        self.urgent += urgency is not Urgency.WAITS
         older = [turn for turn in turns if turn.urgency <= urgency] if urgency else []
         turn = _Turn(urgency, max((other.owed for other in older), default=0))
 

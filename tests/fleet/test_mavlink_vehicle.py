@@ -185,6 +185,24 @@ async def test_a_vehicle_that_somebody_else_armed_is_not_seized(kind: int) -> No
     assert aboard.sent == []
 
 
+@pytest.mark.parametrize("step", ["arm", "start_mission"])
+async def test_what_an_urgent_order_overtook_is_not_finished(step: str) -> None:
+    """The stop is of another MAV_CMD than the change of the mode that it comes in the middle of."""
+    aboard = Aboard(ARDUPILOT)
+    approved = mission_hash(await aboard.vehicle.read_mission())
+    aboard.sent.clear()
+    launch = aboard.vehicle.arm(approved) if step == "arm" else aboard.vehicle.start_mission()
+    launching = asyncio.create_task(launch)
+    await asyncio.sleep(0.05 if step == "arm" else 0.0)  # the mode is accepted, but does not show yet
+    await aboard.vehicle.stop_motors()
+    aboard.mode = 4
+    aboard.beat()
+    with pytest.raises(VehicleRefused, match="a later, urgent order took the place"):
+        await launching
+    commands = [message for message in aboard.sent if message.get_type() == "COMMAND_LONG"]
+    assert [(message.command, message.param1) for message in commands] == [(176, 1.0), (400, 0.0)]
+
+
 async def test_an_order_that_is_accepted_is_settled_by_its_answer() -> None:
     result = await Aboard(ARDUPILOT).vehicle.stop_motors()
     assert (result.state, result.result, result.superseded) == (CommandState.ACCEPTED, 0, False)
