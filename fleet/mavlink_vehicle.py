@@ -53,6 +53,8 @@ SAID_BEFORE_S = 2.0
 """What is said so soon after a read-back may be of before it, s of the wall: it is read again when it matters."""
 MODE_SHOWS_S = 3.0
 """A mode that was accepted must show in the heartbeat within this, s of the wall."""
+CERTAIN_S = 1.0
+"""A vehicle that said no longer ago that its mission is still the same may be armed by that."""
 JUMP_SHOWS_S = 3.0
 """A jump to another item shows in MISSION_CURRENT within this, s of the wall."""
 TAKEOFF_SHOWS_S = 8.0
@@ -256,6 +258,15 @@ class MavlinkVehicle:
         elif changed:
             self._confirmed_monotonic_s = -math.inf
 
+    async def verify_to_arm(self, expected_hash: str) -> None:
+        """As `verify_mission`, and read back anew unless the vehicle itself just said that it is still the same.
+
+        ArduPilot never does, and does not always say that its mission was changed.
+        """
+        if self._id is None or time.monotonic() - self._confirmed_monotonic_s > CERTAIN_S:
+            self.forget()
+        await self.verify_mission(expected_hash)
+
     async def verify_mission(self, expected_hash: str) -> None:
         """Make sure that the mission aboard is the approved one, reading it back where that is not certain.
 
@@ -278,7 +289,7 @@ class MavlinkVehicle:
         await self.verify_mission(expected_hash)
         self.refuse_armed()
         (await self.set_mode(self.autopilot.arming_mode)).accepted()
-        await self.verify_mission(expected_hash)
+        await self.verify_to_arm(expected_hash)
         self._refuse_overtaken(urgent)
         result = await self.commands.long(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 1.0, settled=lambda: self.state.armed)
         if result.state is CommandState.DENIED:
