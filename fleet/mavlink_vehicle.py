@@ -155,8 +155,9 @@ class MavlinkVehicle:
         async with self._moving_mission():
             self.forget()
             await (by or self._upload)(wire, MISSION_TYPE, progress)
-            aboard = await self._read_back(progress)
-            difference = first_difference(items, aboard)
+            difference = first_difference(items, await self._read_back(progress))
+            if difference is not None:  # a late word of the list before may have come in between: look again
+                difference = first_difference(items, await self._read_back(progress))
             if difference is not None:
                 self.forget()
                 raise MissionMismatch(f"sysid {self.sysid}: what was read back is not what was sent: {difference}")
