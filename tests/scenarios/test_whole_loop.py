@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest
 
 MISSIONCONTROL = Path(sys.executable).parent / "missioncontrol"
 
@@ -61,8 +62,12 @@ def test_places_are_good_to_metres_and_their_ellipses_honest(played: tuple[dict[
     figures, _ = played
     assert figures["position_error_m"]["n"] >= 10
     assert figures["position_error_m"]["median"] < 2.5
-    assert figures["ellipse90"]["all_kinds"]["n"] >= 20
-    assert 0.8 <= figures["ellipse90_coverage"] <= 0.98
+    places = figures["ellipse90"]["all_kinds"]["n"]
+    assert places >= 20
+    held = round(figures["ellipse90_coverage"] * places)
+    interval = binomtest(held, places).proportion_ci(0.9)  # some forty places: one run alone says no more than this
+    assert interval.high >= 0.8, f"{held} of {places}"
+    assert interval.low <= 0.98, f"{held} of {places}"
 
 
 def test_every_confirmed_incident_reaches_its_receivers_once(played: tuple[dict[str, Any], Path]) -> None:
