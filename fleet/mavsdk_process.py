@@ -112,10 +112,14 @@ def calls(system: Any) -> dict[str, Function]:
     from mavsdk.asyncio.plugins.ftp import FtpAsync
     from mavsdk.asyncio.plugins.gimbal import GimbalAsync
     from mavsdk.asyncio.plugins.mission_raw import MissionItem, MissionPlan, MissionRawAsync
+    from mavsdk.asyncio.plugins.telemetry import TelemetryAsync
     from mavsdk.plugins.gimbal import ControlMode, GimbalMode, SendMode
 
     action, gimbal, mission = ActionAsync(system), GimbalAsync(system), MissionRawAsync(system)
-    files = FtpAsync(system)
+    files, telemetry = FtpAsync(system), TelemetryAsync(system)
+
+    async def flight_mode() -> str:
+        return str((await telemetry.flight_mode()).name)
 
     async def upload_mission(items: list[tuple[Any, ...]]) -> AsyncIterator[float]:
         plan = MissionPlan([MissionItem(*item) for item in items])
@@ -163,6 +167,7 @@ def calls(system: Any) -> dict[str, Function]:
         "cancel_mission_upload": mission.cancel_mission_upload,
         "list_files": list_files,
         "download_file": download_file,
+        "flight_mode": flight_mode,
     }
 
 

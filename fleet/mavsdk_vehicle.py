@@ -57,6 +57,7 @@ WORTH_ANOTHER_TRY = frozenset(("ERROR", "BUSY", "TIMEOUT", "DENIED", "TRANSFER_C
 UPLOADS = {MISSION_TYPE: "upload_mission", FENCE_TYPE: "upload_geofence", RALLY_TYPE: "upload_rally_points"}
 UPLOAD_MESSAGES = frozenset(("MISSION_COUNT", "MISSION_ITEM_INT", "MISSION_ITEM", "MISSION_ACK", "MISSION_CLEAR_ALL"))
 CANCEL_S = 2.0
+MODE_POLL_S = 0.02
 
 
 class MavsdkVehicle:
@@ -182,12 +183,20 @@ class MavsdkVehicle:
         await self.verify_mission(expected_hash)
         self.vehicle.refuse_armed()
         (await self.vehicle.set_mode(self.vehicle.autopilot.arming_mode)).accepted()
+        await self._leaves_landing()
         await self.vehicle.verify_to_arm(expected_hash)
         result = await self._command(
             "arm", command=ARM, also={SET_MODE}, guarded=True, settled=lambda: self.state.armed
         )
         result.accepted()
         self._approved = expected_hash
+
+    async def _leaves_landing(self) -> None:
+        """Wait until mavsdk, too, has heard that the vehicle lands no more: it arms one that does from hold only."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MODE_SHOWS_S):
+                while (await self.bridge.call("flight_mode")).value in ("LAND", "RETURN_TO_LAUNCH"):
+                    await asyncio.sleep(MODE_POLL_S)
 
     async def disarm(self) -> CommandResult:
         """Stop the motors; an autopilot refuses that in the air."""

@@ -94,7 +94,8 @@ def checks(
     return found
 
 
-def _check(name: str, title: str, passed: bool | None, measured: str, limit: str) -> Check:
+def check(name: str, title: str, passed: bool | None, measured: str, limit: str) -> Check:
+    """A check and its one line for a person; `passed` None: not known, which does not pass."""
     return Check(name=name, passed=passed, measured=measured, limit=limit, text=f"{title}: {measured}, {limit}")
 
 
@@ -109,9 +110,9 @@ def _link_checks(state: TelemetryState, limits: ReadinessLimits, now_utc_s: floa
     alone = state.conflict is None
     claims = "one vehicle" if alone else f"also claimed by {state.conflict}"
     return [
-        _check("heartbeat", "heartbeat", fresh, age, f"at most {limits.heartbeat_s:g} s"),
-        _check("link", "link", two_way, str(state.link), "two-way"),
-        _check("identity", f"sysid {state.sysid}", alone, claims, "one vehicle only"),
+        check("heartbeat", "heartbeat", fresh, age, f"at most {limits.heartbeat_s:g} s"),
+        check("link", "link", two_way, str(state.link), "two-way"),
+        check("identity", f"sysid {state.sysid}", alone, claims, "one vehicle only"),
     ]
 
 
@@ -119,7 +120,7 @@ def _state_check(state: TelemetryState) -> Check:
     status = state.system_status
     passed = None if status is None else status not in _BUSY
     measured = "not told" if status is None else _BUSY.get(status, "ready" if passed else f"MAV_STATE {status}")
-    return _check("autopilot", "autopilot", passed, measured, "neither busy nor in a failsafe")
+    return check("autopilot", "autopilot", passed, measured, "neither busy nor in a failsafe")
 
 
 def gps_checks(gps: Gps | None, limits: ReadinessLimits) -> list[Check]:
@@ -128,21 +129,21 @@ def gps_checks(gps: Gps | None, limits: ReadinessLimits) -> list[Check]:
     satellites = None if gps is None else gps.satellites
     hdop = None if gps is None else gps.hdop
     return [
-        _check(
+        check(
             "gps.fix",
             "GPS",
             None if fix is None else fix >= 3,
             "fix not told" if fix is None else _FIXES.get(fix, f"fix of type {fix}"),
             "at least a 3D fix",
         ),
-        _check(
+        check(
             "gps.satellites",
             "GPS",
             None if satellites is None else satellites >= limits.satellites,
             "satellites not told" if satellites is None else f"{satellites} satellites",
             f"at least {limits.satellites}",
         ),
-        _check(
+        check(
             "gps.hdop",
             "GPS",
             None if hdop is None else hdop <= limits.hdop,
@@ -156,11 +157,11 @@ def ekf_check(estimator: Estimator | None, limits: ReadinessLimits) -> Check:
     """That the EKF knows where it is, and that its measurements fit."""
     limit = f"position known, at most {limits.ekf_ratio:g} of each gate"
     if estimator is None or not estimator.ratios:
-        return _check("ekf", "EKF", None, "not told", limit)
+        return check("ekf", "EKF", None, "not told", limit)
     name, ratio = estimator.worst
     known = "position known" if estimator.position_known else "position not known"
     passed = estimator.position_known and ratio <= limits.ekf_ratio
-    return _check("ekf", "EKF", passed, f"{known}, {name} off by {ratio:.2f} of its gate", limit)
+    return check("ekf", "EKF", passed, f"{known}, {name} off by {ratio:.2f} of its gate", limit)
 
 
 def battery_checks(battery: Battery | None, plan_percent: float, limits: ReadinessLimits) -> list[Check]:
@@ -168,7 +169,7 @@ def battery_checks(battery: Battery | None, plan_percent: float, limits: Readine
     left = None if battery is None else battery.remaining_percent
     need = plan_percent + limits.reserve_percent
     found = [
-        _check(
+        check(
             "battery.charge",
             "battery",
             None if left is None else left >= need,
@@ -179,7 +180,7 @@ def battery_checks(battery: Battery | None, plan_percent: float, limits: Readine
     if limits.battery_v is not None:
         volts = None if battery is None else battery.voltage_v
         found.append(
-            _check(
+            check(
                 "battery.voltage",
                 "battery",
                 None if volts is None else volts >= limits.battery_v,
@@ -194,13 +195,13 @@ def sensors_check(sensors: Sensors | None) -> Check:
     """That the sensors that a flight needs are in use, and that all in use are well."""
     limit = "all that are needed, and well"
     if sensors is None:
-        return _check("sensors", "sensors", None, "not told", limit)
+        return check("sensors", "sensors", None, "not told", limit)
     bad = [*(f"{name} missing" for name in sensors.missing), *(f"{name} unhealthy" for name in sensors.unhealthy)]
-    return _check("sensors", "sensors", not bad, "; ".join(bad) or "all well", limit)
+    return check("sensors", "sensors", not bad, "; ".join(bad) or "all well", limit)
 
 
 def _home_check(state: TelemetryState) -> Check:
-    return _check("home", "home", state.home is not None or None, "set" if state.home else "not told", "set")
+    return check("home", "home", state.home is not None or None, "set" if state.home else "not told", "set")
 
 
 def _prearm_check(state: TelemetryState, now_utc_s: float) -> Check:
@@ -210,14 +211,14 @@ def _prearm_check(state: TelemetryState, now_utc_s: float) -> Check:
         lately = (text.text for text in state.texts if now_utc_s - text.utc_s <= REFUSALS_S)
         reasons = dict.fromkeys(_reason(text) for text in lately if text.startswith(REFUSAL_WORDS))
         measured = "; ".join(reasons) or measured
-    return _check("prearm", "pre-arm check", state.prearm_good, measured, "passed")
+    return check("prearm", "pre-arm check", state.prearm_good, measured, "passed")
 
 
 def _arming_check(arming: ArmingReport, mode: FlightMode) -> Check:
     measured = "; ".join(arming.reasons(mode)) or (
         "passed" if arming.allows(mode) else "not passed, and no reason told"
     )
-    return _check("prearm", "pre-arm check", arming.allows(mode), measured, "passed")
+    return check("prearm", "pre-arm check", arming.allows(mode), measured, "passed")
 
 
 def _reason(text: str) -> str:
@@ -227,26 +228,26 @@ def _reason(text: str) -> str:
 def parameters_check(differences: Sequence[ParameterDifference] | None) -> Check:
     """That the parameters are the registered ones; None where they were not read."""
     if differences is None:
-        return _check("parameters", "parameters", None, "not read", "as registered")
+        return check("parameters", "parameters", None, "not read", "as registered")
     shown = [difference.text for difference in differences[:_SHOWN]]
     if more := len(differences) - len(shown):
         shown.append(f"{more} more")
-    return _check("parameters", "parameters", not differences, "; ".join(shown) or "as registered", "as registered")
+    return check("parameters", "parameters", not differences, "; ".join(shown) or "as registered", "as registered")
 
 
 def lost_link_check(aboard: PolicyAboard | None, policy: LostLinkPolicy, *, gcs_sysid: int) -> Check:
     """That the lost-link policy aboard is the mission's; None where it was not read."""
     passed = None if aboard is None else aboard.follows(policy, gcs_sysid=gcs_sysid)
     measured = "not read" if aboard is None else aboard.text
-    return _check("lost_link", "lost link", passed, measured, f"{policy.text}, towards sysid {gcs_sysid}")
+    return check("lost_link", "lost link", passed, measured, f"{policy.text}, towards sysid {gcs_sysid}")
 
 
 def failsafe_checks(aboard: Sequence[FailsafeAboard] | None) -> list[Check]:
     """That the vehicle does something by itself about each cause; None where that was not read."""
     if aboard is None:
-        return [_check("failsafes", "failsafes", None, "not read", "an action for each")]
+        return [check("failsafes", "failsafes", None, "not read", "an action for each")]
     return [
-        _check(
+        check(
             "failsafe." + failsafe.cause.replace(" ", "_"),
             failsafe.cause,
             failsafe.acts,
@@ -260,9 +261,9 @@ def failsafe_checks(aboard: Sequence[FailsafeAboard] | None) -> list[Check]:
 def remote_id_check(status: TransmitterStatus | None, *, now_monotonic_s: float) -> Check:
     """That the transmitter is there and ready."""
     if status is None:
-        return _check("remote_id", "remote ID", None, "transmitter not heard", "ready")
+        return check("remote_id", "remote ID", None, "transmitter not heard", "ready")
     silent_s = now_monotonic_s - status.heard_monotonic_s
     if silent_s > TRANSMITTER_S:
-        return _check("remote_id", "remote ID", None, f"transmitter silent for {silent_s:.1f} s", "ready")
+        return check("remote_id", "remote ID", None, f"transmitter silent for {silent_s:.1f} s", "ready")
     measured = "ready" if status.ready else status.error or "not ready, and does not say why"
-    return _check("remote_id", "remote ID", status.ready, measured, "ready")
+    return check("remote_id", "remote ID", status.ready, measured, "ready")

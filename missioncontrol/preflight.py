@@ -20,6 +20,7 @@ from fleet.parameters import ParameterDifference, differences
 from fleet.readiness import (
     Check,
     ReadinessLimits,
+    check,
     checks,
     failsafe_checks,
     lost_link_check,
@@ -172,11 +173,6 @@ class Preflight:
         today = datetime.fromtimestamp(self._clock(), UTC).date()
         until = ours.registered_until
         return [check("registration", "registration", today <= until, f"until {until}", f"valid on {today}")]
-
-
-def check(name: str, title: str, passed: bool | None, measured: str, limit: str) -> Check:
-    """A check of ours, worded as the vehicle's own are."""
-    return Check(name=name, passed=passed, measured=measured, limit=limit, text=f"{title}: {measured}, {limit}")
 
 
 def ground_check(state: TelemetryState) -> Check:

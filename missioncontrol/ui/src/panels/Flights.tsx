@@ -4,6 +4,7 @@ import { api, flightFile } from "../api/client";
 import type { Flight, FlightFormat, FlightSummary } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
+import { Facts, type Fact } from "../parts/Facts";
 import { useNotices } from "../parts/notices";
 
 const FORMATS: readonly FlightFormat[] = ["tlog", "geojson", "kml", "csv"];
@@ -13,7 +14,7 @@ const UNDER_WAY = ["flying", "returning"];
 function Figures({ summary }: { summary: FlightSummary }) {
   const { t, term, number, duration, distance, time } = useWords();
   if (summary.problem !== "") return <p className="problem">{summary.problem}</p>;
-  const facts: [string, string][] = [
+  const facts: Fact[] = [
     [t("flight.duration"), duration(summary.duration_s)],
     [t("flight.distance"), distance(summary.distance_m)],
     [t("flight.height"), t("unit.m", { n: number(summary.most_relative_m, 1) })],
@@ -29,14 +30,7 @@ function Figures({ summary }: { summary: FlightSummary }) {
   ];
   return (
     <>
-      <dl className="facts">
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
       {heard.length > 0 && (
         <>
           <h4>{t("flight.alarms")}</h4>

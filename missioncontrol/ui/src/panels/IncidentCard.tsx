@@ -6,6 +6,7 @@ import { useLive } from "../live/context";
 import { incidentId } from "../live/store";
 import { placeOf } from "../map/overlay";
 import { confidenceScale } from "../map/ellipse";
+import { Facts, type Fact } from "../parts/Facts";
 import { Dialog } from "../parts/controls";
 import { KindIcon } from "../parts/icons";
 import { Receipts } from "./Receipts";
@@ -26,12 +27,12 @@ function nameOf(value: string | Record<string, unknown> | null | undefined): str
   return known === undefined ? JSON.stringify(value) : String(known);
 }
 
-function Facts({ incident }: { incident: Incident }) {
+function IncidentFacts({ incident }: { incident: Incident }) {
   const { t, number, dateTime } = useWords();
   const { vehicles } = useLive();
   const { properties: p } = incident;
   const [lon, lat] = placeOf(incident);
-  const facts: [string, string][] = [[t("incident.place"), `${number(lon, 6)}, ${number(lat, 6)}`]];
+  const facts: Fact[] = [[t("incident.place"), `${number(lon, 6)}, ${number(lat, 6)}`]];
   if (p.ellipse) {
     const scale = confidenceScale(p.ellipse.confidence, 0.9);
     const [major, minor] = [p.ellipse.semi_major_m * scale, p.ellipse.semi_minor_m * scale];
@@ -54,14 +55,7 @@ function Facts({ incident }: { incident: Incident }) {
   facts.push([t("incident.permit"), nameOf(p.permit) ?? t("incident.no_permit")]);
   if (p.reason) facts.push([t("incident.reason"), p.reason]);
   return (
-    <dl className="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
+    <Facts facts={facts} />
   );
 }
 
@@ -103,7 +97,7 @@ export function IncidentCard({ incident, open, fresh, onSelect }: IncidentCardPr
             <p className="empty">{t("incident.no_picture")}</p>
           )}
           <Review incident={incident} />
-          <Facts incident={incident} />
+          <IncidentFacts incident={incident} />
           <Receipts incident={incident} />
         </div>
       )}

@@ -4,6 +4,7 @@ import { useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { orderOf } from "../map/overlay";
 import { Bar } from "../parts/controls";
+import { Facts, type Fact } from "../parts/Facts";
 import { VehicleIcon } from "../parts/icons";
 
 const HIGH_USE_PERCENT = 80;
@@ -12,7 +13,7 @@ export function PlanNumbers({ plan }: { plan: Plan }) {
   const { t, number, duration, distance } = useWords();
   const { vehicles } = useLive();
   const order = orderOf(vehicles);
-  const figures: [string, string][] = [
+  const figures: Fact[] = [
     [t("plan.length"), distance(plan.path_m)],
     [t("plan.duration"), duration(plan.duration_s)],
     [t("plan.photos"), number(plan.photos)],
@@ -27,14 +28,7 @@ export function PlanNumbers({ plan }: { plan: Plan }) {
   ];
   return (
     <div className="plan-numbers">
-      <dl className="facts">
-        {figures.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={figures} />
       <ul className="shares">
         {plan.vehicles.map((share) => (
           <li key={share.sysid}>

@@ -1,6 +1,7 @@
 /** Everything else the telemetry of one vehicle says. */
 import type { StatusText, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
+import { Facts, type Fact } from "../parts/Facts";
 
 const wordsOf = (text: StatusText): string => (typeof text === "string" ? text : text.text);
 
@@ -8,7 +9,7 @@ export function VehicleFacts({ vehicle }: { vehicle: Vehicle }) {
   const { t, term, number, time } = useWords();
   const { properties: p, geometry } = vehicle;
   const [lon, lat, amsl] = geometry?.coordinates ?? [];
-  const facts: [string, string][] = [
+  const facts: Fact[] = [
     [t("vehicle.autopilot"), [p.autopilot, p.type].filter(Boolean).join(" · ") || "–"],
     [t("vehicle.armed"), p.armed === true ? t("answer.yes") : t("answer.no")],
     [t("vehicle.place"), geometry === null ? t("vehicle.no_position") : `${number(lon, 6)}, ${number(lat, 6)}`],
@@ -28,14 +29,7 @@ export function VehicleFacts({ vehicle }: { vehicle: Vehicle }) {
   const texts = p.texts ?? [];
   return (
     <>
-      <dl className="facts">
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
       {texts.length > 0 && (
         <>
           <h4>{t("vehicle.texts")}</h4>

@@ -6,19 +6,20 @@ import { useWords } from "../i18n";
 import { useMay } from "../live/context";
 import { vehicleId } from "../live/store";
 import { Action, Dialog, useBusy } from "../parts/controls";
+import { Facts, type Fact } from "../parts/Facts";
 import { useNotices } from "../parts/notices";
 
 const WORKS: readonly MaintenanceWork[] = ["service", "battery"];
 const MILLI = 1000;
 
-function Facts({ health }: { health: Health }) {
+function HealthFacts({ health }: { health: Health }) {
   const { t, number, distance, dateTime } = useWords();
   const { battery, maintenance } = health;
   const { resistance, trend } = battery;
   const ohms = (ohm: number, sigma: number): string =>
     t("health.resistance_value", { n: number(ohm * MILLI, 1), sigma: number(sigma * MILLI, 1) });
   const last = maintenance.last;
-  const facts: [string, string, (string | undefined)?][] = [
+  const facts: Fact[] = [
     [
       t("health.flown"),
       t("health.flown_value", { hours: number(health.hours, 1), distance: distance(health.distance_m), n: number(health.flights) }),
@@ -43,16 +44,7 @@ function Facts({ health }: { health: Health }) {
     [t("health.last"), last === null ? t("health.never") : `${dateTime(last.utc)}, ${last.person}`],
   ];
   return (
-    <dl className="facts">
-      {facts.map(([name, value, mark]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>
-            {value} {mark !== undefined && <span className="state vehicle-stale">{mark}</span>}
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <Facts facts={facts} />
   );
 }
 
@@ -124,7 +116,7 @@ export function VehicleHealth({ vehicle }: { vehicle: Vehicle }) {
   return (
     <section data-health={sysid}>
       <h4>{t("health.title")}</h4>
-      <Facts health={health} />
+      <HealthFacts health={health} />
       {health.alarms.length > 0 && (
         <>
           <h4>{t("health.alarms")}</h4>
