@@ -11,7 +11,8 @@ from run import DATA, Peers, in_turn, line, timed
 from shapely import get_coordinates
 
 from geo.areas import Area, read_area
-from geo.coverage import CoveragePath, cover, length_m
+from geo.coverage import CoveragePath, cover
+from geo.legs import length_m
 from geo.trims import Ground
 
 RECORDED = {

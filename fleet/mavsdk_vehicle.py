@@ -193,10 +193,10 @@ class MavsdkVehicle:
 
     async def _leaves_landing(self) -> None:
         """Wait until mavsdk, too, has heard that the vehicle lands no more: it arms one that does from hold only."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(MODE_SHOWS_S):
-                while (await self.bridge.call("flight_mode")).value in ("LAND", "RETURN_TO_LAUNCH"):
-                    await asyncio.sleep(MODE_POLL_S)
+        for _ in range(round(MODE_SHOWS_S / MODE_POLL_S)):
+            if (await self.bridge.call("flight_mode")).value not in ("LAND", "RETURN_TO_LAUNCH"):
+                break
+            await asyncio.sleep(MODE_POLL_S)
 
     async def disarm(self) -> CommandResult:
         """Stop the motors; an autopilot refuses that in the air."""

@@ -11,6 +11,7 @@ from shapely import Polygon
 
 from geo.detours import Detours
 from geo.errors import AreaInvalid
+from geo.legs import Leg, length_m, points_of
 from geo.swaths import Edges, lines_of
 from geo.tours import shortest_tour
 from geo.trims import Ground
@@ -23,29 +24,6 @@ SEEN_TURN = 2.5
 """Pictures go on during turns of up to so many swaths."""
 MOST_LINES = 4000
 """More lines than this are refused: the swath is too narrow for the area."""
-
-
-@dataclass(frozen=True)
-class Leg:
-    """A line to be flown, and the way from the end of the line before."""
-
-    start: tuple[float, float]
-    """Where the line begins, m on the plane."""
-    end: tuple[float, float]
-    """Where it ends, m on the plane."""
-    approach: tuple[tuple[float, float], ...] = ()
-    """Points in between on the way here from the line before, m."""
-    seen_approach: bool = False
-    """Whether pictures are taken on the way here too: on short turns between neighbouring lines."""
-
-    @property
-    def length_m(self) -> float:
-        """Of the line."""
-        return float(np.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1]))
-
-    def reversed(self) -> Leg:
-        """The line flown the other way, without its approach."""
-        return Leg(self.end, self.start)
 
 
 @dataclass(frozen=True)
@@ -66,19 +44,6 @@ class CoveragePath:
     def points(self) -> Array:
         """(n, 2) all corners of the path in order, m."""
         return points_of(self.legs)
-
-
-def points_of(legs: tuple[Leg, ...]) -> Array:
-    """(n, 2) corners of the legs in order, m; the first leg's approach is left out."""
-    corners: list[tuple[float, float]] = []
-    for number, leg in enumerate(legs):
-        corners.extend([*(leg.approach if number else ()), leg.start, leg.end])
-    return np.array(corners, float).reshape(-1, 2)
-
-
-def length_m(points: Array) -> float:
-    """Length of a path (n, 2), m."""
-    return float(np.hypot(*np.diff(points, axis=0).T).sum())
 
 
 def cover(

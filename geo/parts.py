@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.coverage import Leg, length_m, points_of
+from geo.legs import Leg, length_m, points_of, turned_round
 
 Array = NDArray[np.float64]
 
@@ -33,12 +33,8 @@ class Atoms:
         begins: list[bool] = []
         for leg in legs:
             count = max(1, int(np.ceil(leg.length_m / longest_m)))
-            cuts = np.linspace(leg.start, leg.end, count + 1).tolist()
-            for number in range(count):
-                approach, seen = (leg.approach, leg.seen_approach) if number == 0 else ((), True)
-                start, end = cuts[number], cuts[number + 1]
-                pieces.append(Leg((start[0], start[1]), (end[0], end[1]), approach, seen))
-                begins.append(number == 0)
+            pieces.extend(leg.pieces(count))
+            begins.extend(number == 0 for number in range(count))
         return cls(tuple(pieces), tuple(begins))
 
     def join(self, first: int, last: int) -> tuple[Leg, ...]:
@@ -47,12 +43,11 @@ class Atoms:
         for number in range(first, last):
             piece = self.legs[number]
             if joined and not self.begins_line[number]:
-                before = joined[-1]
-                joined[-1] = Leg(before.start, piece.end, before.approach, before.seen_approach)
+                joined[-1] = joined[-1].joined(piece)
             elif joined:
                 joined.append(piece)
             else:
-                joined.append(Leg(piece.start, piece.end))
+                joined.append(replace(piece, approach=(), seen_approach=False))
         return tuple(joined)
 
     def distances_m(self) -> Array:
@@ -65,17 +60,6 @@ class Atoms:
                 way_m = length_m(way)
             lengths[number + 1] = lengths[number] + way_m + piece.length_m
         return lengths
-
-
-def turned_round(legs: Sequence[Leg]) -> tuple[Leg, ...]:
-    """The same path flown from its end to its beginning."""
-    turned: list[Leg] = []
-    after: Leg | None = None
-    for leg in reversed(legs):
-        approach = tuple(reversed(after.approach)) if after else ()
-        turned.append(Leg(leg.end, leg.start, approach, after.seen_approach if after else False))
-        after = leg
-    return tuple(turned)
 
 
 def share(legs: Sequence[Leg], starts: Array, *, swath_m: float) -> list[tuple[Leg, ...]]:

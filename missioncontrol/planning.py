@@ -16,8 +16,9 @@ from fleet.missions import MOST_ITEMS, MissionItem, mission_hash
 from fleet.qgc import plan_json, to_plan
 from geo.areas import Area, read_area
 from geo.camera_library import CameraModel, camera
-from geo.coverage import Leg, cover
+from geo.coverage import cover
 from geo.heights import above_ground_m
+from geo.legs import Leg
 from geo.location import locate
 from geo.parts import Atoms, share
 from geo.photos import read_photo

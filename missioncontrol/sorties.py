@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fleet.endurance import Airframe, Cost, leg_cost
 from fleet.missions import MissionItem
-from geo.coverage import Leg
 from geo.heights import follow
+from geo.legs import Leg
 from geo.positions import LocalPlane
 from geo.terrain import Terrain
 

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.areas import read_area
-from geo.coverage import CoveragePath, Leg, cover, length_m, points_of
+from geo.coverage import CoveragePath, cover
 from geo.detours import Detours
 from geo.errors import AreaInvalid
-from geo.parts import Atoms, share, turned_round
+from geo.legs import Leg, length_m, points_of, turned_round
+from geo.parts import Atoms, share
 from geo.tours import shortest_tour
 
 DATA = Path(os.environ.get("MC_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
