@@ -1,9 +1,9 @@
-"""One flight of a survey: from lines on a plane to mission items, path, pictures and cost."""
+"""One flight of a plan: from legs on a plane to mission items, path, pictures and cost."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -13,23 +13,28 @@ from numpy.typing import NDArray
 from fleet.endurance import Airframe, Cost, leg_cost
 from fleet.missions import MissionItem
 from geo.heights import follow
-from geo.legs import Leg
+from geo.legs import Leg, length_m
 from geo.positions import LocalPlane
 from geo.terrain import Terrain
+from geo.tracks import Track
+from missioncontrol.errors import InputInvalid
 
 Array = NDArray[np.float64]
 
 NAV_WAYPOINT, NAV_RTL, NAV_TAKEOFF = 16, 20, 22
-DO_CHANGE_SPEED, DO_MOUNT_CONTROL, DO_SET_CAM_TRIGG_DIST = 178, 205, 206
+DO_CHANGE_SPEED, DO_SET_ROI_LOCATION, DO_SET_ROI_NONE = 178, 195, 197
+DO_MOUNT_CONTROL, DO_SET_CAM_TRIGG_DIST, IMAGE_START_CAPTURE = 205, 206, 2000
 RELATIVE_ALT_INT, MISSION_FRAME = 6, 2
 RETURN_CLEARANCE = 0.5
-"""The way home clears the ground by at least this share of the survey's height."""
+"""The way home clears the ground by at least this share of the plan's height."""
+LEAST_CLEARANCE_M = 10.0
+"""Legs at a height of their own must lie at least so high above the ground."""
 MOUNT_TARGETING = 2.0
 """MAV_MOUNT_MODE_MAVLINK_TARGETING."""
 
 
 class Flying(msgspec.Struct, frozen=True, kw_only=True):
-    """How every flight of one survey is flown."""
+    """How every flight of one plan is flown."""
 
     height_m: float
     """Above the ground, m."""
@@ -55,115 +60,158 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flight:
-    """Take-off, the way to the first line, lines with their turns, and the way home."""
+    """Take-off, the way to the first leg, legs with the ways between them, and the way home."""
 
     def __init__(
-        self, legs: Sequence[Leg], start: Start, flying: Flying, plane: LocalPlane, terrain: Terrain, *, layer_m: float
+        self,
+        legs: Sequence[Leg],
+        start: Start,
+        flying: Flying,
+        plane: LocalPlane,
+        terrain: Terrain,
+        *,
+        layer_m: float,
+        way_home: Sequence[tuple[float, float]] = (),
     ) -> None:
-        """`layer_m` is how much higher than the survey the way to the first line is flown, to keep vehicles apart."""
+        """`layer_m` is how much higher than the work the way to the first leg is flown, to keep vehicles apart;
+        the way there is the first leg's approach, `way_home` the points in between on the way back.
+
+        Raises TerrainMissing; InputInvalid where a leg of its own height comes too near the ground.
+        """
         self.legs, self.start, self.flying, self.plane = tuple(legs), start, flying, plane
+        self._home_by = tuple(way_home)
         east_m, north_m = plane.to_plane(start.lon, start.lat)
         self.home = np.array([float(east_m), float(north_m)])
         self.home_amsl_m = float(terrain.amsl_m(start.lon, start.lat))
-        corners, self._marks = _corners(self.home, self.legs)
-        self.path = follow(corners, plane, terrain, height_m=flying.height_m, tolerance_m=flying.tolerance_m)
+        corners, levels, self._ends = _corners(self.home, self.legs)
+        path = follow(corners, plane, terrain, height_m=flying.height_m, tolerance_m=flying.tolerance_m)
+        self.path = _levelled(path, levels)
         """(k, 4): x, y on the plane, m AMSL, number of the corner (-1 where a point was inserted)."""
-        first = int(np.flatnonzero(self.path[:, 3] == 1)[0])
+        if np.isfinite(levels).any():
+            self._check_clearance(terrain)
+        first = int(np.flatnonzero(self.path[:, 3] == self._ends[0][0])[0])
         self._way_out = self.path[: first + 1].copy()
         self._way_out[:, 2] += layer_m
+        self.survey_path = self.path[first:]
+        """(k, 4): the path from the beginning of the first leg to the end of the last."""
         self._return_amsl_m = self._safe_return_m(terrain)
+        ways = np.array([self.survey_path[-1, :2], *self._home_by, self.home, self.home])
+        heights = np.full(len(ways), self._return_amsl_m)
+        heights[-1] = self.home_amsl_m
+        self._way_back = np.column_stack([ways, heights, np.full(len(ways), -1.0)])
+        """(k, 4): above the end of the last leg, above home, at home."""
+
+    def _check_clearance(self, terrain: Terrain) -> None:
+        for before, after in pairwise(self.path):
+            count = max(2, int(np.hypot(*(after[:2] - before[:2])) / 10.0))
+            places = before[:3] + (after[:3] - before[:3]) * np.linspace(0, 1, count)[:, None]
+            lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
+            above_m = places[:, 2] - terrain.amsl_m(lon, lat)
+            lowest = int(np.argmin(above_m))
+            if above_m[lowest] < LEAST_CLEARANCE_M - 0.5:
+                raise InputInvalid(
+                    f"height_m: {above_m[lowest]:.0f} m above the ground at lon {lon[lowest]:.5f}, "
+                    f"lat {lat[lowest]:.5f}, at least {LEAST_CLEARANCE_M:g} m are needed: fly higher or further away"
+                )
 
     def _safe_return_m(self, terrain: Terrain) -> float:
-        """Height of the straight way home, m AMSL: that of the last line's end, or what clears the ground between."""
-        last = self.path[-1]
-        count = max(2, int(np.hypot(*(last[:2] - self.home)) / 15.0))
-        places = last[:2] + (self.home - last[:2]) * np.linspace(0, 1, count)[:, None]
-        ground_m = terrain.amsl_m(*self.plane.to_lonlat(places[:, 0], places[:, 1]))
-        return max(float(last[2]), float(ground_m.max()) + RETURN_CLEARANCE * self.flying.height_m)
-
-    @property
-    def survey_path(self) -> Array:
-        """(k, 4): the path from the beginning of the first line to the end of the last."""
-        first = int(np.flatnonzero(self.path[:, 3] == 1)[0])
-        return self.path[first:]
+        """Height of the way home, m AMSL: that of the last leg's end, or what clears the ground between."""
+        ways = np.array([self.path[-1, :2], *self._home_by, self.home])
+        ground_m = -np.inf
+        for before, after in pairwise(ways):
+            count = max(2, int(np.hypot(*(after - before)) / 15.0))
+            places = before + (after - before) * np.linspace(0, 1, count)[:, None]
+            ground_m = max(ground_m, float(terrain.amsl_m(*self.plane.to_lonlat(places[:, 0], places[:, 1])).max()))
+        return max(float(self.path[-1, 2]), ground_m + RETURN_CLEARANCE * self.flying.height_m)
 
     @property
     def path_m(self) -> float:
-        """From the beginning of the first line to the end of the last, m."""
-        return _length_m(self.survey_path)
+        """From the beginning of the first leg to the end of the last, m."""
+        return length_m(self.survey_path[:, :2])
 
     @property
     def photos(self) -> int:
-        """Pictures taken: on each stretch one at its beginning and one every `trigger_m`."""
+        """Pictures taken: on each stretch one at its beginning and one every `trigger_m`, and one at each stop."""
+        stops = sum(leg.photographs for leg in self.legs if leg.length_m == 0.0)
         stretches: list[float] = []
         for number, leg in enumerate(self.legs):
-            if number and leg.seen_approach:
+            if not leg.photographs or leg.length_m == 0.0:
+                continue
+            if number and self._seen_between(number):
                 way = np.array([self.legs[number - 1].end, *leg.approach, leg.start])
-                stretches[-1] += _length_m(way) + leg.length_m
+                stretches[-1] += length_m(way) + leg.length_m
             else:
                 stretches.append(leg.length_m)
-        return sum(math.floor(length_m / self.flying.trigger_m + 1e-9) + 1 for length_m in stretches)
+        return stops + sum(math.floor(stretch_m / self.flying.trigger_m + 1e-9) + 1 for stretch_m in stretches)
+
+    def _seen_between(self, number: int) -> bool:
+        """Whether pictures go on from the leg before to this one."""
+        before, leg = self.legs[number - 1], self.legs[number]
+        lit = all(each.photographs and each.length_m > 0.0 for each in (before, leg))
+        return lit and (leg.seen_approach or (before.end == leg.start and not leg.approach))
+
+    def _segments(self) -> Iterator[tuple[Array, Cost]]:
+        """Places (x, y, m AMSL) in the order of flight, each with what getting there costs, hold included."""
+        airframe, speed_m_s = self.flying.airframe, self.flying.speed_m_s
+        holds = {end: leg.hold_s for (_, end), leg in zip(self._ends, self.legs, strict=True) if leg.hold_s}
+        ground = np.array([[*self.home, self.home_amsl_m, -1.0]])
+        rows = np.concatenate([ground, self._way_out, self.survey_path, self._way_back])
+        yield rows[0][:3], Cost()
+        for before, after in pairwise(rows):
+            cost = leg_cost(
+                airframe,
+                length_m=float(np.hypot(*(after[:2] - before[:2]))),
+                climb_m=float(after[2] - before[2]),
+                speed_m_s=speed_m_s,
+                stop=bool(after[3] >= 0),
+            )
+            hold_s = holds.pop(int(after[3]), 0.0)
+            yield after[:3], cost + Cost(hold_s, airframe.power_w(0.0) * hold_s / 3600.0)
 
     def cost(self) -> Cost:
         """Time and energy from take-off to landing."""
-        airframe, speed_m_s = self.flying.airframe, self.flying.speed_m_s
-        way_out, survey = self._way_out, self.survey_path
-        total = leg_cost(airframe, length_m=0, climb_m=float(way_out[0, 2]) - self.home_amsl_m, speed_m_s=speed_m_s)
-        total += leg_cost(airframe, length_m=0, climb_m=float(survey[0, 2] - way_out[-1, 2]), speed_m_s=speed_m_s)
-        for path in (way_out, survey):
-            for before, after in pairwise(path):
-                total += leg_cost(
-                    airframe,
-                    length_m=float(np.hypot(*(after[:2] - before[:2]))),
-                    climb_m=float(after[2] - before[2]),
-                    speed_m_s=speed_m_s,
-                    stop=bool(after[3] >= 0),
-                )
-        back_m = float(np.hypot(*(survey[-1, :2] - self.home)))
-        for length_m, climb_m in (
-            (0.0, self._return_amsl_m - float(survey[-1, 2])),
-            (back_m, 0.0),
-            (0.0, self.home_amsl_m - self._return_amsl_m),
-        ):
-            total += leg_cost(airframe, length_m=length_m, climb_m=climb_m, speed_m_s=speed_m_s)
+        total = Cost()
+        for _, cost in self._segments():
+            total += cost
         return total
+
+    def track(self, begins_utc_s: float) -> Track:
+        """Where it is over time if it takes off then."""
+        segments = list(self._segments())
+        places = np.array([place for place, _ in segments])
+        lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
+        durations = np.array([cost.duration_s for _, cost in segments])
+        return Track(begins_utc_s + np.cumsum(durations), lon, lat, places[:, 2])
 
     def items(self) -> list[MissionItem]:
         """What is uploaded: heights are relative to the ground at the start."""
-        flying = self.flying
-        items = [
-            self._place(NAV_TAKEOFF, self._way_out[0]),
-            MissionItem(
-                frame=MISSION_FRAME, command=DO_MOUNT_CONTROL, params=(-90.0, 0.0, 0.0, 0.0), z=MOUNT_TARGETING
-            ),
-            MissionItem(frame=MISSION_FRAME, command=DO_CHANGE_SPEED, params=(1.0, flying.speed_m_s, -1.0, 0.0)),
-        ]
-        before = self._way_out[0]
-        for point in self._way_out[1:]:
-            items.append(self._place(NAV_WAYPOINT, point, before))
+        items = [self._place(NAV_TAKEOFF, self._way_out[0])]
+        payload = _Payload(self)
+        items += payload.look(self.legs[0])
+        items.append(_command(DO_CHANGE_SPEED, 1.0, self.flying.speed_m_s, -1.0))
+        events: dict[int, list[list[MissionItem]]] = {}
+        holds: dict[int, float] = {}
+        for number, (begin, end) in enumerate(self._ends):
+            events.setdefault(begin, []).append(payload.begin(number))
+            events.setdefault(end, []).append(payload.end(number))
+            holds[end] = self.legs[number].hold_s
+        before, yaw_deg = self._way_out[0], 0.0
+        for row, point in enumerate([*self._way_out[1:], *self.survey_path, *self._way_back[:-2]]):
+            corner = int(point[3])
+            on_way_out = row < len(self._way_out) - 1
+            hold_s = 0.0 if on_way_out else holds.get(corner, 0.0)
+            if on_way_out or hold_s or np.abs(point[:3] - before[:3]).max() > 0.5:
+                yaw_deg = _yaw_deg(before, point, yaw_deg)
+                items.append(self._place(NAV_WAYPOINT, point, yaw_deg=yaw_deg, hold_s=hold_s))
             before = point
-        for row, point in enumerate(self.survey_path):
-            if row or abs(point[2] - before[2]) > 0.5:
-                items.append(self._place(NAV_WAYPOINT, point, before, yaw_deg=items[-1].params[3]))
-            before = point
-            mark = self._marks.get(int(point[3]))
-            if mark is not None:
-                params = (flying.trigger_m, 0.0, 1.0, 0.0) if mark else (0.0, 0.0, 0.0, 0.0)
-                items.append(MissionItem(frame=MISSION_FRAME, command=DO_SET_CAM_TRIGG_DIST, params=params))
-        if self._return_amsl_m > before[2] + 0.5:
-            above = np.array([before[0], before[1], self._return_amsl_m])
-            items.append(self._place(NAV_WAYPOINT, above, before))
+            if not on_way_out:
+                items += [item for event in events.get(corner, ()) for item in event]
         items.append(MissionItem(frame=MISSION_FRAME, command=NAV_RTL))
         return items
 
-    @property
-    def _way_home(self) -> Array:
-        """(2, 3): above the end of the last line, and above home."""
-        return np.array([[*self.path[-1, :2], self._return_amsl_m], [*self.home, self._return_amsl_m]])
-
     def feature(self, name: str) -> dict[str, object]:
         """The whole flight as a GeoJSON LineString of lon, lat, m AMSL, from the start back to it."""
-        whole = np.vstack([self._way_out[:, :3], self.survey_path[:, :3], self._way_home])
+        whole = np.vstack([self._way_out[:, :3], self.survey_path[:, :3], self._way_back[:-1, :3]])
         lon, lat = self.plane.to_lonlat(whole[:, 0], whole[:, 1])
         return {
             "type": "Feature",
@@ -181,39 +229,122 @@ class Flight:
             "properties": {"sysid": self.start.sysid, "name": name, "height_datum": "AMSL"},
         }
 
-    def _place(self, command: int, point: Array, before: Array | None = None, *, yaw_deg: float = 0.0) -> MissionItem:
-        """An item at a point, its yaw along the way there from the point before, or `yaw_deg` right above it."""
+    def _place(self, command: int, point: Array, *, yaw_deg: float = 0.0, hold_s: float = 0.0) -> MissionItem:
+        """An item at a point (x, y on the plane, m AMSL)."""
         lon, lat = self.plane.to_lonlat(point[0], point[1])
-        if before is not None and np.hypot(*(point[:2] - before[:2])) > 0.1:
-            yaw_deg = float(np.degrees(np.arctan2(point[0] - before[0], point[1] - before[1])) % 360.0)
         return MissionItem(
             frame=RELATIVE_ALT_INT,
             command=command,
-            params=(0.0, 0.0, 0.0, round(yaw_deg, 1)),
+            params=(hold_s, 0.0, 0.0, round(yaw_deg, 1)),
             x=round(float(lat) * 1e7),
             y=round(float(lon) * 1e7),
             z=round(float(point[2]) - self.home_amsl_m, 2),
         )
 
 
-def _corners(home: Array, legs: Sequence[Leg]) -> tuple[Array, dict[int, bool]]:
-    """All corners (n, 2) from home to the end of the last line, and at which the camera is switched on or off."""
+class _Payload:
+    """The camera and its mount along a flight: items are made only where something changes."""
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+        self._lit = False
+        self._aim: tuple[float, float, float] | float | None = None
+
+    def look(self, leg: Leg) -> list[MissionItem]:
+        """Point the camera as the leg wants."""
+        aim = leg.pitch_deg if leg.look_at is None else leg.look_at
+        if aim == self._aim:
+            return []
+        items = []
+        if isinstance(aim, tuple):
+            items.append(self._flight._place(DO_SET_ROI_LOCATION, np.array(aim)))
+        else:
+            if isinstance(self._aim, tuple):
+                items.append(_command(DO_SET_ROI_NONE))
+            items.append(_command(DO_MOUNT_CONTROL, aim, z=MOUNT_TARGETING))
+        self._aim = aim
+        return items
+
+    def begin(self, number: int) -> list[MissionItem]:
+        """At the beginning of a leg."""
+        leg = self._flight.legs[number]
+        items = self.look(leg)
+        if leg.photographs and leg.length_m > 0.0 and not self._lit:
+            items.append(_command(DO_SET_CAM_TRIGG_DIST, self._flight.flying.trigger_m, 0.0, 1.0))
+            self._lit = True
+        return items
+
+    def end(self, number: int) -> list[MissionItem]:
+        """At the end of a leg."""
+        leg = self._flight.legs[number]
+        if leg.length_m == 0.0:
+            return [_command(IMAGE_START_CAPTURE, 0.0, 0.0, 1.0)] if leg.photographs else []
+        goes_on = number + 1 < len(self._flight.legs) and self._flight._seen_between(number + 1)
+        if self._lit and not goes_on:
+            self._lit = False
+            return [_command(DO_SET_CAM_TRIGG_DIST)]
+        return []
+
+
+def _command(command: int, *params: float, z: float = 0.0) -> MissionItem:
+    """An item without a place."""
+    whole = (*params, 0.0, 0.0, 0.0, 0.0)
+    return MissionItem(frame=MISSION_FRAME, command=command, params=(whole[0], whole[1], whole[2], whole[3]), z=z)
+
+
+def _yaw_deg(before: Array, point: Array, yaw_deg: float) -> float:
+    """Along the way from one point to the next, deg clockwise from north; `yaw_deg` where it goes straight up."""
+    along = point[:2] - before[:2]
+    return float(np.degrees(np.arctan2(along[0], along[1])) % 360.0) if np.hypot(*along) > 0.1 else yaw_deg
+
+
+def _corners(home: Array, legs: Sequence[Leg]) -> tuple[Array, Array, list[tuple[int, int]]]:
+    """Corners (n, 2) from home to the end of the last leg; their own heights (n,), m AMSL, NaN where they follow the
+    ground; and the corners at which each leg begins and ends."""
     corners: list[tuple[float, float]] = [(float(home[0]), float(home[1]))]
-    marks: dict[int, bool] = {}
-    for number, leg in enumerate(legs):
-        if number:
-            corners.extend(leg.approach)
-        if not leg.seen_approach or number == 0:
-            if number:
-                marks[len(corners) - 1 - len(leg.approach)] = False
-            marks[len(corners)] = True
-        corners.extend([leg.start, leg.end])
-    marks[len(corners) - 1] = False
-    return np.array(corners), marks
+    levels, ends = [np.nan], []
+
+    def add(place: tuple[float, float], level: float) -> int:
+        known = (
+            corners[-1] == place and len(corners) > 1 and (levels[-1] == level or np.isnan([levels[-1], level]).all())
+        )
+        if not known:
+            corners.append(place)
+            levels.append(level)
+        return len(corners) - 1
+
+    for leg in legs:
+        own = (np.nan, np.nan) if leg.levels_amsl_m is None else leg.levels_amsl_m
+        for place in leg.approach:
+            add(place, own[0])
+        ends.append((add(leg.start, own[0]), add(leg.end, own[1])))
+    return np.array(corners), np.array(levels), ends
 
 
-def _length_m(points: Array) -> float:
-    return float(np.hypot(*np.diff(points[:, :2], axis=0).T).sum())
+def _levelled(path: Array, levels: Array) -> Array:
+    """A path (k, 4) that follows the ground, with the heights of the corners that have their own."""
+    if np.isnan(levels).all():
+        return path
+    rows: list[Array] = []
+    free: list[Array] = []
+    for row in path:
+        corner = int(row[3])
+        if corner < 0:
+            free.append(row)
+            continue
+        own = np.isfinite(levels[corner])
+        if corner and not (own and np.isfinite(levels[corner - 1])):
+            rows.extend(free)
+        free = []
+        if not own:
+            rows.append(row)
+            continue
+        if corner and np.isnan(levels[corner - 1]):
+            rows.append(np.array([*row[:3], -1.0]))  # climb or sink above the corner, not on the way to it
+        rows.append(np.array([*row[:2], levels[corner], row[3]]))
+        if corner + 1 < len(levels) and np.isnan(levels[corner + 1]):
+            rows.append(np.array([*row[:3], -1.0]))
+    return np.array(rows)
 
 
 def _rounded(lon: Array, lat: Array, amsl_m: Array) -> list[list[float]]:
