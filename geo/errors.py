@@ -6,6 +6,9 @@ GeoError
 ├── TerrainMissing     no height known there; names the place or the file
 ├── NoGround           the ray does not meet the ground (above the horizon, or out of range)
 ├── DatumUnknown       a height cannot be converted without terrain, geoid or home
+│   └── GeoidMissing   the grid of a geoid is not installed; names the file and how to get it
+├── ObstacleInvalid    obstacles that cannot be used; names the feature and the place
+├── CameraInvalid      a camera's figures that cannot be; names the field
 ├── KlvInvalid         bytes that are not the local set they claim to be
 ├── RasterInvalid      a raster that cannot be read or drawn
 └── PhotoInvalid       a picture that cannot be read or holds no pose
@@ -34,6 +37,18 @@ class NoGround(GeoError):
 
 class DatumUnknown(GeoError):
     """A height cannot be converted with what is known."""
+
+
+class GeoidMissing(DatumUnknown):
+    """The grid of a geoid is not installed."""
+
+
+class ObstacleInvalid(GeoError):
+    """Obstacles that cannot be used."""
+
+
+class CameraInvalid(GeoError):
+    """Figures of a camera that cannot be, or pictures that it cannot take."""
 
 
 class KlvInvalid(GeoError):
