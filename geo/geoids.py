@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyproj
 from numpy.typing import ArrayLike, NDArray
+from pyproj.datadir import get_data_dir, get_user_data_dir  # type: ignore[attr-defined]
 
 from geo.errors import GeoidMissing
 
@@ -70,7 +71,7 @@ class Geoid:
 
 
 def geoid(datum: HeightDatum, folders: Sequence[Path] = ()) -> Geoid:
-    """The geoid that `datum` counts from: its grid in `folders`, in PROJ's own folders, or shipped.
+    """The geoid that `datum` counts from: its grid in `folders`, shipped, or in PROJ's own folders.
 
     Raises GeoidMissing, which names the file and how to get it; nothing is ever taken as 0.
     """
@@ -81,21 +82,14 @@ def geoid(datum: HeightDatum, folders: Sequence[Path] = ()) -> Geoid:
 def _geoid(datum: HeightDatum, folders: tuple[Path, ...]) -> Geoid:
     if datum not in GRIDS:
         raise GeoidMissing(f"{datum}: heights above the ellipsoid have no geoid")
-    if datum in _SHIPPED and not folders:
-        return Geoid(Path(str(files("geo").joinpath("data", _SHIPPED[datum]))), name=datum)
-    system = (
-        pyproj.datadir.get_data_dir(),
-        pyproj.datadir.get_user_data_dir(),
-        "/usr/share/proj",
-        "/usr/local/share/proj",
-    )
-    places = [*folders, *(Path(folder) for part in system for folder in part.split(":"))]
+    installed = (get_data_dir(), get_user_data_dir(), "/usr/share/proj", "/usr/local/share/proj")
+    places = folders if datum in _SHIPPED else (*folders, *(Path(one) for part in installed for one in part.split(":")))
     for folder in places:
         for name in GRIDS[datum]:
             if (folder / name).is_file():
                 return Geoid(folder / name, name=datum)
     if datum in _SHIPPED:
-        return _geoid(datum, ())
+        return Geoid(Path(str(files("geo").joinpath("data", _SHIPPED[datum]))), name=datum)
     raise GeoidMissing(
         f"{GRIDS[datum][0]}: the grid of {datum} is not in {', '.join(str(folder) for folder in places)}. Get it with "
         f"`projsync --file {GRIDS[datum][0]}`, or copy the file from PROJ's data collection into one of these folders"
