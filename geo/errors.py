@@ -2,6 +2,8 @@
 
 GeoError
 ├── AreaInvalid        a polygon or line that cannot be planned over; names the place
+├── ZoneInvalid        a zone that cannot be understood or written; names the feature, the field, the place
+├── WayBlocked         no way between two places that keeps out of the zones; names them
 ├── CameraUnknown      no camera of that name in the library
 ├── TerrainMissing     no height known there; names the place or the file
 ├── NoGround           the ray does not meet the ground (above the horizon, or out of range)
@@ -21,6 +23,14 @@ class GeoError(Exception):
 
 class AreaInvalid(GeoError):
     """A polygon or line that cannot be planned over."""
+
+
+class ZoneInvalid(GeoError):
+    """A zone that cannot be understood, or cannot be written in the form asked for."""
+
+
+class WayBlocked(GeoError):
+    """No way between two places keeps out of the zones."""
 
 
 class CameraUnknown(GeoError):
