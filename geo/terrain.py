@@ -1,24 +1,40 @@
-"""Terrain heights from GeoTIFF or arrays; missing terrain raises, it is never 0."""
+"""Terrain heights from rasters and arrays; missing terrain raises, it is never 0."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pyproj
 import rasterio
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Transformer
-from scipy.ndimage import map_coordinates
 
-from geo.errors import TerrainMissing
+from geo import geoids
+from geo.errors import DatumUnknown, TerrainMissing
+from geo.geoids import HeightDatum
+
+Array = NDArray[np.float64]
+Cells = NDArray[np.float32]
+
+BLOCK = 512
+"""A file is read in squares of so many cells."""
+MOST_BLOCKS = 64
+"""So many squares of one file are kept: 64 MB."""
+WEIGHT_ROUNDING = 1e-6
+"""Neighbouring rasters that meet may fall so far short of a whole weight: their corners are rounded."""
+METRES = {None, "", "m", "metre", "metres", "meter", "meters"}
 
 
 class Terrain(Protocol):
     """Heights of the ground above mean sea level."""
 
-    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
+    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> Array:
         """Ground height, m AMSL, at lon and lat, deg; arrays of any one shape. Raises TerrainMissing."""
 
 
@@ -29,68 +45,256 @@ class FlatTerrain:
         """Ground at `amsl_m` everywhere."""
         self._amsl_m = amsl_m
 
-    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
+    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> Array:
         """The one height, in the shape of the arguments."""
         return np.full(np.broadcast(lon, lat).shape, self._amsl_m)
 
 
 class GridTerrain:
-    """A raster of ground heights, read bilinearly."""
+    """A raster of ground heights, read bilinearly: an array, or a file of which only what is asked for is loaded."""
+
+    _block: Callable[[int, int], Cells]
 
     def __init__(
-        self, heights_amsl_m: NDArray[np.floating], transform: rasterio.Affine, *, crs: str = "EPSG:4326", name: str
+        self,
+        heights_m: NDArray[np.floating],
+        transform: rasterio.Affine,
+        *,
+        crs: str = "EPSG:4326",
+        name: str,
+        height_datum: HeightDatum = HeightDatum.EGM96,
+        geoid_folders: Sequence[Path] = (),
     ) -> None:
-        """Heights (rows, cols), NaN where unknown; `transform` maps (col, row) of cell corners to `crs`."""
-        self._heights = np.asarray(heights_amsl_m, np.float32)
-        self._inverse = ~transform
-        self.name = name
-        self._to_crs = None if crs == "EPSG:4326" else Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+        """Heights (rows, cols) above `height_datum`, NaN where unknown; `transform` maps (col, row) of cell corners."""
+        cells = np.ascontiguousarray(heights_m, np.float32)
+        self._set(name, transform, pyproj.CRS(crs), cells.shape, height_datum, geoid_folders)
+        self._block_size, self._block = max(cells.shape), lambda row, col: cells
+
+    def _set(
+        self,
+        name: str,
+        transform: rasterio.Affine,
+        crs: pyproj.CRS,
+        shape: tuple[int, ...],
+        height_datum: HeightDatum,
+        geoid_folders: Sequence[Path],
+    ) -> None:
+        self.name, self.height_datum, self.stated = name, height_datum, True
+        self._rows, self._cols = shape
+        self._inverse, self._geoid_folders = ~transform, tuple(geoid_folders)
+        in_degrees = crs == pyproj.CRS("EPSG:4326")
+        self._to_crs = None if in_degrees else Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+        edge = np.linspace(0, 1, 21)
+        corners = np.array([(a * self._cols, b * self._rows) for a in edge for b in edge if {a, b} & {0.0, 1.0}]).T
+        x, y = transform @ (corners[0], corners[1])
+        lon, lat = (x, y) if self._to_crs is None else self._to_crs.transform(x, y, direction="INVERSE")
+        across, up = 2 * np.ptp(lon) / self._cols, 2 * np.ptp(lat) / self._rows
+        self.bounds = np.array([np.min(lon) - across, np.min(lat) - up, np.max(lon) + across, np.max(lat) + up])
+        """West, south, east, north, deg, with a margin of two cells."""
 
     @classmethod
-    def from_file(cls, path: Path | str) -> GridTerrain:
-        """The first band of a GeoTIFF; heights are taken as AMSL. Raises TerrainMissing if it cannot be read."""
-        try:
-            with rasterio.open(path, driver="GTiff") as raster:
-                if raster.crs is None:
-                    raise TerrainMissing(f"{path}: the DEM states no coordinate reference system")
-                band = raster.read(1, masked=True).astype(np.float32).filled(np.nan)
-                return cls(band, raster.transform, crs=raster.crs.to_string(), name=str(path))
-        except rasterio.errors.RasterioError as exc:
-            raise TerrainMissing(f"{path}: cannot be read as a GeoTIFF DEM: {exc}") from exc
+    def from_file(
+        cls, path: Path | str, *, height_datum: HeightDatum | None = None, geoid_folders: Sequence[Path] = ()
+    ) -> GridTerrain:
+        """The first band of a GeoTIFF, or an SRTM tile (.hgt, .hgt.zip), read when and where it is asked for.
 
-    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
-        """Ground height, m AMSL, at lon and lat, deg; arrays of any one shape. Raises TerrainMissing."""
-        return _known(self.heights_or_nan(lon, lat), lon, lat, self.name)
+        `height_datum` is what its heights are counted from; None: what the file states, else EGM96 (and `stated`
+        is False). Raises TerrainMissing if it cannot be read, DatumUnknown if file and caller contradict each
+        other, GeoidMissing.
+        """
+        path = Path(path)
+        with _opened(path) as raster:
+            if raster.crs is None:
+                raise TerrainMissing(f"{path}: the DEM states no coordinate reference system")
+            unit = raster.units[0]
+            if unit is not None and unit.lower() not in METRES:
+                raise TerrainMissing(f"{path}: heights in {unit!r}: convert them to metres")
+            crs = pyproj.CRS(raster.crs.to_wkt())
+            found = _stated_datum(crs, raster)
+            if height_datum is not None and found is not None and found != height_datum:
+                raise DatumUnknown(
+                    f"{path}: states {found} heights, {height_datum} is asked for: correct one of the two"
+                )
+            terrain = cls.__new__(cls)
+            flat = crs.sub_crs_list[0] if crs.is_compound else crs.to_2d()
+            datum = height_datum or found or HeightDatum.EGM96
+            terrain._set(str(path), raster.transform, flat, raster.shape, datum, geoid_folders)
+        terrain.stated = (height_datum or found) is not None
+        terrain._block_size = BLOCK
+        terrain._block = lru_cache(MOST_BLOCKS)(_block_reader(path, terrain._rows, terrain._cols))
+        return terrain
 
-    def heights_or_nan(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
-        """As `amsl_m`, but NaN where no height is known."""
-        lon, lat = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
+    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> Array:
+        """Ground height, m AMSL, at lon and lat, deg; arrays of any one shape. Raises TerrainMissing, GeoidMissing."""
+        return TerrainTiles([self]).amsl_m(lon, lat)
+
+    def _places(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Rows and columns, counted from the middles of cells."""
         x, y = (lon, lat) if self._to_crs is None else self._to_crs.transform(lon, lat)
         cols, rows = self._inverse @ (np.asarray(x), np.asarray(y))
-        heights = map_coordinates(
-            self._heights, [np.ravel(rows) - 0.5, np.ravel(cols) - 0.5], order=1, mode="constant", cval=np.nan
-        ).reshape(lon.shape)
-        return np.asarray(heights, float)
+        return np.asarray(rows - 0.5), np.asarray(cols - 0.5)
+
+    def holds(self, lon: float, lat: float) -> bool:
+        """Whether a place lies between the middles of its cells, known or not."""
+        rows, cols = self._places(np.array([lon]), np.array([lat]))
+        return bool(0 <= rows[0] <= self._rows - 1 and 0 <= cols[0] <= self._cols - 1)
+
+    def weighted(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Heights, m AMSL (n,), and how far each counts, 0 to 1.
+
+        A height counts fully between the middles of cells, less and less up to one cell beyond the outermost, so
+        that neighbouring rasters blend into each other as if they were one, and not at all where a cell is unknown.
+        """
+        rows, cols = self._places(lon, lat)
+        heights, weights = np.full(len(lon), np.nan), np.zeros(len(lon))
+        size = self._block_size
+        near = (rows > -1) & (rows < self._rows) & (cols > -1) & (cols < self._cols)
+        block_rows = np.clip(rows // size, 0, (self._rows - 1) // size)
+        block_cols = np.clip(cols // size, 0, (self._cols - 1) // size)
+        keys = np.where(near, block_rows * (1 + self._cols // size) + block_cols, -1.0)
+        for key in np.unique(keys[near]):
+            mine = np.flatnonzero(keys == key)
+            row, col = int(block_rows[mine[0]]) * size, int(block_cols[mine[0]]) * size
+            _bilinear(self._block(row, col), row, col, self._rows, self._cols, rows, cols, mine, heights, weights)
+        if self.height_datum is not HeightDatum.EGM96:
+            known = weights > 0
+            heights[known] = geoids.amsl_m(
+                heights[known], lon[known], lat[known], datum=self.height_datum, folders=self._geoid_folders
+            )
+        return heights, weights
+
+
+@njit(cache=True)
+def _bilinear(
+    block: Cells,
+    first_row: int,
+    first_col: int,
+    all_rows: int,
+    all_cols: int,
+    rows: Array,
+    cols: Array,
+    which: NDArray[np.int64],
+    heights: Array,
+    weights: Array,
+) -> None:
+    for place in which:
+        row, col = rows[place], cols[place]
+        held_row, held_col = min(max(row, 0.0), all_rows - 1.0), min(max(col, 0.0), all_cols - 1.0)
+        top, left = int(held_row), int(held_col)
+        down, right = held_row - top, held_col - left
+        top, left = top - first_row, left - first_col
+        total = 0.0
+        if down < 1 and right < 1:
+            total += (1 - down) * (1 - right) * block[top, left]
+        if right > 0:
+            total += (1 - down) * right * block[top, left + 1]
+        if down > 0:
+            total += down * (1 - right) * block[top + 1, left]
+            if right > 0:
+                total += down * right * block[top + 1, left + 1]
+        if not np.isnan(total):
+            heights[place] = total
+            weights[place] = (1.0 - abs(row - held_row)) * (1.0 - abs(col - held_col))
 
 
 class TerrainTiles:
-    """Several rasters as one terrain; the first that knows a place counts."""
+    """Several rasters as one terrain; where they overlap the first that knows a place counts."""
 
     def __init__(self, tiles: Sequence[GridTerrain]) -> None:
-        """Tiles in order of preference."""
-        self._tiles = tiles
+        """Tiles in order of preference, of any resolutions, coordinate systems and height datums."""
+        self.tiles = tuple(tiles)
+        self._bounds = np.array([tile.bounds for tile in tiles]).reshape(-1, 4)
 
-    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
-        """Ground height, m AMSL, at lon and lat, deg; arrays of any one shape. Raises TerrainMissing."""
-        heights = np.full(np.broadcast(lon, lat).shape, np.nan)
-        for tile in self._tiles:
-            heights = np.where(np.isnan(heights), tile.heights_or_nan(lon, lat), heights)
-        return _known(heights, lon, lat, ", ".join(tile.name for tile in self._tiles))
+    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> Array:
+        """Ground height, m AMSL, at lon and lat, deg; arrays of any one shape.
 
-
-def _known(heights: NDArray[np.float64], lon: ArrayLike, lat: ArrayLike, name: str) -> NDArray[np.float64]:
-    if np.isnan(heights).any():
+        Raises TerrainMissing, which names the place and the tile that has a hole there or the one that is missing;
+        GeoidMissing.
+        """
         lons, lats = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
-        where = tuple(np.argwhere(np.isnan(heights))[0])
-        raise TerrainMissing(f"{name}: no height at lon {lons[where]:.6f}, lat {lats[where]:.6f}")
-    return heights
+        shape = lons.shape
+        lons, lats = np.ascontiguousarray(lons).ravel(), np.ascontiguousarray(lats).ravel()
+        heights, weights = np.zeros(len(lons)), np.zeros(len(lons))
+        for number in self._near(lons, lats):
+            west, south, east, north = self._bounds[number]
+            here = (weights < 1) & (lons >= west) & (lons <= east) & (lats >= south) & (lats <= north)
+            which = slice(None) if here.all() else np.flatnonzero(here)
+            found, counts = self.tiles[number].weighted(lons[which], lats[which])
+            share = np.minimum(counts, 1.0 - weights[which])
+            heights[which] += np.where(share > 0, share * found, 0.0)
+            weights[which] += share
+        unknown = np.flatnonzero(~(weights > 1.0 - WEIGHT_ROUNDING))
+        if len(unknown):
+            raise self._missing(float(lons[unknown[0]]), float(lats[unknown[0]]))
+        return np.asarray(heights / weights).reshape(shape)
+
+    def _near(self, lons: Array, lats: Array) -> list[int]:
+        """Numbers of the tiles that any of the places may lie in."""
+        if not len(lons):
+            return []
+        west, south, east, north = self._bounds.T
+        met = (west <= lons.max()) & (east >= lons.min()) & (south <= lats.max()) & (north >= lats.min())
+        return [int(number) for number in np.flatnonzero(met)]
+
+    def _missing(self, lon: float, lat: float) -> TerrainMissing:
+        place = f"no height at lon {lon:.6f}, lat {lat:.6f}"
+        if not (np.isfinite(lon) and np.isfinite(lat)):
+            return TerrainMissing(f"{place}: not a place on earth")
+        holes = [tile.name for tile in self.tiles if tile.holds(lon, lat)]
+        if holes:
+            return TerrainMissing(f"{', '.join(holes)}: {place}: a hole in the data there; fill it or add another DEM")
+        names = [tile.name for tile in self.tiles[:3]]
+        more = f" and {len(self.tiles) - 3} more" if len(self.tiles) > 3 else ""
+        return TerrainMissing(
+            f"{', '.join(names)}{more}: {place}: add the DEM that holds it (SRTM: {srtm_tile(lon, lat)})"
+        )
+
+
+def srtm_tile(lon: float, lat: float) -> str:
+    """Name of the SRTM tile of one degree that holds a place, such as N43E076.hgt."""
+    west, south = int(np.floor(lon)), int(np.floor(lat))
+    return f"{'N' if south >= 0 else 'S'}{abs(south):02d}{'E' if west >= 0 else 'W'}{abs(west):03d}.hgt"
+
+
+def _opened(path: Path) -> rasterio.DatasetReader:
+    """The raster, opened by no other driver than that of its suffix. Raises TerrainMissing."""
+    if not path.is_file():
+        raise TerrainMissing(f"{path}: no such file of heights")
+    srtm = re.search(r"\.hgt(\.zip)?$", path.name, re.IGNORECASE) is not None
+    try:
+        return rasterio.open(path, driver="SRTMHGT" if srtm else "GTiff")
+    except rasterio.errors.RasterioError as exc:
+        kind = "an SRTM tile" if srtm else "a GeoTIFF DEM"
+        raise TerrainMissing(f"{path}: cannot be read as {kind}: {exc}") from exc
+
+
+def _stated_datum(crs: pyproj.CRS, raster: rasterio.DatasetReader) -> HeightDatum | None:
+    """The height datum that a file states: in its CRS, as the product it is, or in a tag VERTICAL_DATUM."""
+    if crs.is_compound:
+        vertical = crs.sub_crs_list[1]
+        known = {5773: HeightDatum.EGM96, 3855: HeightDatum.EGM2008}.get(vertical.to_epsg(min_confidence=20) or 0)
+        if known is None:
+            raise DatumUnknown(f"{raster.name}: heights above {vertical.name!r} cannot be converted to EGM96")
+        return known
+    if len(crs.axis_info) == 3:
+        return HeightDatum.W84
+    if raster.driver == "SRTMHGT":
+        return HeightDatum.EGM96
+    tag = raster.tags().get("VERTICAL_DATUM", "").upper()
+    return HeightDatum(tag) if tag in HeightDatum.__members__ else None
+
+
+def _block_reader(path: Path, rows: int, cols: int) -> Callable[[int, int], Cells]:
+    """Reads the block from a row and column on, with one more row and column, so that blocks meet."""
+
+    def read(row: int, col: int) -> Cells:
+        window = (row, min(row + BLOCK + 1, rows)), (col, min(col + BLOCK + 1, cols))
+        with _opened(path) as raster:  # closed again: a file kept open keeps its decoded strips, up to 5 % of memory
+            try:
+                band = raster.read(1, window=window, masked=True)
+            except rasterio.errors.RasterioError as exc:
+                raise TerrainMissing(f"{path}: damaged from row {row}, column {col} on: {exc}") from exc
+            scaled = band * raster.scales[0] + raster.offsets[0]
+            return np.ascontiguousarray(scaled.astype(np.float32).filled(np.nan))
+
+    return read
