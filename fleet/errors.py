@@ -29,6 +29,9 @@ FleetError
 │   ├── KeyExists        the key store has a key for that vehicle, or that sysid, already
 │   ├── KeyStoreLocked   the identity does not open the key store
 │   └── KeyStoreInvalid  a key store, or its identity, that cannot be read, written, or trusted
+├── EnduranceError
+│   ├── AirspeedImpossible  a speed over ground that the wind asks too much airspeed for; names both
+│   └── BeyondBattery       work that the battery does not last for; names the place, Wh needed and Wh usable
 ├── PlanFileInvalid      a plan file that cannot be read or written; names the place in it
 └── RecordingInvalid     a .tlog file that cannot be read or written
 """
@@ -161,6 +164,23 @@ class KeyStoreLocked(SigningError):
 
 class KeyStoreInvalid(SigningError):
     """A key store, or its identity file, that cannot be read, written, or trusted; names the file."""
+
+
+class EnduranceError(FleetError):
+    """A flight that the vehicle cannot make."""
+
+
+class AirspeedImpossible(EnduranceError):
+    """A speed over ground that the wind asks too much airspeed for."""
+
+
+class BeyondBattery(EnduranceError):
+    """Work that the battery does not last for."""
+
+    def __init__(self, message: str, *, number: int, needed_wh: float, usable_wh: float) -> None:
+        """`number` is that of the piece, or of the point of the route, counted from 0."""
+        super().__init__(message)
+        self.number, self.needed_wh, self.usable_wh = number, needed_wh, usable_wh
 
 
 class PlanFileInvalid(FleetError):
