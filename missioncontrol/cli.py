@@ -23,6 +23,7 @@ from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInv
 from missioncontrol.flight_commands import convert, flights_app, plan_items
 from missioncontrol.key_commands import keys_app
 from missioncontrol.model_commands import models_app
+from missioncontrol.plan_commands import plan_app
 from missioncontrol.terminal import Json, answer, bars, console
 
 app = typer.Typer(
@@ -33,7 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-plan_app = typer.Typer(help="Make a plan without a running service.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
 app.add_typer(models_app, name="models")
 app.add_typer(flights_app, name="flights")
@@ -113,62 +113,6 @@ def adapters(as_json: Json = False) -> None:
     answer(groups, as_json, "\n".join(lines))
 
 
-@plan_app.command("cameras")
-def plan_cameras(as_json: Json = False) -> None:
-    """List the cameras that a plan can name.
-
-    Example: missioncontrol plan cameras --json
-    """
-    from geo.camera_library import cameras
-
-    found = list(cameras().values())
-    answer(found, as_json, "\n".join(f"{model.slug:32} {model.name}" for model in found))
-
-
-@plan_app.command("survey")
-def plan_survey(
-    area: Annotated[Path, typer.Option(help="GeoJSON polygon to cover.")],
-    camera: Annotated[str, typer.Option(help="Name of a camera, see `plan cameras`.")],
-    out: Annotated[Path, typer.Option(help="Where the plan is written.")],
-    gsd_cm: Annotated[float | None, typer.Option(help="Ground sample distance wanted, cm per pixel.")] = None,
-    height_m: Annotated[float | None, typer.Option(help="Height above ground instead, m.")] = None,
-    swath_m: Annotated[float | None, typer.Option(help="Line spacing itself instead of a side overlap, m.")] = None,
-    front_overlap: Annotated[float, typer.Option(help="Along the line, percent.")] = 75,
-    side_overlap: Annotated[float, typer.Option(help="Between lines, percent.")] = 65,
-    speed_m_s: Annotated[float, typer.Option(help="Ground speed on the lines, m/s.")] = 10,
-    vehicles: Annotated[int, typer.Option(min=1, help="How many vehicles share the work.")] = 1,
-    dem: Annotated[list[Path] | None, typer.Option(help="Terrain as GeoTIFF, m AMSL; may be repeated.")] = None,
-    qgc_plan: Annotated[Path | None, typer.Option(help="Also write a QGroundControl .plan file.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Plan a survey that covers an area.
-
-    Example: missioncontrol plan survey --area area.geojson --camera sony-rx1r2 --gsd-cm 3 --out plan.json --json
-    """
-    from missioncontrol.planning import plan_survey_files
-
-    summary = plan_survey_files(
-        area=area,
-        camera=camera,
-        out=out,
-        gsd_cm=gsd_cm,
-        height_m=height_m,
-        swath_m=swath_m,
-        front_overlap=front_overlap,
-        side_overlap=side_overlap,
-        speed_m_s=speed_m_s,
-        vehicles=vehicles,
-        dem=dem or [],
-        qgc_plan=qgc_plan,
-    )
-    answer(
-        summary,
-        as_json,
-        f"{out}: {summary['lines']} lines, {summary['path_m'] / 1000:.2f} km, {summary['photos']} photos, "
-        f"{summary['duration_s'] / 60:.0f} min, {summary['sorties']} sorties\nhash {summary['hash']}",
-    )
-
-
 @app.command()
 def fly(
     plan: Annotated[Path, typer.Argument(help="A plan: of `plan survey`, .plan, .waypoints or KML.")],
@@ -207,7 +151,7 @@ def locate(
 
     Example: missioncontrol locate DJI_0001.JPG --pixel 2000,1125 --ground-amsl-m 3 --json
     """
-    from missioncontrol.planning import locate_photo
+    from missioncontrol.locating import locate_photo
 
     found = locate_photo(photo, pixel=_pixel(pixel), dem=dem or [], ground_amsl_m=ground_amsl_m)
     answer(found, as_json, msgspec.json.format(msgspec.json.encode(found)).decode())

@@ -25,7 +25,7 @@ from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import InputInvalid
 from missioncontrol.looks import Look, Looker
 from missioncontrol.perception import boxes
-from missioncontrol.planning import terrain_of
+from missioncontrol.sites import terrain_of
 
 
 def detect_to_file(

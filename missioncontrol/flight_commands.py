@@ -99,7 +99,7 @@ def plan_items(path: Path, *, vehicle: int = 1) -> list[Any]:
     Raises InputInvalid, PlanFileInvalid.
     """
     from fleet.conversion import read_plan
-    from missioncontrol.planning import read_plan_items
+    from missioncontrol.plan_files import read_plan_items
 
     with contextlib.suppress(OSError, msgspec.DecodeError):  # the readers below say what is wrong
         tree = msgspec.json.decode(path.read_bytes())

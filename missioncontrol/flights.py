@@ -31,10 +31,10 @@ from missioncontrol.errors import Conflict, HashMismatch, LaunchFailed, Transiti
 from missioncontrol.health import recording_path
 from missioncontrol.logbook import Flight, Logbook, flight_of, public
 from missioncontrol.missions import Missions, MissionState
+from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.preflight import Preflight
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
-from missioncontrol.surveys import Plan, VehiclePlan
 from missioncontrol.vehicles import Vehicles
 
 log = structlog.get_logger(__name__)

@@ -15,11 +15,12 @@ from fleet.missions import mission_hash
 from missioncontrol import audit
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import HashMismatch, NotFound, TransitionImpossible
+from missioncontrol.plans import Plan, plan_hash
+from missioncontrol.requests import PlanRequest
 from missioncontrol.store import Store
-from missioncontrol.surveys import Plan, SurveyRequest, plan_hash
 from missioncontrol.tables import flights, missions, plans
 
-Planner = Callable[[SurveyRequest], Awaitable[Plan]]
+PlanMaker = Callable[[PlanRequest], Awaitable[Plan]]
 """Makes a plan of a request."""
 _ALONE = "missions"
 
@@ -59,7 +60,7 @@ class NewMission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What people call it."""
     purpose: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     """What it is for."""
-    request: SurveyRequest
+    request: PlanRequest
     """What is to be flown."""
 
 
@@ -67,12 +68,12 @@ class Missions:
     """All missions of an installation."""
 
     def __init__(
-        self, store: Store, planner: Planner, clock: Clock, *, on_change: Callable[[dict[str, Any]], None]
+        self, store: Store, planner: PlanMaker, clock: Clock, *, on_change: Callable[[dict[str, Any]], None]
     ) -> None:
         """`planner` makes plans; `on_change` gets each mission that changed, as the API gives it."""
         self._store, self._planner, self._clock, self._on_change = store, planner, clock, on_change
 
-    async def preview(self, request: SurveyRequest) -> dict[str, Any]:
+    async def preview(self, request: PlanRequest) -> dict[str, Any]:
         """What a request would come to; nothing is kept."""
         request.check()
         return (await self._planner(request)).public(items=False)
@@ -98,12 +99,12 @@ class Missions:
             await self._record(connection, mission_id, person, "created", {"name": new.name})
         return await self.announce(mission_id)
 
-    async def plan(self, mission_id: str, *, person: str, request: SurveyRequest | None = None) -> dict[str, Any]:
+    async def plan(self, mission_id: str, *, person: str, request: PlanRequest | None = None) -> dict[str, Any]:
         """Plan, or plan again (with another request): a new version, not approved. Raises TransitionImpossible."""
         async with self._store.reading() as connection:
             row = await _row(connection, mission_id)
         _check_step(row, MissionState.PLANNED)
-        request = request or msgspec.convert(row.request, SurveyRequest)
+        request = request or _request(row)
         request.check()
         plan = await self._planner(request)
         async with self._store.writing(alone=_ALONE) as connection:
@@ -248,6 +249,11 @@ class Missions:
 def words(entry: audit.AuditEntry) -> str:
     """What an entry says, for people: `version: 2; hash: 3fa9...`."""
     return "; ".join(f"{key}: {value}" for key, value in entry.detail.items())
+
+
+def _request(row: Row[Any]) -> PlanRequest:
+    request: PlanRequest = msgspec.convert(row.request, PlanRequest)
+    return request
 
 
 def _check_step(row: Row[Any], after: MissionState) -> None:

@@ -33,8 +33,8 @@ from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import ControlHeld
 from missioncontrol.health import Health
+from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.settings import Settings
-from missioncontrol.surveys import Plan, VehiclePlan
 
 SETTLE_S = 15.0
 """Telemetry that does not pass yet may take so long to (a first fix, a first answer), s of the wall."""

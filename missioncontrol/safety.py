@@ -10,7 +10,7 @@ from fleet.failsafes import LostLinkPolicy
 from fleet.fences import FencePolygon
 from fleet.missions import has_position
 from geo.positions import LocalPlane
-from missioncontrol.surveys import Plan, VehiclePlan, plan_hash
+from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 
 CORNER_SEGMENTS = 2
 """Pieces that a quarter of a rounded corner is made of."""

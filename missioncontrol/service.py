@@ -38,12 +38,12 @@ from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
 from missioncontrol.missions import Missions
 from missioncontrol.people import People
+from missioncontrol.planner import Planner
 from missioncontrol.preflight import Preflight
 from missioncontrol.registry import Registry
 from missioncontrol.settings import Settings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
-from missioncontrol.surveyor import Surveyor
 from missioncontrol.vehicles import Vehicles
 
 log = structlog.get_logger(__name__)
@@ -131,8 +131,8 @@ class Service:
         control = Control(store, clock)
         vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
         health = Health(store, settings, clock)
-        surveyor = Surveyor(settings, terrain, fleet)
-        missions = Missions(store, surveyor.plan, clock, on_change=feed.mission)
+        planner = Planner(settings, terrain, fleet)
+        missions = Missions(store, planner.plan, clock, on_change=feed.mission)
         incidents = Incidents(
             store, settings, evidence, clock, on_change=feed.incident, on_handoff=lambda: outbox.wake()
         )

@@ -13,7 +13,7 @@ from missioncontrol.api.access import requires
 from missioncontrol.flights import Flights
 from missioncontrol.missions import Missions, NewMission
 from missioncontrol.people import Person, Role
-from missioncontrol.surveys import SurveyRequest
+from missioncontrol.requests import PlanRequest
 
 _PLAN_GUARDS = [requires(Role.OPERATOR, Role.ADMINISTRATOR)]
 
@@ -21,13 +21,13 @@ _PLAN_GUARDS = [requires(Role.OPERATOR, Role.ADMINISTRATOR)]
 class Replan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to plan anew."""
 
-    request: SurveyRequest | None = None
+    request: PlanRequest | None = None
     """Another request; the mission's own where absent."""
 
 
 @post("/plans", guards=_PLAN_GUARDS, status_code=200, tags=["missions"])
-async def preview(data: JSONBody[SurveyRequest], missions: NamedDependency[Missions]) -> dict[str, Any]:
-    """What a survey would come to; nothing is kept."""
+async def preview(data: JSONBody[PlanRequest], missions: NamedDependency[Missions]) -> dict[str, Any]:
+    """What a request would come to; nothing is kept."""
     return await missions.preview(data)
 
 

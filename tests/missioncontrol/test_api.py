@@ -23,8 +23,8 @@ from missioncontrol.api.missions import Replan
 from missioncontrol.missions import NewMission
 from missioncontrol.orders import Goto, Orders
 from missioncontrol.people import LogIn, NewPerson
+from missioncontrol.requests import SurveyRequest
 from missioncontrol.settings import CitySettings, HandoffSettings, LayerSettings, SinkSettings, StoreSettings
-from missioncontrol.surveys import SurveyRequest
 from tests.missioncontrol.conftest import PASSWORD, Running, make_settings, running, until
 from tests.missioncontrol.test_incidents import look
 from tests.missioncontrol.test_service import incidents_of, survey

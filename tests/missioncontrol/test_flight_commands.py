@@ -17,7 +17,7 @@ from fleet.missions import mission_hash
 from geo.positions import Altitude, Datum, Position
 from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.flight_commands import convert, flights_app, plan_items
-from missioncontrol.planning import plan_survey_files
+from missioncontrol.plan_commands import plan_app
 from missioncontrol.settings import load
 from missioncontrol.store import Store
 from tests.fleet.conftest import survey
@@ -86,7 +86,9 @@ def test_items_are_read_from_every_kind_of_plan(tmp_path: Path) -> None:
     area = tmp_path / "area.geojson"
     ring = [[76.944, 43.2375], [76.9465, 43.2375], [76.9465, 43.2392], [76.944, 43.2392], [76.944, 43.2375]]
     area.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
-    summary = plan_survey_files(area=area, camera="sim-wide", out=tmp_path / "plan.json", height_m=60.0)
+    words = ["survey", "--area", str(area), "--camera", "sim-wide", "--height-m", "60", "--json"]
+    result = CliRunner().invoke(plan_app, [*words, "--out", str(tmp_path / "plan.json")], catch_exceptions=False)
+    summary = json.loads(result.stdout)
     items = plan_items(tmp_path / "plan.json")
     assert mission_hash(items) == summary["vehicles"][0]["hash"]
     with pytest.raises(InputInvalid, match="there is no number 2"):

@@ -24,9 +24,9 @@ from missioncontrol.flights import Flights
 from missioncontrol.keyring import Keyring
 from missioncontrol.live import Live
 from missioncontrol.missions import Missions
+from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.settings import FleetSettings, Settings
 from missioncontrol.store import Store
-from missioncontrol.surveys import Plan, VehiclePlan
 from missioncontrol.tables import flights as flights_table
 from missioncontrol.vehicles import Vehicles
 from tests.missioncontrol.conftest import StillClock, until

@@ -13,8 +13,9 @@ from fleet.missions import MissionItem, mission_hash
 from missioncontrol import audit
 from missioncontrol.errors import HashMismatch, InputInvalid, NotFound, TransitionImpossible
 from missioncontrol.missions import Missions, MissionState, NewMission
+from missioncontrol.plans import Plan, VehiclePlan, plan_hash
+from missioncontrol.requests import SurveyRequest
 from missioncontrol.store import Store
-from missioncontrol.surveys import Plan, SurveyRequest, VehiclePlan, plan_hash
 from missioncontrol.tables import plans
 from tests.missioncontrol.conftest import StillClock
 

@@ -1,51 +1,15 @@
-"""Survey requests and the plans made of them, as people, API and store see them."""
+"""Plans as people, API and store see them, and the hash that an approval binds."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from fleet.failsafes import LostLinkPolicy
 from fleet.fences import FencePolygon, fence_hash
 from fleet.missions import MissionItem
-from missioncontrol.errors import InputInvalid
-from missioncontrol.settings import Sysid
-
-Percent = Annotated[float, msgspec.Meta(ge=0, le=95)]
-
-
-class SurveyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be surveyed and how finely."""
-
-    kind: Literal["survey"] = "survey"
-    """The one kind there is."""
-    area: dict[str, Any]
-    """GeoJSON Polygon, WGS 84."""
-    camera: str
-    """Slug of a camera in the library."""
-    gsd_cm: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
-    """Ground sample distance wanted, cm per pixel."""
-    height_m: Annotated[float, msgspec.Meta(gt=0, le=5000)] | None = None
-    """Height above ground instead, m."""
-    front_overlap: Percent = 75.0
-    """Along the line, percent."""
-    side_overlap: Percent = 65.0
-    """Between lines, percent."""
-    speed_m_s: Annotated[float, msgspec.Meta(gt=0, le=60)] | None = None
-    """Ground speed on the lines, m/s."""
-    vehicles: Annotated[tuple[Sysid, ...], msgspec.Meta(min_length=1)]
-    """Sysids that share the work."""
-    lost_link: LostLinkPolicy | None = None
-    """What the vehicles do when they hear us no more; the settings' own where absent."""
-
-    def check(self) -> None:
-        """Raises InputInvalid for what the types cannot say."""
-        if (self.gsd_cm is None) == (self.height_m is None):
-            raise InputInvalid("gsd_cm, height_m: give one of the two")
-        if len(set(self.vehicles)) < len(self.vehicles):
-            raise InputInvalid("vehicles: a sysid is given twice")
 
 
 class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +17,8 @@ class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     sysid: int
     """Who flies it."""
+    sortie: int = 1
+    """Its number among the flights of this vehicle, from 1; before each further one the battery is changed."""
     items: tuple[MissionItem, ...]
     """What is uploaded."""
     hash: str
@@ -72,12 +38,12 @@ class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A survey ready to be approved."""
+    """What is to be flown, ready to be approved."""
 
     hash: str
     """Over the parts of all vehicles: what an approval binds."""
     lines: int
-    """Survey lines."""
+    """Legs of the pattern: survey lines, sides, stops."""
     path_m: float
     """Flown length, take-off to landing excluded, m."""
     photos: int
@@ -89,7 +55,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sorties: int
     """Take-offs needed."""
     area_m2: float
-    """Covered, m2."""
+    """Of the area covered, m2; 0 where the pattern covers none."""
     gsd_cm: dict[str, float]
     """min, median and max over the ground, cm per pixel."""
     plan_s: float

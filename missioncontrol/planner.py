@@ -1,4 +1,4 @@
-"""Plans surveys for the service: the vehicles' own places, off the event loop."""
+"""Plans for the service: the vehicles' own places, off the event loop."""
 
 from __future__ import annotations
 
@@ -7,41 +7,31 @@ import asyncio
 from fleet.fleet import Fleet
 from geo.terrain import Terrain
 from missioncontrol.errors import InputInvalid
-from missioncontrol.planning import plan_survey
+from missioncontrol.planning import plan
+from missioncontrol.plans import Plan
+from missioncontrol.requests import PlanRequest
 from missioncontrol.safety import with_safety
 from missioncontrol.settings import Settings
+from missioncontrol.sites import Site
 from missioncontrol.sorties import Start
-from missioncontrol.surveys import Plan, SurveyRequest
 
 
-class Surveyor:
+class Planner:
     """Makes plans of requests."""
 
     def __init__(self, settings: Settings, terrain: Terrain | None, fleet: Fleet) -> None:
         """Over `terrain`, for the vehicles of `settings`, starting where `fleet` says they are at home."""
         self._settings, self._terrain, self._fleet = settings, terrain, fleet
 
-    async def plan(self, request: SurveyRequest) -> Plan:
+    async def plan(self, request: PlanRequest) -> Plan:
         """A plan with one flight a vehicle.
 
         Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid, VehicleUnknown.
         """
-        starts = [self._start(sysid) for sysid in request.vehicles]
-        plan = await asyncio.to_thread(
-            plan_survey,
-            request.area,
-            camera_slug=request.camera,
-            starts=starts,
-            terrain=self._terrain,
-            gsd_cm=request.gsd_cm,
-            height_m=request.height_m,
-            front_overlap=request.front_overlap,
-            side_overlap=request.side_overlap,
-            speed_m_s=request.speed_m_s,
-            one_sortie_each=True,
-        )
+        starts = tuple(self._start(sysid) for sysid in request.vehicles)
+        made = await asyncio.to_thread(plan, request, Site(starts, self._terrain), one_sortie_each=True)
         fleet = self._settings.fleet
-        return with_safety(plan, fence_margin_m=fleet.fence_margin_m, lost_link=request.lost_link or fleet.lost_link)
+        return with_safety(made, fence_margin_m=fleet.fence_margin_m, lost_link=request.lost_link or fleet.lost_link)
 
     def _start(self, sysid: int) -> Start:
         """Where it stands by its telemetry; before it is heard, its home in the settings."""

@@ -1,0 +1,71 @@
+"""Plans as files: plan.json, and QGroundControl's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleet.missions import MissionItem, mission_hash
+from fleet.qgc import plan_json, to_plan
+from geo.positions import Altitude, Datum, Position
+from missioncontrol.errors import InputInvalid
+from missioncontrol.plans import Plan
+
+
+def summary_of(plan: Plan) -> dict[str, Any]:
+    """What a plan comes to, without items and paths."""
+    summary = plan.public(items=False)
+    for part in summary["vehicles"]:
+        part.pop("path")
+    return summary
+
+
+def write_plan(plan: Plan, out: Path) -> None:
+    """Write plan.json: the summary, and for every flight its mission items (seq first) and its path as GeoJSON."""
+    tree = plan.public(items=True)
+    for part in tree["vehicles"]:
+        part["items"] = part.pop("mission_items")
+    _write(out, msgspec.json.format(msgspec.json.encode(tree), indent=1))
+
+
+def read_plan_items(path: Path, *, vehicle: int = 1) -> list[MissionItem]:
+    """The items of one flight of a plan.json, counted from 1. Raises InputInvalid if they are not what was planned."""
+    try:
+        tree = msgspec.json.decode(path.read_bytes())
+        parts = tree["vehicles"]
+        if not 1 <= vehicle <= len(parts):
+            raise InputInvalid(f"{path}: holds {len(parts)} flights, there is no number {vehicle}")
+        part = parts[vehicle - 1]
+        rows = sorted(part["items"], key=lambda row: row["seq"])
+        items = [
+            msgspec.convert({name: value for name, value in row.items() if name != "seq"}, MissionItem) for row in rows
+        ]
+        stated = part["hash"]
+    except OSError as exc:
+        raise InputInvalid(f"{path}: cannot be read: {exc.strerror}") from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as exc:
+        raise InputInvalid(f"{path}: not a plan written by `missioncontrol plan`: {exc}") from exc
+    if mission_hash(items) != stated:
+        raise InputInvalid(f"{path}: the items do not hash to {stated[:12]}...: the file was changed after planning")
+    return items
+
+
+def write_qgc(plan: Plan, path: Path) -> None:
+    """One QGroundControl plan per flight; from the second on, the file's name is numbered."""
+    for number, part in enumerate(plan.vehicles, start=1):
+        target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        lon, lat, amsl_m = part.path["geometry"]["coordinates"][0]
+        home = Position(lon=lon, lat=lat, altitude=Altitude(amsl_m - part.items[0].z, Datum.AMSL))
+        _write(target, plan_json(to_plan(list(part.items), home=home)).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All or nothing."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as exc:
+        raise InputInvalid(f"{path}: cannot be written: {exc.strerror}") from exc
