@@ -1,4 +1,4 @@
-"""Areas to be surveyed, read from GeoJSON with errors that say what is wrong, where, and what to do."""
+"""Areas, lines and points to be planned over, with errors that say what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ import msgspec
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely import MultiPolygon, Polygon
+from shapely import LineString, MultiPolygon, Point, Polygon
 
+from geo.area_files import features_of, read_features
+from geo.corners import needed_corners
 from geo.errors import AreaInvalid
 from geo.positions import LocalPlane, distance_m
+from geo.shapes import Geometry, Shape
 
 MOST_VERTICES = 100_000
-"""Above this an area is refused before it is looked at."""
-MOST_BYTES = 200_000_000
-"""A file above this size is not read."""
+"""An area is planned over with at most so many, once those are left out that move nothing."""
+LOSSLESS_M = 0.01
+"""How far leaving corners out of an area of very many may move its outline, m."""
+MOST_LISTED = 10
+"""Shapes that a message lists."""
 HIGHEST_LATITUDE_DEG = 84.0
 """Beyond, meridians are too close for the metric plane (the limit of UTM)."""
 WIDEST_M = 200_000.0
@@ -55,21 +60,62 @@ class Area:
         return Area(self.polygon, LocalPlane(lon=self.plane.lon, lat=self.plane.lat, height_m=height_m))
 
 
-def read_area(source: Path | str | dict[str, Any], *, near: tuple[float, float] | None = None) -> Area:
-    """The one polygon of a GeoJSON file (a path) or object: a geometry, a Feature or a FeatureCollection.
+def read_area(
+    source: Path | str | dict[str, Any],
+    *,
+    name: str | None = None,
+    near: tuple[float, float] | None = None,
+    crs: str | None = None,
+) -> Area:
+    """The one polygon of a file (GeoJSON, KML, KMZ, Shapefile, GeoPackage) or of a GeoJSON object.
 
-    `near` (lon, lat), if known, lets swapped coordinates be noticed. Raises AreaInvalid, which names the
-    offending coordinate: self-crossing, empty, zero area, across the antimeridian, polar, too large,
-    more than 100 000 vertices, not finite, longitude and latitude swapped, holes outside.
+    Where there are several, `name` says which: the file's name for it, or its number from 1. `near` (lon, lat), if
+    known, lets swapped coordinates be noticed; `crs` is for files that do not say theirs. Raises AreaInvalid, which
+    names the offending coordinate: self-crossing, empty, zero area, across the antimeridian, polar, too large, more
+    corners than are planned over, not finite, longitude and latitude swapped, holes outside.
     """
-    where, loaded = ("area", source) if isinstance(source, dict) else (str(source), _load(Path(source)))
-    rings = _rings(where, _geometry(where, loaded))
-    count = sum(len(ring) for ring in rings)
-    if count > MOST_VERTICES:
-        raise AreaInvalid(f"{where}: {count} vertices, at most {MOST_VERTICES} are planned over: simplify the polygon")
-    arrays = [_ring(where, number, ring) for number, ring in enumerate(rings)]
-    _check_coordinates(where, arrays, near)
-    polygon = Polygon(arrays[0], arrays[1:])
+    where, shapes = _shapes("area", source, crs)
+    return area_of(_chosen(where, shapes, Polygon, "polygon", name), where=where, near=near)
+
+
+def read_line(
+    source: Path | str | dict[str, Any],
+    *,
+    name: str | None = None,
+    near: tuple[float, float] | None = None,
+    crs: str | None = None,
+) -> LineString:
+    """The one line, (lon, lat) deg, of a file or a GeoJSON object; chosen and checked as `read_area` does."""
+    where, shapes = _shapes("line", source, crs)
+    line = _chosen(where, shapes, LineString, "line", name).geometry
+    _check_coordinates(where, [shapely.get_coordinates(line)], near)
+    return line
+
+
+def read_points(
+    source: Path | str | dict[str, Any], *, near: tuple[float, float] | None = None, crs: str | None = None
+) -> tuple[Shape, ...]:
+    """The points of a file or a GeoJSON object in its order, with their names; lines and polygons are passed over.
+
+    Raises AreaInvalid if there is none, and for places that are not planned over.
+    """
+    where, shapes = _shapes("points", source, crs)
+    points = tuple(shape for shape in shapes if isinstance(shape.geometry, Point))
+    if not points:
+        raise AreaInvalid(f"{where}: holds no point but {_listed(shapes)}")
+    _check_coordinates(where, [np.array([point.geometry.coords[0] for point in points])], near)
+    return points
+
+
+def area_of(shape: Shape, *, where: str = "area", near: tuple[float, float] | None = None) -> Area:
+    """The area of a shape that is a polygon. Raises AreaInvalid as `read_area` does."""
+    polygon = shape.geometry
+    if not isinstance(polygon, Polygon):
+        raise AreaInvalid(f"{where}: geometry is {polygon.geom_type!r}, a Polygon is needed")
+    rings = [shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors)]
+    _check_coordinates(where, rings, near)
+    if sum(len(ring) for ring in rings) > MOST_VERTICES:
+        polygon = _with_fewer_corners(where, polygon)
     _check_shape(where, polygon)
     west, south, east, north = polygon.bounds
     area = Area(shapely.orient_polygons(polygon), LocalPlane(lon=(west + east) / 2, lat=(south + north) / 2))
@@ -82,73 +128,64 @@ def read_area(source: Path | str | dict[str, Any], *, near: tuple[float, float] 
     return area
 
 
-def _load(path: Path) -> object:
+def _shapes(what: str, source: Path | str | dict[str, Any], crs: str | None) -> tuple[str, tuple[Shape, ...]]:
+    """Where the shapes come from, in words, and the shapes."""
+    if not isinstance(source, dict):
+        return str(source), read_features(source, crs=crs)
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise AreaInvalid(f"{path}: {size / 1e6:.0f} MB, at most {MOST_BYTES / 1e6:.0f} MB are read")
-        return msgspec.json.decode(path.read_bytes())
-    except OSError as exc:
-        raise AreaInvalid(f"{path}: cannot be read: {exc.strerror}") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise AreaInvalid(f"{path}: not JSON: {exc} (NaN and Infinity are not JSON either)") from exc
+        content = msgspec.json.encode(source)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise AreaInvalid(f"{what}: not a GeoJSON object: {exc}") from exc
+    return what, features_of(what, content, crs=crs)
 
 
-def _geometry(where: str, loaded: object) -> dict[str, Any]:
-    if not isinstance(loaded, dict):
-        raise AreaInvalid(f"{where}: not a GeoJSON object")
-    kind = loaded.get("type")
-    if kind == "FeatureCollection":
-        features = loaded.get("features")
-        count = len(features) if isinstance(features, list) else 0
-        if not isinstance(features, list) or count != 1:
-            raise AreaInvalid(f"{where}: holds {count} features, one polygon is needed: keep the one to be planned")
-        return _geometry(where, features[0])
-    if kind == "Feature":
-        if not isinstance(loaded.get("geometry"), dict):
-            raise AreaInvalid(f"{where}: the feature has no geometry: draw a polygon")
-        return _geometry(where, loaded["geometry"])
-    return loaded
+def _chosen(where: str, shapes: tuple[Shape, ...], kind: type[Geometry], word: str, name: str | None) -> Shape:
+    """The one shape of a kind, or the one of that name or number among several."""
+    found = [shape for shape in shapes if isinstance(shape.geometry, kind)]
+    if name is not None:
+        named = [shape for shape in found if shape.name == name]
+        named = named or [shape for number, shape in enumerate(found, start=1) if str(number) == name]
+        if len(named) != 1:
+            raise AreaInvalid(f"{where}: {len(named)} {word}s are called {name!r}; there are {_listed(tuple(found))}")
+        return named[0]
+    if len(found) != 1:
+        several = f": choose one by its name or number: {_listed(tuple(found))}" if found else f" but {_listed(shapes)}"
+        raise AreaInvalid(f"{where}: holds {len(found)} {word}s{several}")
+    return found[0]
 
 
-def _rings(where: str, geometry: dict[str, Any]) -> list[list[Any]]:
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates")
-    if kind == "MultiPolygon" and isinstance(coordinates, list):
-        if len(coordinates) != 1:
-            raise AreaInvalid(f"{where}: a MultiPolygon of {len(coordinates)} parts: plan the parts one by one")
-        kind, coordinates = "Polygon", coordinates[0]
-    if kind != "Polygon":
-        raise AreaInvalid(f"{where}: geometry is {kind!r}, a Polygon is needed")
-    if not isinstance(coordinates, list) or not coordinates or not all(isinstance(ring, list) for ring in coordinates):
-        raise AreaInvalid(f"{where}: the polygon is empty: draw at least three corners")
-    return coordinates
+def _listed(shapes: tuple[Shape, ...]) -> str:
+    """The first of several shapes, by number, kind and name."""
+    words = [
+        f"{number} {shape.geometry.geom_type}{f' {shape.name[:40]!r}' if shape.name else ''}"
+        for number, shape in enumerate(shapes[:MOST_LISTED], start=1)
+    ]
+    more = len(shapes) - len(words)
+    return ", ".join([*words, f"and {more} more"] if more else words) or "nothing else"
 
 
-def _ring(where: str, number: int, ring: list[Any]) -> NDArray[np.float64]:
-    name = "outer ring" if number == 0 else f"hole {number}"
-    try:
-        corners = np.array([(float(corner[0]), float(corner[1])) for corner in ring], float).reshape(-1, 2)
-    except (TypeError, ValueError, IndexError, KeyError) as exc:
-        raise AreaInvalid(f"{where}: {name} holds something that is not [lon, lat]: {exc}") from exc
-    bad = np.flatnonzero(~np.isfinite(corners).all(axis=1))
-    if len(bad):
-        raise AreaInvalid(f"{where}: corner {bad[0]} of the {name} is {corners[bad[0]].tolist()}: not finite")
-    if len(corners) and not np.array_equal(corners[0], corners[-1]):
-        corners = np.vstack([corners, corners[:1]])
-    if len(np.unique(corners, axis=0)) < 3:
-        raise AreaInvalid(f"{where}: the {name} has fewer than three different corners: {corners[:2].tolist()}")
-    return corners
+def _with_fewer_corners(where: str, polygon: Polygon) -> Polygon:
+    """The polygon without the corners that move its outline by less than a centimetre."""
+    west, south, east, north = polygon.bounds
+    plane = LocalPlane(lon=(west + east) / 2, lat=(south + north) / 2)
+    rings = []
+    for ring in (polygon.exterior, *polygon.interiors):
+        corners = shapely.get_coordinates(ring)
+        rings.append(corners[needed_corners(np.column_stack(plane.to_plane(corners[:, 0], corners[:, 1])), LOSSLESS_M)])
+    count = sum(len(ring) for ring in rings)
+    if count > MOST_VERTICES:
+        raise AreaInvalid(
+            f"{where}: {count} vertices are needed to draw the polygon within {LOSSLESS_M * 100:g} cm, at most "
+            f"{MOST_VERTICES} are planned over: simplify it"
+        )
+    if any(len(ring) < 4 for ring in rings):
+        raise AreaInvalid(f"{where}: a ring near lon {west:.6f}, lat {south:.6f} is less than a few cm wide")
+    return Polygon(rings[0], rings[1:])
 
 
 def _check_coordinates(where: str, rings: list[NDArray[np.float64]], near: tuple[float, float] | None) -> None:
     corners = np.concatenate(rings)
     lon, lat = corners[:, 0], corners[:, 1]
-    wrong = np.flatnonzero((np.abs(lat) > 90) | (np.abs(lon) > 180))
-    if len(wrong):
-        x, y = corners[wrong[0]]
-        swapped = (np.abs(lon) <= 90).all() and (np.abs(lat) <= 180).all()
-        advice = "longitude and latitude look swapped: GeoJSON has [lon, lat]" if swapped else "give degrees of WGS 84"
-        raise AreaInvalid(f"{where}: [{x:g}, {y:g}] is not a place on earth: {advice}")
     if near is not None:
         _check_swapped(where, float(lon.mean()), float(lat.mean()), near)
     polar = np.flatnonzero(np.abs(lat) > HIGHEST_LATITUDE_DEG)

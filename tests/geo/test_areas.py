@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -74,10 +72,10 @@ def test_holes_count_and_the_plane_has_a_height() -> None:
         (polygon(at(SQUARE), at([[1, 1], [9, 1], [9, 9], [1, 1]]), at([[5, 3], [6, 3], [6, 4], [5, 3]])), "nested"),
         (polygon([["a", "b"]] * 4), "not \\[lon, lat\\]"),
         (polygon([[1]] * 4), "not \\[lon, lat\\]"),
-        ({"type": "Point", "coordinates": [1, 2]}, "'Point', a Polygon is needed"),
+        ({"type": "Point", "coordinates": [1, 2]}, "holds 0 polygons but 1 Point"),
         ({"type": "Feature", "geometry": None}, "no geometry"),
         ({"type": "FeatureCollection", "features": []}, "0 features"),
-        ({"type": "MultiPolygon", "coordinates": [[SQUARE], [SQUARE]]}, "2 parts"),
+        ({"type": "MultiPolygon", "coordinates": [[SQUARE], [SQUARE]]}, "2 polygons: choose one .* 'part 1', 2"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(source: dict[str, Any], said: str) -> None:
@@ -91,17 +89,6 @@ def test_swapped_coordinates_that_are_places_too() -> None:
     with pytest.raises(AreaInvalid, match="look swapped"):
         read_area(swapped, near=(LON, LAT))
     assert read_area(polygon(at(SQUARE)), near=(LON, LAT)).area_m2 > 0
-
-
-def test_a_million_vertices_are_refused_soon(tmp_path: Path) -> None:
-    angle = np.linspace(0, 2 * np.pi, 1_000_000)
-    ring = np.column_stack([LON + 0.01 * np.cos(angle), LAT + 0.01 * np.sin(angle)])
-    path = tmp_path / "million.geojson"
-    path.write_bytes(msgspec.json.encode(polygon(ring.tolist())))
-    start_s = time.process_time()
-    with pytest.raises(AreaInvalid, match="1000000 vertices"):
-        read_area(path)
-    assert time.process_time() - start_s < 5.0
 
 
 def test_a_hundred_thousand_are_read() -> None:
