@@ -11,12 +11,27 @@ from numpy.typing import NDArray
 
 from geo.areas import Area, read_area
 from geo.camera_library import CameraModel, camera
+from geo.corridors import Side, corridor, strip
 from geo.coverage import cover
+from geo.crosshatch import cross_hatch
 from geo.legs import Leg
+from geo.orbits import spiral
+from geo.patrols import perimeter
 from geo.positions import LocalPlane
+from geo.searches import expanding_square, sector_search
 from geo.terrain import Terrain
+from geo.visits import visits
 from missioncontrol.errors import InputInvalid
-from missioncontrol.requests import PlanRequest, SurveyRequest, WaypointsRequest
+from missioncontrol.requests import (
+    CorridorRequest,
+    OrbitRequest,
+    PatrolRequest,
+    PlanRequest,
+    SearchRequest,
+    SurveyRequest,
+    VisitsRequest,
+    WaypointsRequest,
+)
 
 Array = NDArray[np.float64]
 
@@ -73,6 +88,16 @@ def work_of(request: PlanRequest, terrain: Terrain, *, near: tuple[float, float]
             return _survey(request, seen, terrain, near)
         case WaypointsRequest():
             return _waypoints(request, seen, terrain)
+        case CorridorRequest():
+            return _corridor(request, seen, terrain)
+        case PatrolRequest():
+            return _patrol(request, seen, terrain, near)
+        case OrbitRequest():
+            return _orbit(request, seen, terrain, near)
+        case VisitsRequest():
+            return _visits(request, seen, terrain, near)
+        case SearchRequest():
+            return _search(request, seen, terrain)
         case _:
             raise InputInvalid(f"kind: {type(request).__name__} cannot be planned")
 
@@ -130,13 +155,76 @@ def _at_ground(area: Area, terrain: Terrain) -> Area:
 
 def _survey(request: SurveyRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
     area = _at_ground(read_area(request.area, near=near), terrain)
-    path = cover(area.metric, seen.swath_m, direction_deg=request.direction_deg)
-    legs, covered = path.legs, path.covered
     if request.crosshatch:
-        legs += cover(area.metric, seen.swath_m, direction_deg=(path.direction_deg + 90.0) % 180.0).legs
+        legs = cross_hatch(area.metric, seen.swath_m, direction_deg=request.direction_deg)
+        left: tuple[str, ...] = ()
+    else:
+        path = cover(area.metric, seen.swath_m, direction_deg=request.direction_deg)
+        legs = path.legs
+        bare = 100 * (1 - path.covered)
+        left = (f"{bare:.2f} % of the area lies between or beyond the lines",) if bare > 0.1 else ()
     legs = tuple(replace(leg, pitch_deg=request.pitch_deg) for leg in legs)
-    left = () if covered >= 0.999 else (f"{100 * (1 - covered):.2f} % of the area lies between or beyond the lines",)
     return _work(seen, legs, area.plane, *left, area_m2=area.area_m2)
+
+
+def _corridor(request: CorridorRequest, seen: _Seen, terrain: Terrain) -> Work:
+    plane, line = _on_plane(_places("line", request.line, ("LineString",)), terrain)
+    side = Side(request.side)
+    legs = corridor(line, request.width_m, seen.swath_m, side=side)
+    legs = tuple(replace(leg, pitch_deg=request.pitch_deg) for leg in legs)
+    return _work(seen, legs, plane, area_m2=float(strip(line, request.width_m, side).area))
+
+
+def _patrol(request: PatrolRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
+    area = _at_ground(read_area(request.area, near=near), terrain)
+    east_m, north_m = area.plane.to_plane(*near)
+    legs = perimeter(
+        area.metric,
+        inset_m=request.inset_m,
+        rounds=request.rounds,
+        pitch_deg=request.pitch_deg,
+        near=(float(east_m), float(north_m)),
+    )
+    return _work(seen, legs, area.plane)
+
+
+def _orbit(request: OrbitRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
+    """The circle begins on the side of the vehicles."""
+    plane, (centre,) = _on_plane(_places("place", request.place, ("Point",)), terrain)
+    ground_m = plane.height_m
+    east_m, north_m = plane.to_plane(*near)
+    start_deg = float(np.degrees(np.arctan2(float(east_m) - centre[0], float(north_m) - centre[1])) % 360.0)
+    radii_m = request.radius_m, request.end_radius_m or request.radius_m
+    levels_m = ground_m + seen.height_m, ground_m + (request.end_height_m or seen.height_m)
+    legs = spiral(
+        (float(centre[0]), float(centre[1])),
+        radii_m,
+        target_amsl_m=ground_m,
+        levels_amsl_m=levels_m,
+        turns=request.turns,
+        clockwise=request.clockwise,
+        start_deg=start_deg,
+    )
+    slant_m = tuple(float(np.hypot(r, level - ground_m)) for r, level in zip(radii_m, levels_m, strict=True))
+    return _work(seen, legs, plane, slant_m=slant_m)
+
+
+def _visits(request: VisitsRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
+    lonlat = _places("places", request.places, ("MultiPoint", "Point"))
+    plane, spots = _on_plane(lonlat, terrain)
+    east_m, north_m = plane.to_plane(*near)
+    legs = visits(spots, (float(east_m), float(north_m)), hold_s=request.hold_s)
+    return _work(seen, legs, plane)
+
+
+def _search(request: SearchRequest, seen: _Seen, terrain: Terrain) -> Work:
+    plane, (datum,) = _on_plane(_places("place", request.place, ("Point",)), terrain)
+    place = float(datum[0]), float(datum[1])
+    if request.shape == "square":
+        legs = expanding_square(place, seen.swath_m, request.radius_m, pitch_deg=request.pitch_deg)
+    else:
+        legs = sector_search(place, request.radius_m, rounds=2, pitch_deg=request.pitch_deg)
+    return _work(seen, legs, plane)
 
 
 def _waypoints(request: WaypointsRequest, seen: _Seen, terrain: Terrain) -> Work:

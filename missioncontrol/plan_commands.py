@@ -240,7 +240,7 @@ def plan_search(
     gsd_cm: Gsd = None,
     height_m: Height = None,
     front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
+    side_overlap: SideOverlap = 20,
     speed_m_s: Speed = 10,
     pitch_deg: Pitch = -90,
     vehicles: Vehicles = 1,

@@ -136,6 +136,8 @@ class SearchRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """GeoJSON Point."""
     radius_m: Metres
     """How far, m."""
+    side_overlap: Percent = 20.0
+    """Between lines, percent."""
     shape: Literal["square", "sectors"] = "square"
     """Expanding square, or sector search."""
 
