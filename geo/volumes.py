@@ -24,8 +24,10 @@ DAY_S = 86_400.0
 _GEOD = pyproj.Geod(ellps="WGS84")
 _CORNERS = 64
 """Of the polygon around a circle: its sides touch the circle, so that its corners lie 0.12 % further out."""
-_QUARTER = 4
-"""Sides of a quarter turn around a corner."""
+_POINTED_M = 0.5
+"""With a smaller margin corners stay corners."""
+_QUARTER = 8
+"""Sides of a quarter turn around a corner; GEOS rounds their number, so that one may be half as long again."""
 
 
 class Day(StrEnum):
@@ -208,8 +210,11 @@ def widened(shape: shapely.Geometry, margin_m: float) -> shapely.Geometry:
     nearest = 0.0 if south < 0 < north else min(abs(south), abs(north))
     scale = metres_per_degree(max(abs(south), abs(north)))[0], metres_per_degree(nearest)[1]
     flat = shapely.transform(shape, lambda xy: xy * scale)
-    reach_m = margin_m / np.cos(np.pi / (4 * _QUARTER))
-    return shapely.transform(flat.buffer(reach_m, quad_segs=_QUARTER), lambda xy: xy / scale)
+    if abs(margin_m) < _POINTED_M:
+        wider = flat.buffer(margin_m, join_style="mitre")
+    else:
+        wider = flat.buffer(margin_m / np.cos(1.5 * np.pi / (4 * _QUARTER)), quad_segs=_QUARTER)
+    return shapely.transform(wider, lambda xy: xy / scale)
 
 
 def _seconds(clock: time) -> float:
