@@ -84,6 +84,12 @@ class Airframe(msgspec.Struct, frozen=True, kw_only=True):
     reserve: Reserve = Reserve()
     """What no plan may use of it."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for what cannot fly."""
+        least = self.min_m_s if self.kind is Kind.FIXED_WING else 1.0
+        if not 0.0 < least < self.max_m_s:
+            raise ValueError(f"min_m_s {self.min_m_s:g}, max_m_s {self.max_m_s:g}: must be above 0 and in order")
+
     @property
     def usable_wh(self) -> float:
         """What a plan may use of a full battery by its label, Wh; `usable_now_wh` knows its state."""
@@ -157,6 +163,8 @@ class Figures(NamedTuple):
     climb_acceleration_m_s2: float
     settle_s: float
     corner_m_s: float
+    landing_m_s: float
+    landing_below_m: float
     wind_east_m_s: float
     wind_north_m_s: float
     wind_reference_m: float
@@ -196,6 +204,8 @@ def figures_of(airframe: Airframe, conditions: Conditions) -> Figures:
         climb_acceleration_m_s2=airframe.climb_acceleration_m_s2,
         settle_s=airframe.settle_s,
         corner_m_s=math.sqrt(2.0 * airframe.acceleration_m_s2 * airframe.overshoot_m),
+        landing_m_s=airframe.landing_m_s,
+        landing_below_m=airframe.landing_below_m,
         wind_east_m_s=wind.east_m_s,
         wind_north_m_s=wind.north_m_s,
         wind_reference_m=wind.reference_m,
