@@ -248,6 +248,7 @@ def _search(
     parents = np.full((count + 1, places + 1, 2), -1)
     flights[0, start], seconds[0, start] = 0, 0.0
     furthest = 0
+    nearest_wh = np.array([back[1, last].min() for last in range(count)])
     for first in range(count):
         for place in range(places):
             if flights[first, place] > count:
@@ -260,7 +261,7 @@ def _search(
                 energy_wh += work[1, last]
                 time_s += work[0, last]
                 carried += load[last]
-                if not energy_wh + back[1, last].min() <= usable_wh or carried > most_load:
+                if not energy_wh + nearest_wh[last] <= usable_wh or carried > most_load:
                     break
                 for lands in range(places):
                     whole = last + 1 == count
