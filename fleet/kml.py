@@ -3,20 +3,19 @@
 Written: a Placemark for each item, which holds the whole item as ExtendedData and, where the item has a place, shows
 it; and one line along the way. Heights above home are shown as AMSL by the home's height, those above terrain as
 relative to the ground. Read: such files exactly, places that were moved in a map program included; and plain points
-and lines as waypoints. XML is read by expat without document types, so there are no entities and nothing is fetched.
+and lines as waypoints. Document types are refused, so there are no entities and nothing is fetched.
 """
 
 from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from xml.parsers import expat
 
 from fleet.errors import PlanFileInvalid
 from fleet.missions import FRAMES, MissionItem, has_position
 from fleet.planfiles import PlanFile, check_home, checked_item, decimal, home_of
+from geo.errors import AreaInvalid
+from geo.markup import Element, parse_xml
 from geo.positions import Position
 
 NAMESPACE = "http://www.opengis.net/kml/2.2"
@@ -27,14 +26,8 @@ FIELDS = ("frame", "command", "param1", "param2", "param3", "param4", "x", "y", 
 """Names of the ExtendedData of an item: those of a MISSION_ITEM_INT."""
 SAME_HEIGHT_M = 0.005
 """A height that a map program gives back within this was not changed."""
-MOST_BYTES = 16 << 20
-"""Longest file that is read."""
-MOST_ELEMENTS = 100_000
-"""Elements that a file may have."""
-DEEPEST = 64
-"""Elements within each other that are read."""
 WRITTEN_NOTE = "other programs see the places alone: commands and parameters are in the file's ExtendedData"
-ROUTE_NOTE = "KML routes are places and heights alone: there is no take-off, landing, speed or camera command"
+ROUTE_NOTE = "such routes are places and heights alone: there is no take-off, landing, speed or camera command"
 
 
 def to_kml(items: list[MissionItem], *, home: Position | None) -> str:
@@ -98,32 +91,6 @@ def _shown_height(item: MissionItem, where: str, home: Position | None) -> tuple
     return AMSL, item.z + home.altitude.value_m
 
 
-@dataclass(slots=True)
-class _Element:
-    """An XML element, its name without its namespace, and where it begins."""
-
-    name: str
-    line: int
-    attributes: dict[str, str]
-    pieces: list[str] = field(default_factory=list)
-    children: list[_Element] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """Its own words, without spaces around them."""
-        return "".join(self.pieces).strip()
-
-    def walk(self) -> Iterator[_Element]:
-        """It and all within it, in the order of the file."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-    def find(self, name: str) -> _Element | None:
-        """The first of that name within it."""
-        return next((each for each in self.walk() if each.name == name), None)
-
-
 def from_kml(text: bytes, *, height_m: float | None = None) -> PlanFile:
     """Items and home of a KML document: its Placemarks in their order.
 
@@ -154,49 +121,20 @@ def from_kml(text: bytes, *, height_m: float | None = None) -> PlanFile:
     return PlanFile(items=items, home=home, notes=(ROUTE_NOTE,) if plain else ())
 
 
-def _parse(text: bytes) -> _Element:
-    if len(text) > MOST_BYTES:
-        raise PlanFileInvalid(f"{len(text)} bytes; {MOST_BYTES} is the most that is read")
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    top = _Element("", 1, {})
-    stack, left = [top], iter(range(MOST_ELEMENTS))
-
-    def refuse_doctype(*_: object) -> None:
-        raise PlanFileInvalid(f"line {parser.CurrentLineNumber}: <!DOCTYPE: document types are not read")
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if len(stack) > DEEPEST:
-            raise PlanFileInvalid(f"line {parser.CurrentLineNumber}: elements lie deeper than {DEEPEST} in each other")
-        if next(left, None) is None:
-            raise PlanFileInvalid(f"line {parser.CurrentLineNumber}: more than {MOST_ELEMENTS} elements")
-        element = _Element(name.rpartition(" ")[2], parser.CurrentLineNumber, attributes)
-        stack[-1].children.append(element)
-        stack.append(element)
-
-    def data(words: str) -> None:
-        stack[-1].pieces.append(words)
-
-    parser.StartDoctypeDeclHandler = refuse_doctype
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _: stack.pop()
-    parser.CharacterDataHandler = data
+def _parse(text: bytes) -> Element:
     try:
-        parser.Parse(text, True)
-    except expat.ExpatError as exc:
-        raise PlanFileInvalid(f"line {exc.lineno}: not XML: {expat.errors.messages[exc.code]}") from exc
-    except (LookupError, ValueError) as exc:  # an encoding that nobody knows
-        raise PlanFileInvalid(f"line 1: not XML: {exc}") from exc
-    return top.children[0]
+        return parse_xml(text)
+    except AreaInvalid as exc:
+        raise PlanFileInvalid(str(exc)) from exc
 
 
-def _data_of(mark: _Element) -> dict[str, _Element]:
+def _data_of(mark: Element) -> dict[str, Element]:
     """The Data elements of an item of ours by their names; empty for any other Placemark."""
     found = {each.attributes.get("name", ""): each for each in mark.walk() if each.name == "Data"}
     return found if "command" in found and "frame" in found else {}
 
 
-def _home(mark: _Element) -> Position:
+def _home(mark: Element) -> Position:
     for geometry in _geometries(mark):
         for lon, lat, z_m in _coordinates(geometry):
             if z_m is not None:
@@ -204,7 +142,7 @@ def _home(mark: _Element) -> Position:
     raise PlanFileInvalid(f"line {mark.line}: Placemark home: has no Point with a height")
 
 
-def _item(mark: _Element, data: dict[str, _Element], home: Position | None) -> MissionItem:
+def _item(mark: Element, data: dict[str, Element], home: Position | None) -> MissionItem:
     """The item in a Placemark's data, at the place where its Point now is."""
     where = f"line {mark.line}: Placemark {mark.attributes.get('id', '')}".rstrip()
     numbers = {name: _number(mark, data, name) for name in FIELDS}
@@ -229,7 +167,7 @@ def _item(mark: _Element, data: dict[str, _Element], home: Position | None) -> M
     return checked_item(where, frame=item.frame, command=item.command, values=values, autocontinue=item.autocontinue)
 
 
-def _number(mark: _Element, data: dict[str, _Element], name: str) -> float:
+def _number(mark: Element, data: dict[str, Element], name: str) -> float:
     if name not in data:
         raise PlanFileInvalid(f"line {mark.line}: Placemark: has no Data of the name {name}")
     element = data[name].find("value")
@@ -240,13 +178,13 @@ def _number(mark: _Element, data: dict[str, _Element], name: str) -> float:
         raise PlanFileInvalid(f"line {data[name].line}: Data {name}: {text[:40]!r} is no number") from None
 
 
-def _whole(data: dict[str, _Element], name: str, value: float) -> float:
+def _whole(data: dict[str, Element], name: str, value: float) -> float:
     if not math.isfinite(value) or value != round(value):
         raise PlanFileInvalid(f"line {data[name].line}: Data {name}: {value:g} is no whole number")
     return value
 
 
-def _route(mark: _Element, height_m: float | None) -> list[MissionItem]:
+def _route(mark: Element, height_m: float | None) -> list[MissionItem]:
     """The waypoints of a Placemark that is none of ours."""
     items = []
     for geometry in _geometries(mark):
@@ -269,7 +207,7 @@ def _no_height(mode: int) -> str:
     return "clampToGround has no height" if mode == RELATIVE else "there is no height in the coordinates"
 
 
-def _geometries(mark: _Element) -> list[_Element]:
+def _geometries(mark: Element) -> list[Element]:
     """The Points and LineStrings in a Placemark; others are refused."""
     for each in mark.walk():
         if each.name in ("Polygon", "LinearRing", "Track", "MultiTrack", "Model"):
@@ -277,7 +215,7 @@ def _geometries(mark: _Element) -> list[_Element]:
     return [each for each in mark.walk() if each.name in ("Point", "LineString")]
 
 
-def _altitude_mode(geometry: _Element) -> int:
+def _altitude_mode(geometry: Element) -> int:
     """AMSL, TERRAIN, or RELATIVE for heights that KML does not say."""
     element = geometry.find("altitudeMode")
     mode = "clampToGround" if element is None else element.text
@@ -288,7 +226,7 @@ def _altitude_mode(geometry: _Element) -> int:
     return modes[mode]
 
 
-def _coordinates(geometry: _Element) -> list[tuple[float, float, float | None]]:
+def _coordinates(geometry: Element) -> list[tuple[float, float, float | None]]:
     """Lon, lat, deg, and the height where there is one, m."""
     element = geometry.find("coordinates")
     if element is None:

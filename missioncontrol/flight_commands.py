@@ -109,26 +109,30 @@ def plan_items(path: Path, *, vehicle: int = 1) -> list[Any]:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A QGroundControl .plan, a .waypoints or a KML file.")],
-    target: Annotated[Path, typer.Argument(help="What to write; its name ends in .plan, .waypoints or .kml.")],
+    source: Annotated[Path, typer.Argument(help="A plan, or a file of areas, lines and points.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: .plan, .waypoints, .csv (Litchi), .kml, .kmz, .geojson, .shp, .zip, .gpkg."
+        ),
+    ],
     home: Annotated[
         str | None, typer.Option(help="LON,LAT,AMSL of the start, where the source does not say it; deg and m.")
     ] = None,
-    height_m: Annotated[
-        float | None, typer.Option(help="Height above home for places of a KML without heights, m.")
-    ] = None,
+    height_m: Annotated[float | None, typer.Option(help="Height above home for places without heights, m.")] = None,
     autopilot: Annotated[str, typer.Option(help="Whom a .plan is for: ardupilot or px4.")] = "ardupilot",
+    crs: Annotated[str | None, typer.Option(help="CRS of a source that does not say it, as EPSG:32643.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the plan of one program for another; what gets lost on the way is said.
+    """Write a plan, or areas, lines and points, for another program; what gets lost on the way is said.
 
     Example: missioncontrol convert route.kml route.plan --home 76.945,43.238,800 --height-m 60
     """
-    from fleet.conversion import convert_plan
+    from fleet.conversion import convert_file
 
-    summary = convert_plan(source, target, home=_home(home), height_m=height_m, autopilot=autopilot)
-    text = f"{target}: {summary['items']} items, hash {summary['hash']}"
-    answer(summary, as_json, "\n".join([text, *(f"note: {note}" for note in summary["notes"])]))
+    summary = convert_file(source, target, home=_home(home), height_m=height_m, autopilot=autopilot, crs=crs)
+    what = f"{summary['items']} items, hash {summary['hash']}" if "items" in summary else f"{summary['shapes']} shapes"
+    answer(summary, as_json, "\n".join([f"{target}: {what}", *(f"note: {note}" for note in summary["notes"])]))
 
 
 def _home(text: str | None) -> Any:

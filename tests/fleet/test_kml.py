@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.conversion import convert_plan, read_plan, write_plan
+from fleet.conversion import convert_file, read_plan, write_plan
 from fleet.errors import PlanFileInvalid
-from fleet.kml import MOST_ELEMENTS, from_kml, to_kml
+from fleet.kml import from_kml, to_kml
 from fleet.missions import MissionItem, mission_hash
+from geo.markup import MOST_ELEMENTS
 from geo.positions import Altitude, Datum, Position
 from tests.fleet.conftest import survey
 from tests.fleet.test_waypoints import HOME, homes, plans, same
@@ -186,9 +187,9 @@ def test_what_cannot_be_written_is_refused() -> None:
 
 def test_files_convert_in_a_ring_without_a_difference(tmp_path: Path) -> None:
     plan = [*survey(), MissionItem(frame=2, command=177, params=(3.0, 2.0, 0.0, 0.0))]
-    names = ("a.waypoints", "b.kml", "c.plan", "d.waypoints")
+    names = ("a.waypoints", "b.kml", "c.plan", "d.kmz", "e.waypoints")
     write_plan(tmp_path / names[0], plan, HOME)
-    summaries = [convert_plan(tmp_path / source, tmp_path / target) for source, target in pairwise(names)]
+    summaries = [convert_file(tmp_path / source, tmp_path / target) for source, target in pairwise(names)]
     assert (tmp_path / names[0]).read_bytes() == (tmp_path / names[-1]).read_bytes()
     assert {summary["hash"] for summary in summaries} == {mission_hash(plan)}
     assert summaries[0]["home"] == [HOME.lon, HOME.lat, 800.09]
@@ -202,7 +203,8 @@ def test_the_content_says_what_a_file_is_and_errors_name_the_file(tmp_path: Path
     path.write_bytes(b"\xef\xbb\xbf" + (tmp_path / "x.kml").read_bytes())
     assert mission_hash(read_plan(path).items) == mission_hash(survey())
     for content, words in (
-        (b"PK\x03\x04", "plan.txt: is neither .* a KMZ is packed"),
+        (b"PK\x03\x04", "plan.txt: is a zip without an end"),
+        (b"words", "plan.txt: is neither QGroundControl plan, .*, Litchi CSV, GeoJSON"),
         (b"{}", 'plan.txt: "fileType" is not'),
         (b"QGC WPL 110\n\xff", "plan.txt: byte 12: is not UTF-8"),
         (b"QGC WPL 110\n0 0", "plan.txt: line 2: 2 columns"),
@@ -212,13 +214,13 @@ def test_the_content_says_what_a_file_is_and_errors_name_the_file(tmp_path: Path
             read_plan(path)
     with pytest.raises(PlanFileInvalid, match="cannot be read"):
         read_plan(tmp_path / "none.plan")
-    with pytest.raises(PlanFileInvalid, match=r"is none of \.plan, \.waypoints, \.kml"):
+    with pytest.raises(PlanFileInvalid, match=r"is none of \.plan, \.waypoints, \.csv, \.geojson"):
         write_plan(path, survey(), HOME)
     with pytest.raises(PlanFileInvalid, match=r"home: a \.plan must say"):
         write_plan(tmp_path / "y.plan", survey(), None)
     low = Position(lon=1.0, lat=1.0, altitude=Altitude(0.0, Datum.AMSL))
     (tmp_path / "r.kml").write_bytes(route(None, "76.94,43.23 76.95,43.24"))
-    assert convert_plan(tmp_path / "r.kml", tmp_path / "r.plan", home=low, height_m=30.0)["items"] == 2
+    assert convert_file(tmp_path / "r.kml", tmp_path / "r.plan", home=low, height_m=30.0)["items"] == 2
 
 
 @settings(max_examples=300, deadline=None)
