@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -88,27 +88,28 @@ class Flights:
         Raises TransitionImpossible, HashMismatch, VehicleUnknown, Conflict, ControlHeld.
         """
         plan = await self._missions.approved_plan(mission_id)
-        for part in plan.vehicles:
+        due = plan.due(await self._logbook.flown(mission_id))
+        for part in due:
             self._check_free(part.sysid)
             self._control.check(part.sysid, person=person)
         if mission_id in self._launches:
             raise TransitionImpossible(f"mission {mission_id} is being launched already")
-        for part in plan.vehicles:  # before anything is awaited, so that no other launch finds them free
+        for part in due:  # before anything is awaited, so that no other launch finds them free
             self._busy[part.sysid] = mission_id
         parts: list[tuple[VehiclePlan, Flight]] = []
         try:
-            for part in plan.vehicles:
+            for part in due:
                 await self._control.need(part.sysid, person=person)
             self._returning.discard(mission_id)
-            for part in plan.vehicles:
+            for part in due:
                 parts.append((part, await self._open(mission_id, part)))
-            detail = {"hash": plan.hash, "vehicles": [part.sysid for part in plan.vehicles]}
+            detail = {"hash": plan.hash, "vehicles": [part.sysid for part in due]}
             await self._missions.note(mission_id, "launched", person=person, detail=detail)
         except BaseException:
             try:
                 await self._call_off(mission_id, [flight for _, flight in parts], [])
             finally:
-                self._release(plan)
+                self._release(due)
             raise
         self._launches[mission_id] = self._start(
             self._fly_all(mission_id, plan, parts, person), f"mission[{mission_id}]"
@@ -122,7 +123,7 @@ class Flights:
         """
         plan = await self._missions.approved_plan(mission_id)
         found = []
-        for part in plan.vehicles:
+        for part in plan.due(await self._logbook.flown(mission_id)):
             checks = await self._preflight.everything(plan, part, person=person)
             found.append({"sysid": part.sysid, "checks": msgspec.to_builtins(checks)})
         return found
@@ -208,7 +209,7 @@ class Flights:
         """Read back what an adopted vehicle flies; what to do about another plan is for people to say."""
         try:
             plan = await self._missions.launched_plan(flight.mission_id)
-            part = next(part for part in plan.vehicles if part.sysid == flight.sysid)
+            part = plan.part(flight.sysid, flight.hash)
             await self._fleet.commander(flight.sysid).verify_mission(part.hash)
         except (FleetError, HashMismatch) as exc:
             text = f"vehicle {flight.sysid} flies on, but its mission is not known to be the approved one: {exc}"
@@ -238,35 +239,31 @@ class Flights:
         if state.condition not in (Condition.READY, Condition.LANDED):
             raise Conflict(f"vehicle {sysid} is {state.condition.value}; only a ready or landed one can be launched")
 
-    def _release(self, plan: Plan) -> None:
-        for part in plan.vehicles:
+    def _release(self, parts: Iterable[VehiclePlan]) -> None:
+        for part in parts:
             self._busy.pop(part.sysid, None)
 
     async def _open(self, mission_id: str, part: VehiclePlan) -> Flight:
         ours = self._settings.vehicle(part.sysid)
-        return await self._logbook.open(
-            mission_id=mission_id,
-            sysid=part.sysid,
-            registration=ours.registration if ours else "",
-            total=len(part.items),
-            started_utc_s=self._clock(),
-        )
+        registration = ours.registration if ours else ""
+        return await self._logbook.open(mission_id, part, registration=registration, started_utc_s=self._clock())
 
     async def _fly_all(self, mission_id: str, plan: Plan, parts: list[tuple[VehiclePlan, Flight]], person: str) -> None:
+        found = [flight for _, flight in parts]
+        ready = False
         try:
             failures = await self._prepare(plan, parts, person)
-            if failures or mission_id in self._returning:
-                await self._call_off(mission_id, [flight for _, flight in parts], failures)
-                return
             hashes = {str(part.sysid): part.hash for part, _ in parts}
-            if not await self._advance(mission_id, MissionState.UPLOADED, detail={"hashes": hashes}):
-                await self._call_off(mission_id, [flight for _, flight in parts], [])
-                return
-            flying = [self._fly(part, flight, person) for part, flight in parts]
-            await self._until_down(mission_id, [flight for _, flight in parts], flying)
+            if not failures and mission_id not in self._returning:
+                ready = await self._advance(mission_id, MissionState.UPLOADED, detail={"hashes": hashes})
+            if not ready:
+                await self._call_off(mission_id, found, failures)
         finally:
-            self._release(plan)
-            self._launches.pop(mission_id, None)
+            if not ready:
+                self._release(part for part, _ in parts)
+                self._launches.pop(mission_id, None)
+        if ready:
+            await self._until_down(mission_id, found, [self._fly(part, flight, person) for part, flight in parts])
 
     async def _prepare(self, plan: Plan, parts: list[tuple[VehiclePlan, Flight]], person: str) -> list[str]:
         """Upload to every vehicle, then judge every one; what went wrong, by vehicle. Nothing is armed here."""
@@ -456,7 +453,12 @@ class Flights:
         self._returning.discard(mission_id)
         failures = [f"vehicle {flight.sysid}: {flight.text}" for flight in found if flight.stage != "done"]
         if not failures:
-            await self._advance(mission_id, MissionState.DONE)
+            plan = await self._missions.launched_plan(mission_id)
+            if due := plan.due(await self._logbook.flown(mission_id)):
+                words = ", ".join(f"vehicle {part.sysid} flight {part.sortie}" for part in due)
+                await self._advance(mission_id, MissionState.APPROVED, reason=f"change batteries; next: {words}")
+            else:
+                await self._advance(mission_id, MissionState.DONE)
             return
         reason = "; ".join(failures)
         if await self._advance(mission_id, MissionState.FAILED, reason=reason):

@@ -13,6 +13,7 @@ from geo.positions import distance_m
 from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import NotFound
 from missioncontrol.missions import fraction
+from missioncontrol.plans import VehiclePlan
 from missioncontrol.store import Store
 from missioncontrol.tables import flights, track_points
 from missioncontrol.vehicles import TrackPoint, track_feature
@@ -27,6 +28,8 @@ class Flight(msgspec.Struct, kw_only=True):
     """Mission flown."""
     sysid: int
     """Who flies."""
+    hash: str
+    """Of the mission items it flies: which part of its plan it is."""
     stage: str = "waiting"
     """waiting, uploading, uploaded, arming, flying, returning, done, failed or aborted."""
     item: int = 0
@@ -54,19 +57,22 @@ class Logbook:
         """In `store`."""
         self._store = store
 
-    async def open(self, *, mission_id: str, sysid: int, registration: str, total: int, started_utc_s: float) -> Flight:
-        """A new flight of `total` mission items."""
-        flight = Flight(id=str(uuid_utils.uuid7()), mission_id=mission_id, sysid=sysid, total=total)
+    async def open(self, mission_id: str, part: VehiclePlan, *, registration: str, started_utc_s: float) -> Flight:
+        """A new flight of a part of a plan."""
+        flight = Flight(
+            id=str(uuid_utils.uuid7()), mission_id=mission_id, sysid=part.sysid, hash=part.hash, total=len(part.items)
+        )
         async with self._store.writing() as connection:
             await connection.execute(
                 insert(flights).values(
                     id=flight.id,
                     mission_id=mission_id,
-                    sysid=sysid,
+                    sysid=flight.sysid,
                     registration=registration,
                     stage=flight.stage,
                     item=0,
-                    total=total,
+                    total=flight.total,
+                    hash=flight.hash,
                     text="",
                     started_utc_s=started_utc_s,
                     path_m=0.0,
@@ -82,6 +88,14 @@ class Logbook:
             values["ended_utc_s"] = ended_utc_s
         async with self._store.writing() as connection:
             await connection.execute(update(flights).where(flights.c.id == flight.id).values(**values))
+
+    async def flown(self, mission_id: str) -> set[tuple[int, str]]:
+        """Sysid and hash of the parts of a mission that were flown to their end."""
+        query = select(flights.c.sysid, flights.c.hash).where(
+            flights.c.mission_id == mission_id, flights.c.stage == "done"
+        )
+        async with self._store.reading() as connection:
+            return {(row.sysid, row.hash) for row in await connection.execute(query)}
 
     async def write_track(self, flight: Flight, points: list[TrackPoint]) -> None:
         """Append where it was, oldest first."""
@@ -152,7 +166,7 @@ class Logbook:
         """Flights as they are written down, newest first."""
         last = select(func.max(track_points.c.utc_s)).where(track_points.c.flight_id == flights.c.id)
         query = select(flights, last.scalar_subquery().label("track_utc_s"))
-        query = query.order_by(flights.c.started_utc_s.desc()).limit(limit)
+        query = query.order_by(flights.c.started_utc_s.desc(), flights.c.id.desc()).limit(limit)
         if mission_id is not None:
             query = query.where(flights.c.mission_id == mission_id)
         if stages is not None:
@@ -167,6 +181,7 @@ def flight_of(row: Row[Any]) -> Flight:
         id=row.id,
         mission_id=row.mission_id,
         sysid=row.sysid,
+        hash=row.hash,
         stage=row.stage,
         item=row.item,
         total=row.total,

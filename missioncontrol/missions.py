@@ -45,12 +45,15 @@ TRANSITIONS: dict[MissionState, frozenset[MissionState]] = {
         {MissionState.PLANNED, MissionState.UPLOADED, MissionState.FAILED, MissionState.ABORTED}
     ),
     MissionState.UPLOADED: frozenset({MissionState.FLYING, MissionState.FAILED, MissionState.ABORTED}),
-    MissionState.FLYING: frozenset({MissionState.DONE, MissionState.FAILED, MissionState.ABORTED}),
+    MissionState.FLYING: frozenset(
+        {MissionState.DONE, MissionState.APPROVED, MissionState.FAILED, MissionState.ABORTED}
+    ),
     MissionState.FAILED: frozenset({MissionState.PLANNED}),
     MissionState.ABORTED: frozenset({MissionState.PLANNED}),
     MissionState.DONE: frozenset(),
 }
-"""What may follow what; planning again always begins anew, without the approval."""
+"""What may follow what; planning again always begins anew, without the approval. After the first flights of a plan
+of several sorties it is approved again, for the next."""
 
 
 class NewMission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -279,7 +282,8 @@ async def _plan(connection: AsyncConnection, row: Row[Any]) -> Plan | None:
 
 async def _progress(connection: AsyncConnection, mission_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     """How far each vehicle is in the latest launch, by mission."""
-    query = select(flights).where(flights.c.mission_id.in_(mission_ids)).order_by(flights.c.started_utc_s)
+    query = select(flights).where(flights.c.mission_id.in_(mission_ids))
+    query = query.order_by(flights.c.started_utc_s, flights.c.id)
     latest: dict[str, dict[int, dict[str, Any]]] = {}
     for row in await connection.execute(query):
         latest.setdefault(row.mission_id, {})[row.sysid] = {

@@ -24,12 +24,12 @@ class Planner:
         self._settings, self._terrain, self._fleet = settings, terrain, fleet
 
     async def plan(self, request: PlanRequest) -> Plan:
-        """A plan with one flight a vehicle.
+        """A plan; a vehicle whose battery does not last has several flights.
 
         Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid, VehicleUnknown.
         """
         starts = tuple(self._start(sysid) for sysid in request.vehicles)
-        made = await asyncio.to_thread(plan, request, Site(starts, self._terrain), one_sortie_each=True)
+        made = await asyncio.to_thread(plan, request, Site(starts, self._terrain))
         fleet = self._settings.fleet
         return with_safety(made, fence_margin_m=fleet.fence_margin_m, lost_link=request.lost_link or fleet.lost_link)
 

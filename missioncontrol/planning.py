@@ -25,18 +25,18 @@ LAYER_M = 5.0
 """Each further vehicle flies to its first leg so much higher than the one before."""
 
 
-def plan(request: PlanRequest, site: Site, *, one_sortie_each: bool = False) -> Plan:
+def plan(request: PlanRequest, site: Site) -> Plan:
     """A plan of a request by the vehicles of a site.
 
-    A vehicle whose battery does not last appears once for each of its flights, unless `one_sortie_each`, which
-    then raises InputInvalid. Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid.
+    A vehicle whose battery does not last appears once for each of its flights. Raises AreaInvalid, CameraUnknown,
+    TerrainMissing, InputInvalid.
     """
     began_s = time.perf_counter()
     request.check()
     if not site.starts:
         raise InputInvalid("vehicles: a plan needs at least one")
     planner = _Planner(request, site)
-    planner.fly(one_sortie_each=one_sortie_each)
+    planner.fly()
     return planner.plan(began_s)
 
 
@@ -55,7 +55,7 @@ class _Planner:
         self.warnings += self.work.warnings
         self.flights: list[Flight] = []
 
-    def fly(self, *, one_sortie_each: bool) -> None:
+    def fly(self) -> None:
         """Each vehicle's part of the legs, and its flights."""
         starts = self.site.starts
         places = np.array([self.plane.to_plane(start.lon, start.lat) for start in starts])
@@ -67,10 +67,8 @@ class _Planner:
             flights = self._flights(part, start, LAYER_M * number)
             if len(flights) > 1:
                 usable_wh = self.site.airframe(start.sysid).usable_wh
-                said = f"vehicle {start.sysid} needs {len(flights)} flights: {usable_wh:.0f} Wh usable"
-                if one_sortie_each:
-                    raise InputInvalid(f"area: {said}; take more vehicles, a smaller area or a coarser GSD")
-                self.warnings.append(said)
+                said = f"vehicle {start.sysid} needs {len(flights)} flights, with a change of battery between"
+                self.warnings.append(f"{said}: {usable_wh:.0f} Wh usable")
             self.flights.extend(flights)
 
     def _flights(self, legs: tuple[Leg, ...], start: Start, layer_m: float) -> list[Flight]:

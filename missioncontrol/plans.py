@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set
 from typing import Any
 
 import msgspec
@@ -66,6 +67,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What each vehicle does when it hears us no more; as it is aboard where absent."""
     vehicles: tuple[VehiclePlan, ...]
     """Parts."""
+
+    def due(self, flown: Set[tuple[int, str]]) -> tuple[VehiclePlan, ...]:
+        """The next part of each vehicle: its first sortie that was not `flown` (sysid, hash) to its end."""
+        found: dict[int, VehiclePlan] = {}
+        for part in sorted(self.vehicles, key=lambda part: part.sortie):
+            if (part.sysid, part.hash) not in flown:
+                found.setdefault(part.sysid, part)
+        return tuple(found.values())
+
+    def part(self, sysid: int, items_hash: str) -> VehiclePlan:
+        """The part of a vehicle with items of that hash; its only one where none has."""
+        parts = [part for part in self.vehicles if part.sysid == sysid]
+        return next((part for part in parts if part.hash == items_hash), parts[0])
 
     def public(self, *, items: bool) -> dict[str, Any]:
         """As the API gives it: `items` counts each vehicle's items; with `items`, `mission_items` lists them."""

@@ -16,15 +16,16 @@ from fleet.errors import CommandUnknown, MissionMismatch, RecordingInvalid, Vehi
 from fleet.fences import FencePolygon, fence_hash
 from fleet.missions import MissionItem, mission_hash
 from fleet.readiness import Check
-from fleet.telemetry import Condition, TelemetryState
+from fleet.telemetry import Condition, MissionProgress, TelemetryState
 from missioncontrol import flights as flights_module
 from missioncontrol.control import Control
 from missioncontrol.errors import Conflict
 from missioncontrol.flights import Flights
 from missioncontrol.keyring import Keyring
 from missioncontrol.live import Live
-from missioncontrol.missions import Missions
-from missioncontrol.plans import Plan, VehiclePlan
+from missioncontrol.missions import Missions, PlanMaker
+from missioncontrol.plans import Plan, VehiclePlan, plan_hash
+from missioncontrol.requests import PlanRequest
 from missioncontrol.settings import FleetSettings, Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import flights as flights_table
@@ -137,13 +138,13 @@ class Unchecked:
 class House:
     """Flights with their surroundings; `restarted` has the same store and fleet."""
 
-    def __init__(self, store: Store, clock: StillClock, fleet: ScriptedFleet) -> None:
+    def __init__(self, store: Store, clock: StillClock, fleet: ScriptedFleet, plan_maker: PlanMaker = planner) -> None:
         self.store, self.clock, self.fleet = store, clock, fleet
         self.alarms: list[str] = []
         self.gate = Unchecked()
         self.tasks: list[asyncio.Task[None]] = []
         settings = Settings(fleet=FleetSettings(launch_timeout_s=0.6))
-        self.missions = Missions(store, planner, clock, on_change=lambda _: None)
+        self.missions = Missions(store, plan_maker, clock, on_change=lambda _: None)
         self.control = Control(store, clock)
         vehicles = Vehicles(
             fleet,  # type: ignore[arg-type]
@@ -506,3 +507,45 @@ async def test_a_flight_that_a_restart_finds_is_watched_also_where_it_cannot_be_
         vehicle.land()
     await asyncio.gather(*again.tasks)
     assert await again.state(mission_id) == "failed", "they landed at the first item"
+
+
+async def two_sorties(request: PlanRequest) -> Plan:
+    """A plan in which vehicle 1 flies twice, the second time higher, and vehicle 2 once."""
+    made = await planner(request)  # type: ignore[arg-type]
+    first, other = made.vehicles
+    items = (msgspec.structs.replace(first.items[0], z=90.0), *first.items[1:])
+    second = msgspec.structs.replace(first, sortie=2, items=items, hash=mission_hash(list(items)))
+    parts = (first, second, other)
+    return msgspec.structs.replace(made, vehicles=parts, sorties=3, hash=plan_hash(parts))
+
+
+async def test_the_second_flight_of_a_vehicle_waits_for_its_battery_and_another_launch(
+    store: Store, clock: StillClock, fleet: ScriptedFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flights_module, "WATCH_S", 0.02)
+    house = House(store, clock, fleet, two_sorties)
+    try:
+        mission_id = await house.launched()
+        plan = await house.missions.launched_plan(mission_id)
+        for sysid in (1, 2):
+            await house.stage(sysid, "flying")
+            assert fleet.vehicles[sysid].aboard == plan.vehicles[0].hash
+            fleet.vehicles[sysid].now(mission=MissionProgress(item=1, total=2, reached=0))
+            fleet.vehicles[sysid].land()
+            await house.stage(sysid, "done")
+        await until(lambda: _is(house, mission_id, "approved"), timeout_s=5)
+        assert "vehicle 1 flight 2" in (await house.missions.get(mission_id))["reason"]
+        fleet.vehicles[1].now(mission=None, condition=Condition.READY)
+        await house.flights.launch(mission_id, person="a")
+        await house.stage(1, "flying")
+        assert fleet.vehicles[1].aboard == plan.vehicles[1].hash
+        assert fleet.vehicles[2].told.count("arm") == 1
+        fleet.vehicles[1].now(mission=MissionProgress(item=1, total=2, reached=0))
+        fleet.vehicles[1].land()
+        await until(lambda: _is(house, mission_id, "done"), timeout_s=5)
+    finally:
+        await house.stop()
+
+
+async def _is(house: House, mission_id: str, state: str) -> bool:
+    return await house.state(mission_id) == state

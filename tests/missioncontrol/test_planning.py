@@ -55,7 +55,6 @@ def survey(**changes: object) -> Plan:
         "starts": starts(3),
         "terrain": hills(),
         "airframe": Airframe(),
-        "one_sortie_each": False,
     }
     fields: dict[str, object] = {
         "area": rectangle(700, 500),
@@ -71,7 +70,7 @@ def survey(**changes: object) -> Plan:
     request = msgspec.convert(fields, SurveyRequest)
     airframes = {start.sysid: where["airframe"] for start in stand}
     site = Site(tuple(stand), where["terrain"], airframes)  # type: ignore[arg-type]
-    return plan(request, site, one_sortie_each=bool(where["one_sortie_each"]))
+    return plan(request, site)
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +180,6 @@ def test_a_battery_that_does_not_last_gives_more_flights() -> None:
     assert plan.sorties == len(plan.vehicles) > 2
     assert all(part.energy_wh <= small.usable_wh for part in plan.vehicles)
     assert any("needs" in said and "flights" in said for said in plan.warnings)
-    with pytest.raises(InputInvalid, match="take more vehicles"):
-        survey(starts=starts(1), airframe=small, one_sortie_each=True)
     with pytest.raises(InputInvalid, match="cannot reach"):
         survey(starts=starts(1), airframe=Airframe(battery_wh=8))
 
