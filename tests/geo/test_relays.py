@@ -30,7 +30,7 @@ def judge(watchers: list[Watcher], found: Relay, begins_s: float, ends_s: float)
     for watcher in watchers:
         mine = [turn for turn in found.turns if turn.name == watcher.name]
         for turn in mine:
-            assert turn.leaves_s >= watcher.ready_s
+            assert turn.leaves_s >= watcher.ready_s - 1e-6
             assert turn.home_s - turn.leaves_s <= watcher.endurance_s + 1e-6
             assert turn.arrives_s - turn.leaves_s == pytest.approx(watcher.out_s)
             assert turn.home_s - turn.relieved_s == pytest.approx(watcher.back_s)
