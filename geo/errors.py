@@ -7,6 +7,7 @@ GeoError
 ├── CameraUnknown      no camera of that name in the library
 ├── TerrainMissing     no height known there; names the place or the file
 ├── NoGround           the ray does not meet the ground (above the horizon, or out of range)
+├── OutOfView          no place that may be flown to sees the one asked for; names it
 ├── DatumUnknown       a height cannot be converted without terrain, geoid or home
 │   └── GeoidMissing   the grid of a geoid is not installed; names the file and how to get it
 ├── ObstacleInvalid    obstacles that cannot be used; names the feature and the place
@@ -43,6 +44,10 @@ class TerrainMissing(GeoError):
 
 class NoGround(GeoError):
     """The ray of a pixel does not meet the ground."""
+
+
+class OutOfView(GeoError):
+    """No place that may be flown to sees the one asked for."""
 
 
 class DatumUnknown(GeoError):
