@@ -7,7 +7,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from fleet.errors import BeyondBattery
 from fleet.missions import MOST_ITEMS, mission_hash
+from fleet.sortie_breaks import breaks
 from geo.heights import above_ground_m
 from geo.legs import Leg
 from geo.parts import Atoms, share
@@ -21,6 +23,12 @@ from missioncontrol.sorties import Flight, Flying, Start
 
 Array = NDArray[np.float64]
 
+SWAP_S = 300.0
+"""For a fresh battery between two flights."""
+BREAK_TRIES = 12
+"""So often breaks are looked for with a little less battery."""
+ITEMS_A_PIECE, ITEMS_A_FLIGHT = 4, 12
+"""Mission items of a piece of work besides the points that were inserted, and of the rest of a flight."""
 LAYER_M = 5.0
 """Each further vehicle flies to its first leg so much higher than the one before."""
 
@@ -66,7 +74,7 @@ class _Planner:
                 continue
             flights = self._flights(part, start, LAYER_M * number)
             if len(flights) > 1:
-                usable_wh = self.site.airframe(start.sysid).usable_wh
+                usable_wh = self.site.usable_wh(start.sysid)
                 said = f"vehicle {start.sysid} needs {len(flights)} flights, with a change of battery between"
                 self.warnings.append(f"{said}: {usable_wh:.0f} Wh usable")
             self.flights.extend(flights)
@@ -77,36 +85,28 @@ class _Planner:
         if self._fits(whole):
             return [whole]
         atoms = Atoms.of(legs, max(4 * self.work.piece_m, 250.0))
-        flights: list[Flight] = []
-        first = 0
-        while first < len(atoms.legs):
-            last = self._furthest(atoms, first, start, layer_m)
-            if last == first:
-                x, y = atoms.legs[first].start
-                lon, lat = self.plane.to_lonlat(x, y)
-                alone = self._flight(atoms.join(first, first + 1), start, layer_m)
-                raise InputInvalid(
-                    f"area: vehicle {start.sysid} cannot reach lon {float(lon):.5f}, lat {float(lat):.5f} and return: "
-                    f"{alone.cost().energy_wh:.0f} Wh needed, {alone.flying.airframe.usable_wh:.0f} Wh usable; "
-                    "start nearer"
+        cut = self._flight(atoms.legs, start, layer_m)
+        home = np.array([[*cut.home, cut.home_amsl_m]])
+        places = np.array([leg.start for leg in atoms.legs])
+        items = np.array([ITEMS_A_PIECE + len(leg.approach) for leg in atoms.legs]) + cut.inserted
+        usable_wh = cut.flying.usable_wh
+        for _ in range(BREAK_TRIES):
+            try:
+                sorties = breaks(
+                    cut.pieces(home),
+                    usable_wh=usable_wh,
+                    swap_s=SWAP_S,
+                    items=items,
+                    most_items=MOST_ITEMS - ITEMS_A_FLIGHT,
+                    lonlat=np.column_stack(self.plane.to_lonlat(places[:, 0], places[:, 1])),
                 )
-            flights.append(self._flight(atoms.join(first, last), start, layer_m))
-            first = last
-        return flights
-
-    def _furthest(self, atoms: Atoms, first: int, start: Start, layer_m: float) -> int:
-        """The last piece (plus one) that a flight from the first one can end with."""
-        low, high = first, first + 1
-        while high <= len(atoms.legs) and self._fits(self._flight(atoms.join(first, high), start, layer_m)):
-            low, high = high, first + 2 * (high - first)
-        high = min(high, len(atoms.legs) + 1)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._fits(self._flight(atoms.join(first, middle), start, layer_m)):
-                low = middle
-            else:
-                high = middle
-        return low
+            except BeyondBattery as exc:
+                raise InputInvalid(f"area: vehicle {start.sysid} cannot reach {exc}; start nearer") from exc
+            flights = [self._flight(atoms.join(sortie.first, sortie.last), start, layer_m) for sortie in sorties]
+            if all(self._fits(flight) for flight in flights):
+                return flights
+            usable_wh *= 0.97  # the pieces' costs leave out what their own ways out and back differ by
+        raise InputInvalid(f"area: vehicle {start.sysid} cannot do this on one battery after the other; start nearer")
 
     def _flight(self, legs: tuple[Leg, ...], start: Start, layer_m: float) -> Flight:
         flying = Flying(
@@ -115,11 +115,13 @@ class _Planner:
             speed_m_s=self.work.speed_m_s,
             trigger_m=self.work.trigger_m,
             airframe=self.site.airframe(start.sysid),
+            usable_wh=self.site.usable_wh(start.sysid),
+            conditions=self.site.conditions,
         )
         return Flight(legs, start, flying, self.plane, self.terrain, layer_m=layer_m)
 
     def _fits(self, flight: Flight) -> bool:
-        return flight.cost().energy_wh <= flight.flying.airframe.usable_wh and len(flight.items()) <= MOST_ITEMS
+        return flight.cost().energy_wh <= flight.flying.usable_wh and len(flight.items()) <= MOST_ITEMS
 
     def plan(self, began_s: float) -> Plan:
         """Everything summed up."""
@@ -132,6 +134,8 @@ class _Planner:
         durations: dict[int, float] = {}
         for part in parts:
             durations[part.sysid] = durations.get(part.sysid, 0.0) + part.duration_s
+        for flight in self.flights:
+            flight.check_returns()
         gsd_cm = 100 * np.concatenate([self._gsd_m(flight) for flight in self.flights])
         return Plan(
             hash=plan_hash(tuple(parts)),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.endurance import Airframe, Cost, leg_cost
+from fleet.air import CALM, Conditions
+from fleet.endurance import Airframe, Cost, landing_cost, path_costs, takeoff_cost
 from fleet.missions import MissionItem
+from fleet.returns import return_margins
+from fleet.sortie_breaks import PieceCosts
 from geo.heights import follow
 from geo.legs import Leg, length_m
 from geo.positions import LocalPlane
@@ -46,6 +50,10 @@ class Flying(msgspec.Struct, frozen=True, kw_only=True):
     """Between two pictures, m."""
     airframe: Airframe
     """What flies."""
+    usable_wh: float
+    """What its battery gives, the reserve kept back, Wh."""
+    conditions: Conditions = CALM
+    """Wind, air and payload."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +87,7 @@ class Flight:
         Raises TerrainMissing; InputInvalid where a leg of its own height comes too near the ground.
         """
         self.legs, self.start, self.flying, self.plane = tuple(legs), start, flying, plane
+        self._terrain = terrain
         self._home_by = tuple(way_home)
         east_m, north_m = plane.to_plane(start.lon, start.lat)
         self.home = np.array([float(east_m), float(north_m)])
@@ -88,25 +97,25 @@ class Flight:
         self.path = _levelled(path, levels)
         """(k, 4): x, y on the plane, m AMSL, number of the corner (-1 where a point was inserted)."""
         if np.isfinite(levels).any():
-            self._check_clearance(terrain)
+            self._check_clearance()
         first = int(np.flatnonzero(self.path[:, 3] == self._ends[0][0])[0])
         self._way_out = self.path[: first + 1].copy()
         self._way_out[:, 2] += layer_m
         self.survey_path = self.path[first:]
         """(k, 4): the path from the beginning of the first leg to the end of the last."""
-        self._return_amsl_m = self._safe_return_m(terrain)
+        self._return_amsl_m = self._safe_return_m()
         ways = np.array([self.survey_path[-1, :2], *self._home_by, self.home, self.home])
         heights = np.full(len(ways), self._return_amsl_m)
         heights[-1] = self.home_amsl_m
         self._way_back = np.column_stack([ways, heights, np.full(len(ways), -1.0)])
         """(k, 4): above the end of the last leg, above home, at home."""
 
-    def _check_clearance(self, terrain: Terrain) -> None:
+    def _check_clearance(self) -> None:
         for before, after in pairwise(self.path):
             count = max(2, int(np.hypot(*(after[:2] - before[:2])) / 10.0))
             places = before[:3] + (after[:3] - before[:3]) * np.linspace(0, 1, count)[:, None]
             lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
-            above_m = places[:, 2] - terrain.amsl_m(lon, lat)
+            above_m = places[:, 2] - self._terrain.amsl_m(lon, lat)
             lowest = int(np.argmin(above_m))
             if above_m[lowest] < LEAST_CLEARANCE_M - 0.5:
                 raise InputInvalid(
@@ -114,14 +123,15 @@ class Flight:
                     f"lat {lat[lowest]:.5f}, at least {LEAST_CLEARANCE_M:g} m are needed: fly higher or further away"
                 )
 
-    def _safe_return_m(self, terrain: Terrain) -> float:
+    def _safe_return_m(self) -> float:
         """Height of the way home, m AMSL: that of the last leg's end, or what clears the ground between."""
         ways = np.array([self.path[-1, :2], *self._home_by, self.home])
         ground_m = -np.inf
         for before, after in pairwise(ways):
             count = max(2, int(np.hypot(*(after - before)) / 15.0))
             places = before + (after - before) * np.linspace(0, 1, count)[:, None]
-            ground_m = max(ground_m, float(terrain.amsl_m(*self.plane.to_lonlat(places[:, 0], places[:, 1])).max()))
+            below_m = self._terrain.amsl_m(*self.plane.to_lonlat(places[:, 0], places[:, 1]))
+            ground_m = max(ground_m, float(below_m.max()))
         return max(float(self.path[-1, 2]), ground_m + RETURN_CLEARANCE * self.flying.height_m)
 
     @property
@@ -144,44 +154,105 @@ class Flight:
                 stretches.append(leg.length_m)
         return stops + sum(math.floor(stretch_m / self.flying.trigger_m + 1e-9) + 1 for stretch_m in stretches)
 
+    @property
+    def inserted(self) -> NDArray[np.int64]:
+        """(n,) points inserted along each leg and on the way to it, to follow the ground."""
+        corners = self.survey_path[:, 3].astype(int)
+        rows = np.searchsorted(np.flatnonzero(corners >= 0), np.arange(len(corners)))
+        ends = [end - self._ends[0][0] for _, end in self._ends]
+        counts = np.bincount(rows[corners < 0], minlength=ends[-1] + 1)
+        totals = np.concatenate([[0], np.cumsum(counts)])
+        return np.diff([totals[end + 1] for end in ends], prepend=0)
+
     def _seen_between(self, number: int) -> bool:
         """Whether pictures go on from the leg before to this one."""
         before, leg = self.legs[number - 1], self.legs[number]
         lit = all(each.photographs and each.length_m > 0.0 for each in (before, leg))
         return lit and (leg.seen_approach or (before.end == leg.start and not leg.approach))
 
-    def _segments(self) -> Iterator[tuple[Array, Cost]]:
-        """Places (x, y, m AMSL) in the order of flight, each with what getting there costs, hold included."""
-        airframe, speed_m_s = self.flying.airframe, self.flying.speed_m_s
-        holds = {end: leg.hold_s for (_, end), leg in zip(self._ends, self.legs, strict=True) if leg.hold_s}
-        ground = np.array([[*self.home, self.home_amsl_m, -1.0]])
-        rows = np.concatenate([ground, self._way_out, self.survey_path, self._way_back])
-        yield rows[0][:3], Cost()
-        for before, after in pairwise(rows):
-            cost = leg_cost(
-                airframe,
-                length_m=float(np.hypot(*(after[:2] - before[:2]))),
-                climb_m=float(after[2] - before[2]),
-                speed_m_s=speed_m_s,
-                stop=bool(after[3] >= 0),
-            )
-            hold_s = holds.pop(int(after[3]), 0.0)
-            yield after[:3], cost + Cost(hold_s, airframe.power_w(0.0) * hold_s / 3600.0)
+    @cached_property
+    def _route(self) -> Array:
+        """(k, 4): all of the path in the air, from above the take-off to above home."""
+        return np.concatenate([self._way_out, self.survey_path, self._way_back[:-1]])
+
+    @cached_property
+    def _holds_s(self) -> Array:
+        """(k,) time that it stands still at each point of the route, s."""
+        holds = {end: leg.hold_s for (_, end), leg in zip(self._ends, self.legs, strict=True)}
+        out = len(self._way_out)
+        return np.array(
+            [holds.get(int(row[3]), 0.0) if number >= out else 0.0 for number, row in enumerate(self._route)]
+        )
+
+    @cached_property
+    def _ground_amsl_m(self) -> Array:
+        """(k,) the ground below each point of the route."""
+        return self._terrain.amsl_m(*self.plane.to_lonlat(self._route[:, 0], self._route[:, 1]))
+
+    @cached_property
+    def _stretches(self) -> tuple[Array, Array]:
+        """Time, s, and energy, Wh, of the take-off, of each stretch of the route, and of the landing."""
+        airframe, conditions = self.flying.airframe, self.flying.conditions
+        up = takeoff_cost(airframe, climb_m=float(self._route[0, 2]) - self.home_amsl_m, conditions=conditions)
+        down = landing_cost(airframe, descent_m=float(self._route[-1, 2]) - self.home_amsl_m, conditions=conditions)
+        seconds, watt_hours = path_costs(
+            airframe,
+            self._route,
+            speed_m_s=self.flying.speed_m_s,
+            ground_amsl_m=self._ground_amsl_m,
+            holds_s=self._holds_s,
+            conditions=conditions,
+        )
+        return (
+            np.array([up.duration_s, *seconds, down.duration_s]),
+            np.array([up.energy_wh, *watt_hours, down.energy_wh]),
+        )
 
     def cost(self) -> Cost:
-        """Time and energy from take-off to landing."""
-        total = Cost()
-        for _, cost in self._segments():
-            total += cost
-        return total
+        """Time and energy from take-off to landing. Raises AirspeedImpossible."""
+        seconds, watt_hours = self._stretches
+        return Cost(float(seconds.sum()), float(watt_hours.sum()))
+
+    def pieces(self, landings: Array) -> PieceCosts:
+        """What each leg costs, and the ways from and to `landings` (m, 3), x, y on the plane and ground, m AMSL."""
+        rows = {int(corner): row for row, corner in enumerate(self.survey_path[:, 3].tolist()) if corner >= 0}
+        first = len(self._way_out)
+        return PieceCosts.of_path(
+            self.flying.airframe,
+            self.survey_path[:, :3],
+            np.array([rows[begin] for begin, _ in self._ends]),
+            np.array([rows[end] for _, end in self._ends]),
+            places=landings,
+            speed_m_s=self.flying.speed_m_s,
+            return_amsl_m=self._return_amsl_m,
+            ground_amsl_m=self._ground_amsl_m[first : first + len(self.survey_path)],
+            holds_s=self._holds_s[first : first + len(self.survey_path)],
+            conditions=self.flying.conditions,
+        )
+
+    def check_returns(self) -> None:
+        """Raises BeyondBattery naming the first place from which the battery does not last for the way home."""
+        _, watt_hours = self._stretches
+        margins = return_margins(
+            self.flying.airframe,
+            self._route[:-1, :3],
+            landings=np.array([[*self.home, self.home_amsl_m]]),
+            usable_wh=self.flying.usable_wh,
+            speed_m_s=self.flying.speed_m_s,
+            return_amsl_m=self._return_amsl_m,
+            used_wh=float(watt_hours[0]),
+            ground_amsl_m=self._ground_amsl_m[:-1],
+            holds_s=self._holds_s[:-1],
+            conditions=self.flying.conditions,
+        )
+        margins.check(self.plane)
 
     def track(self, begins_utc_s: float) -> Track:
         """Where it is over time if it takes off then."""
-        segments = list(self._segments())
-        places = np.array([place for place, _ in segments])
+        ground = np.array([[*self.home, self.home_amsl_m]])
+        places = np.concatenate([ground, self._route[:, :3], ground])
         lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
-        durations = np.array([cost.duration_s for _, cost in segments])
-        return Track(begins_utc_s + np.cumsum(durations), lon, lat, places[:, 2])
+        return Track(begins_utc_s + np.concatenate([[0.0], np.cumsum(self._stretches[0])]), lon, lat, places[:, 2])
 
     def items(self) -> list[MissionItem]:
         """What is uploaded: heights are relative to the ground at the start."""

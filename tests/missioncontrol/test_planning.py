@@ -175,7 +175,7 @@ def test_gsd_gives_the_height_and_shutter_limits_the_speed() -> None:
 
 
 def test_a_battery_that_does_not_last_gives_more_flights() -> None:
-    small = Airframe(battery_wh=40)
+    small = Airframe(battery_wh=56)
     plan = survey(starts=starts(1), airframe=small)
     assert plan.sorties == len(plan.vehicles) > 2
     assert all(part.energy_wh <= small.usable_wh for part in plan.vehicles)
