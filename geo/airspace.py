@@ -34,6 +34,8 @@ AT_LIMIT_M = 1e-6
 """At a limit itself one is not yet in the zone; heights are that exact."""
 CLEARANCE_M = 0.01
 """Ways keep so much more than the margin, so that rounding does not touch it."""
+INSCRIBED = 0.0015
+"""A circle that must not be left is drawn as a polygon of a radius smaller by this share."""
 MOST_ROUNDS = 500
 """A way that still meets new zones after being laid so often is given up."""
 
@@ -328,8 +330,7 @@ class Airspace:
             if part not in known:
                 known[part] = self._reaches(volume, shapely.box(*self._prints.bounds[part]), band, keep_m, zone.title)
             if known[part]:
-                wide_m = keep_m + 5e-5 * (volume.footprint.radius_m if isinstance(volume.footprint, Circle) else 0.0)
-                met[part] = self._footprint(part, wide_m)
+                met[part] = self._footprint(part, keep_m)
         return met
 
     def _check_ends(
@@ -409,7 +410,8 @@ def _inner(volume: Volume4D) -> Polygon:
     """A footprint as a polygon that does not reach further."""
     footprint = volume.footprint
     if isinstance(footprint, Circle):
-        return Circle(lon=footprint.lon, lat=footprint.lat, radius_m=footprint.radius_m * np.cos(np.pi / 64)).polygon()
+        within_m = footprint.radius_m * (1 - INSCRIBED)
+        return Circle(lon=footprint.lon, lat=footprint.lat, radius_m=within_m).polygon()
     return footprint.polygon()
 
 

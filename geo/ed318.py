@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import UTC, time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import msgspec
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum
 from geo.volumes import Applicability, Circle, DailyPeriod, Volume4D
-from geo.zone_fields import MOST_VERTICES_IN_ALL, Fields, decoded, load
+from geo.zone_fields import Fields, shown
+from geo.zone_files import present, read_features, short, utc
 from geo.zones import Authority, Dates, Kind, Note, Reason, Texts, Zone, ZoneCollection
 
 _PROPERTIES = (
@@ -27,41 +28,21 @@ DEEPEST = 8
 _EVENTS = ("BMCT", "SR", "SS", "EECT")
 
 
-def read_ed318(source: Path | str | bytes, *, partly: bool = False) -> ZoneCollection:
+def read_ed318(
+    source: Path | str | bytes, *, partly: bool = False, near: tuple[float, float] | None = None
+) -> ZoneCollection:
     """The zones of a GeoJSON file (a path, or its bytes).
 
     What is missing or misspelt is read so that the zone reaches rather further than less far, and noted. Zones
     that cannot be understood raise ZoneInvalid, which names feature, field and place of each; with `partly` they
-    are told in `refused` instead, and left out.
+    are told in `refused` instead, and left out. `near` (lon, lat), if known, lets swapped places be noticed.
     """
-    said, features = load(source)
-    zones: list[Zone] = []
-    notes: list[Note] = []
-    refused: list[Note] = []
-    vertices = 0
-    for number, raw in enumerate(features):
-        fields = Fields(number)
-        try:
-            zones.append(_zone(fields, fields.mapping("feature", decoded(raw))))
-        except ZoneInvalid as exc:
-            refused.append(Note(feature=number, zone=fields.zone, field="geometry", said=str(exc)))
-        vertices += fields.vertices
-        if vertices > MOST_VERTICES_IN_ALL:
-            raise ZoneInvalid(f"feature {number}: more than {MOST_VERTICES_IN_ALL} vertices so far: divide the file")
-        notes.extend(fields.notes)
-    if refused and not partly:
-        raise ZoneInvalid(told(refused, len(features)))
-    return _collection(said, tuple(zones), notes, tuple(refused))
-
-
-def told(refused: list[Note], features: int) -> str:
-    """The first of many that were refused, and how many there are."""
-    more = f"; and {len(refused) - 5} more" if len(refused) > 5 else ""
-    return f"{len(refused)} of {features} zones cannot be understood: " + "; ".join(map(str, refused[:5])) + more
+    said, zones, notes, refused = read_features(source, _zone, partly=partly, near=near)
+    return _collection(said, zones, notes, refused)
 
 
 def _collection(
-    said: dict[str, Any], zones: tuple[Zone, ...], notes: list[Note], refused: tuple[Note, ...]
+    said: dict[str, Any], zones: tuple[Zone, ...], notes: tuple[Note, ...], refused: tuple[Note, ...]
 ) -> ZoneCollection:
     fields = Fields(-1)
     meta = fields.mapping("metadata", said.get("metadata"))
@@ -103,17 +84,13 @@ def _zone(fields: Fields, feature: dict[str, Any]) -> Zone:
     if kind == Kind.NO_RESTRICTION and extended is not None and extended.get(_INCLUSION) is True:
         kind, extended = Kind.INCLUSION, {key: value for key, value in extended.items() if key != _INCLUSION} or None
     region = fields.number("region", given.get("region"))
-    variant = fields.string("variant", given.get("variant")).strip().upper()
-    if variant not in ("COMMON", "CUSTOMIZED"):
-        fields.strange("variant", given.get("variant"), "COMMON")
-        variant = "COMMON"
     return Zone(
         id=fields.zone,
         kind=kind,
         volumes=tuple(_volumes(fields, "geometry", feature.get("geometry"), None, times, 0)),
         country=fields.string("country", given.get("country")).upper(),
         name=fields.texts("name", given.get("name")),
-        variant=variant,
+        variant=fields.variant("variant", given.get("variant")),
         conditions=fields.string("restrictionConditions", given.get("restrictionConditions")),
         region=None if region is None else int(region),
         reasons=fields.reasons("reason", given.get("reason")),
@@ -154,11 +131,11 @@ def _volumes(
     elif kind in ("Point", "Circle"):
         extent = fields.mapping(f"{field}.extent", given.get("extent"))
         if str(extent.get("subType", "Circle")).upper() != "CIRCLE":
-            raise ZoneInvalid(f"{field}: an extent of the kind {extent['subType']!r} is not known")
+            raise ZoneInvalid(f"{field}: an extent of the kind {shown(extent['subType'])} is not known")
         radius = extent.get("radius", given.get("radius"))
         yield fields.volume(fields.circle(field, coordinates or given.get("center"), radius), lower, upper, times)
     else:
-        raise ZoneInvalid(f"{field}: {kind!r} encloses nothing: a Polygon or a Point with a circle is needed")
+        raise ZoneInvalid(f"{field}: {shown(kind)} encloses nothing: a Polygon or a Point with a circle is needed")
 
 
 def _limits(fields: Fields, field: str, layer: object) -> tuple[Altitude | None, Altitude | None]:
@@ -181,20 +158,20 @@ def write_ed318(collection: ZoneCollection) -> dict[str, Any]:
     """A GeoJSON object that keeps to the schema; raises ZoneInvalid for what ED-318 cannot say."""
     dates = collection.dates or Dates()
     meta = {
-        "validFrom": _moment(dates.valid_from),
-        "validTo": _moment(dates.valid_to),
-        "issued": _moment(dates.issued),
+        "validFrom": utc(dates.valid_from),
+        "validTo": utc(dates.valid_to),
+        "issued": utc(dates.issued),
         "provider": _texts("provider", collection.provider, 200),
         "description": _texts("description", collection.description, 200),
         "otherGeoid": collection.other_geoid,
         "technicalLimitations": _texts("technicalLimitations", collection.limitations, 200),
     }
-    return _present(
+    return present(
         {
             "type": "FeatureCollection",
-            "name": _short("name", collection.name, 200),
+            "name": short("name", collection.name, 200),
             "title": collection.title,
-            "metadata": _present(meta),
+            "metadata": present(meta),
             "features": [_feature(zone) for zone in collection.zones],
         },
         always=("features",),
@@ -221,9 +198,9 @@ def _properties(zone: Zone) -> dict[str, Any]:
         raise ZoneInvalid(f"variant: {zone.variant!r} is neither COMMON nor CUSTOMIZED")
     inclusion = zone.kind == Kind.INCLUSION
     extended = {**(zone.extended or {}), **({_INCLUSION: True} if inclusion else {})}
-    return _present(
+    return present(
         {
-            "identifier": _short("identifier", zone.id, 7),
+            "identifier": short("identifier", zone.id, 7),
             "country": zone.country,
             "name": _texts("name", zone.name, 200),
             "type": str(Kind.NO_RESTRICTION if inclusion else zone.kind),
@@ -238,7 +215,7 @@ def _properties(zone: Zone) -> dict[str, Any]:
             "limitedApplicability": [_applicability(times) for times in _times(zone)],
             "dataSource": None
             if zone.origin is None
-            else _present(
+            else present(
                 {
                     "creationDate": zone.origin.created,
                     "updateDateTime": zone.origin.updated,
@@ -267,7 +244,7 @@ def _geometry(zone: Zone) -> dict[str, Any]:
 
 def _volume(volume: Volume4D) -> dict[str, Any]:
     volume.checked()
-    layer = _present(
+    layer = present(
         {
             "upper": volume.upper and volume.upper.value_m,
             "upperReference": volume.upper and _reference(volume.upper),
@@ -291,14 +268,14 @@ def _reference(altitude: Altitude) -> str:
 
 
 def _authority(authority: Authority) -> dict[str, Any]:
-    return _present(
+    return present(
         {
             "name": _texts("zoneAuthority.name", authority.name, 200),
             "service": _texts("zoneAuthority.service", authority.service, 200),
             "contactName": _texts("zoneAuthority.contactName", authority.contact_name, 200),
             "siteURL": authority.site_url,
             "email": authority.email,
-            "phone": _short("zoneAuthority.phone", authority.phone, 200),
+            "phone": short("zoneAuthority.phone", authority.phone, 200),
             "purpose": str(authority.purpose),
             "intervalBefore": authority.interval_before,
         }
@@ -306,10 +283,10 @@ def _authority(authority: Authority) -> dict[str, Any]:
 
 
 def _applicability(times: Applicability) -> dict[str, Any]:
-    return _present(
+    return present(
         {
-            "startDateTime": _moment(times.start),
-            "endDateTime": _moment(times.end),
+            "startDateTime": utc(times.start),
+            "endDateTime": utc(times.end),
             "schedule": [_period(period) for period in times.schedule],
         }
     )
@@ -319,41 +296,26 @@ def _period(period: DailyPeriod) -> dict[str, Any]:
     for event in (period.start_event, period.end_event):
         if event and event not in _EVENTS:
             raise ZoneInvalid(f"schedule: {event!r} is no event of ED-318 ({', '.join(_EVENTS)})")
-    return _present(
+    return present(
         {
             "day": [str(day) for day in period.days],
-            "startTime": clock(period.start),
+            "startTime": _clock(period.start),
             "startEvent": period.start_event,
-            "endTime": clock(period.end),
+            "endTime": _clock(period.end),
             "endEvent": period.end_event,
         }
     )
 
 
-def clock(moment: time | None) -> str | None:
+def _clock(moment: time | None) -> str | None:
     """A time of day with its offset, Z for UTC."""
     if moment is None:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
 
 
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def _texts(field: str, texts: Texts, most: int) -> list[dict[str, str]]:
     for text in texts:
-        _short(field, text.text, most)
-        _short(f"{field}.lang", text.lang, 5)
+        short(field, text.text, most)
+        short(f"{field}.lang", text.lang, 5)
     return [{"text": text.text, "lang": text.lang} for text in texts]
-
-
-def _short(field: str, text: str, most: int) -> str:
-    if len(text) > most:
-        raise ZoneInvalid(f"{field}: {text[:40]!r}... has {len(text)} characters, {most} are the most")
-    return text
-
-
-def _present(given: dict[str, Any], *, always: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Without the keys that say nothing."""
-    return {key: value for key, value in given.items() if key in always or value not in (None, "", [], {})}

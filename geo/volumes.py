@@ -21,9 +21,13 @@ Array = NDArray[np.float64]
 LONGEST_SCHEDULE_DAYS = 3660
 """Of a longer window a schedule is not looked up day by day: it counts as active throughout."""
 DAY_S = 86_400.0
+_LEAST_RADIUS_M = 6_335_439.0
+"""Least radius of curvature of WGS 84: of the meridian at the equator."""
 _GEOD = pyproj.Geod(ellps="WGS84")
 _CORNERS = 64
-"""Of the polygon around a circle: its sides touch the circle, so that its corners lie 0.12 % further out."""
+"""Of the polygon around a circle: its sides all but touch the circle, and its corners lie 0.13 % further out."""
+_SAGGING = 1.0001
+"""Sides that are straight in degrees sag a little towards the middle."""
 _POINTED_M = 0.5
 """With a smaller margin corners stay corners."""
 _QUARTER = 8
@@ -51,7 +55,7 @@ class DailyPeriod(msgspec.Struct, frozen=True, kw_only=True):
     start: time | None = None
     """When it begins, with its offset from UTC (none means UTC); None: at midnight."""
     end: time | None = None
-    """When it ends; not after `start`: on the day after. None: at midnight."""
+    """When it ends; not after `start`: on the day after. None: at midnight. 23:59 and later count as midnight."""
     start_event: str = ""
     """What begins it instead of a time (BMCT, SR, SS, EECT): kept, and not computed."""
     end_event: str = ""
@@ -78,6 +82,8 @@ class DailyPeriod(msgspec.Struct, frozen=True, kw_only=True):
         """Begin after midnight, length, and the offset from UTC that they are counted at, s."""
         begin = self.start or time(tzinfo=None if self.end is None else self.end.tzinfo)
         end = self.end or time(tzinfo=begin.tzinfo)
+        if (end.hour, end.minute) == (23, 59):
+            end = time(tzinfo=end.tzinfo)
         offset_s = (begin.utcoffset() or timedelta()).total_seconds()
         end_offset_s = (end.utcoffset() or timedelta()).total_seconds()
         long_s = (_seconds(end) - end_offset_s - _seconds(begin) + offset_s) % DAY_S
@@ -116,18 +122,20 @@ class Circle(msgspec.Struct, frozen=True, kw_only=True, tag="circle"):
     """Distance, m."""
 
     def polygon(self) -> Polygon:
-        """A polygon (lon, lat) of 64 sides that touch the circle from outside."""
+        """A polygon (lon, lat) of 64 sides around the circle."""
         turns = np.arange(_CORNERS) * (360.0 / _CORNERS)
-        reach_m = self.radius_m / np.cos(np.pi / _CORNERS)
+        reach_m = _SAGGING * self.radius_m / np.cos(np.pi / _CORNERS)
         lon, lat, _ = _GEOD.fwd(
             np.full(_CORNERS, self.lon), np.full(_CORNERS, self.lat), turns, np.full(_CORNERS, reach_m)
         )
         return shapely.orient_polygons(Polygon(np.column_stack([lon, lat])))
 
     def bounds(self) -> tuple[float, float, float, float]:
-        """West, south, east and north, deg."""
-        found: tuple[float, float, float, float] = self.polygon().bounds
-        return found
+        """West, south, east and north, deg; a little more than needed."""
+        reach = self.radius_m / _LEAST_RADIUS_M
+        up, share = np.degrees(reach), np.sin(min(reach, np.pi / 2)) / max(np.cos(np.radians(self.lat)), 1e-9)
+        aside = float(np.degrees(np.arcsin(share))) if share < 1 else 180.0
+        return self.lon - aside, self.lat - up, self.lon + aside, self.lat + up
 
 
 class Outline(msgspec.Struct, frozen=True, kw_only=True, tag="polygon"):

@@ -6,28 +6,25 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely import Polygon
 
+from geo.areas import NEAR_M
 from geo.errors import ZoneInvalid
-from geo.positions import Altitude, Datum
+from geo.positions import Altitude, Datum, distance_m
 from geo.volumes import Applicability, Circle, DailyPeriod, Day, Outline, Volume4D
 from geo.zones import Authority, Kind, Note, Origin, Purpose, Reason, Text, Texts
 
-MOST_BYTES = 64_000_000
-"""A larger file is not read."""
-MOST_ZONES = 100_000
-"""A file of more zones is refused."""
+Array = NDArray[np.float64]
+
 MOST_VERTICES = 100_000
 """A zone of more is refused."""
-MOST_VERTICES_IN_ALL = 800_000
-"""A file of more is refused."""
 FOOT_M = 0.3048
+"""The international foot."""
 WIDEST_RADIUS_M = 1_000_000.0
 """A circle beyond is taken for a mistake."""
 
@@ -48,57 +45,12 @@ _DAYS = {"MONDAY": Day.MON, "TUESDAY": Day.TUE, "WEDNESDAY": Day.WED, "THURSDAY"
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-class _File(msgspec.Struct):
-    features: list[msgspec.Raw] | None = None
-
-
-def load(source: Path | str | bytes) -> tuple[dict[str, Any], list[msgspec.Raw]]:
-    """What a JSON file (a path, or its bytes) says about itself, and its features, not yet decoded.
-
-    Raises ZoneInvalid: not readable, too large, not JSON, nested too deeply, no list of features, too many.
-    """
-    where = "zones" if isinstance(source, bytes) else str(source)
-    try:
-        if not isinstance(source, bytes):
-            size = Path(source).stat().st_size
-            if size > MOST_BYTES:
-                raise ZoneInvalid(f"{where}: {size / 1e6:.0f} MB, at most {MOST_BYTES / 1e6:.0f} MB are read")
-            source = Path(source).read_bytes()
-        if len(source) > MOST_BYTES:
-            raise ZoneInvalid(f"{where}: {len(source) / 1e6:.0f} MB, at most {MOST_BYTES / 1e6:.0f} MB are read")
-        source = source.removeprefix(b"\xef\xbb\xbf")
-        features = msgspec.json.decode(source, type=_File).features
-        head = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
-        said = {key: decoded(value) for key, value in head.items() if key != "features"}
-    except OSError as exc:
-        raise ZoneInvalid(f"{where}: cannot be read: {exc.strerror}") from exc
-    except RecursionError as exc:
-        raise ZoneInvalid(f"{where}: nested too deeply to be a list of zones") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise ZoneInvalid(f"{where}: not a JSON list of zones: {exc} (NaN and Infinity are not JSON)") from exc
-    if features is None:
-        raise ZoneInvalid(f"{where}: holds no list of features")
-    if len(features) > MOST_ZONES:
-        raise ZoneInvalid(f"{where}: {len(features)} features, at most {MOST_ZONES} are read")
-    return said, features
-
-
-def decoded(raw: msgspec.Raw) -> Any:
-    """The value of a piece of JSON. Raises ZoneInvalid."""
-    try:
-        return msgspec.json.decode(raw)
-    except RecursionError as exc:
-        raise ZoneInvalid("nested too deeply to be a zone") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise ZoneInvalid(f"not JSON: {exc}") from exc
-
-
 class Fields:
     """One published zone while it is read."""
 
-    def __init__(self, feature: int) -> None:
-        """The feature of that number in its file."""
-        self.feature, self.zone = feature, ""
+    def __init__(self, feature: int, *, near: tuple[float, float] | None = None) -> None:
+        """The feature of that number in its file; `near` (lon, lat), if known, lets swapped places be noticed."""
+        self.feature, self.zone, self.near = feature, "", near
         self.notes: list[Note] = []
         self.vertices = 0
 
@@ -173,6 +125,15 @@ class Fields:
     def kind(self, field: str, value: object) -> Kind:
         """What the zone asks; prohibited where that cannot be told."""
         return self.choice(field, value, Kind, _KINDS, otherwise=Kind.PROHIBITED)
+
+    def variant(self, field: str, value: object) -> str:
+        """COMMON or CUSTOMIZED."""
+        plain = value.strip().upper() if isinstance(value, str) else ""
+        if plain == value and plain in ("COMMON", "CUSTOMIZED"):
+            return plain
+        read_as = "CUSTOMIZED" if plain in ("CUSTOMIZED", "CUSTOMISED") else "COMMON"
+        self.strange(field, value, read_as)
+        return read_as
 
     def reasons(self, field: str, value: object) -> tuple[Reason, ...]:
         """Why it is there."""
@@ -364,7 +325,7 @@ class Fields:
         lon, lat = corners[0].tolist()
         circle = Circle(lon=lon, lat=lat, radius_m=radius_m)
         west, _, east, _ = circle.bounds()
-        if abs(lat) + radius_m / 110_000 > 89 or east - west > 180:
+        if abs(lat) + radius_m / 110_000 > 89 or west < -180 or east > 180:
             raise ZoneInvalid(f"{field}: the circle around {[lon, lat]} reaches over a pole or the antimeridian")
         return circle
 
@@ -378,7 +339,7 @@ class Fields:
             if not np.array_equal(corners[0], corners[-1]):
                 self.note(f"{field}[{number}]", f"not closed: it ends at {corners[-1].tolist()}; closed")
                 corners = np.vstack([corners, corners[:1]])
-            if len(np.unique(corners, axis=0)) < 3:
+            if len(corners) < 4:
                 raise ZoneInvalid(f"{field}[{number}]: fewer than three different corners: {corners[:2].tolist()}")
             jumps = np.flatnonzero(np.abs(np.diff(corners[:, 0])) > 180)
             if len(jumps):
@@ -386,36 +347,47 @@ class Fields:
                 raise ZoneInvalid(f"{field}: the edge from {here} to {there} crosses the antimeridian: split the zone")
             found.append(corners)
         _check_shape(field, Polygon(found[0], found[1:]))
-        return Outline(rings=tuple(tuple((x, y) for x, y in corners.tolist()) for corners in found))
+        return Outline(rings=tuple(tuple(zip(*corners.T.tolist(), strict=True)) for corners in found))
 
-    def _corners(self, field: str, ring: object) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _corners(self, field: str, ring: object) -> Array:
         if not isinstance(ring, list) or not ring:
             raise ZoneInvalid(f"{field}: no corners: {shown(ring)}")
         self.vertices += len(ring)
         if self.vertices > MOST_VERTICES:
             raise ZoneInvalid(f"{field}: more than {MOST_VERTICES} vertices: simplify the zone")
-        rows = []
-        for number, corner in enumerate(ring):
-            if not isinstance(corner, list) or len(corner) < 2:
-                raise ZoneInvalid(f"{field}: corner {number} is {shown(corner)}, not [lon, lat]")
-            pair = corner[0], corner[1]
-            if not (type(pair[0]) in (float, int) and type(pair[1]) in (float, int)):
-                read = self.number(f"{field}[{number}]", pair[0]), self.number(f"{field}[{number}]", pair[1])
-                if None in read:
-                    raise ZoneInvalid(f"{field}: corner {number} is {shown(corner)}, not [lon, lat]")
-                pair = read
-            rows.append(pair)
-        try:
-            corners = np.array(rows, float)
-        except OverflowError as exc:
-            raise ZoneInvalid(f"{field}: a corner is too large for a place on earth") from exc
+        corners = self._read_corners(field, ring)
         wrong = np.flatnonzero(~((np.abs(corners[:, 1]) <= 90) & (np.abs(corners[:, 0]) <= 180)))
         if len(wrong):
             x, y = corners[wrong[0]].tolist()
             swapped = bool((np.abs(corners[:, 0]) <= 90).all() and (np.abs(corners[:, 1]) <= 180).all())
             advice = ": longitude and latitude look swapped" if swapped else ""
             raise ZoneInvalid(f"{field}: corner {wrong[0]}, [{x:g}, {y:g}], is not a place on earth{advice}")
+        self._check_swapped(field, *corners.mean(axis=0).tolist())
         return corners
+
+    def _read_corners(self, field: str, ring: list[Any]) -> Array:
+        try:
+            plain = np.array(ring)
+            if plain.ndim == 2 and plain.shape[1] >= 2 and plain.dtype.kind in "fi":
+                return plain[:, :2].astype(float)
+        except ValueError:
+            pass  # not all alike: one by one
+        rows = []
+        for number, corner in enumerate(ring):
+            pair = [self.number(f"{field}[{number}]", part) for part in corner[:2]] if isinstance(corner, list) else []
+            if len(pair) < 2 or None in pair:
+                raise ZoneInvalid(f"{field}: corner {number} is {shown(corner)}, not [lon, lat]")
+            rows.append(pair)
+        return np.array(rows, float)
+
+    def _check_swapped(self, field: str, lon: float, lat: float) -> None:
+        if self.near is None or abs(lon) > 90 or float(distance_m(lon, lat, *self.near)) < NEAR_M:
+            return
+        if float(distance_m(lat, lon, *self.near)) < NEAR_M:
+            raise ZoneInvalid(
+                f"{field}: [{lon:.4f}, {lat:.4f}] lies far from lon {self.near[0]:.4f}, lat {self.near[1]:.4f}: "
+                "longitude and latitude look swapped"
+            )
 
 
 def _check_shape(field: str, polygon: Polygon) -> None:
