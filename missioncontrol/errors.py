@@ -13,6 +13,7 @@ MissionControlError
 │   ├── HashMismatch           what the vehicle read back is not what was approved
 │   └── ControlHeld            somebody else holds the vehicle; names whom
 ├── LaunchFailed          a vehicle could not be brought into the air; names the stage
+├── WeatherUnavailable    a source of weather does not answer, or cannot be understood; names it
 ├── AdapterUnknown        no entry point of that name; lists the ones there are
 ├── ClientTooSlow         a live client let too many messages wait
 ├── RestartLimit          a task failed so often that starting it again is no help
@@ -77,6 +78,10 @@ class ControlHeld(Conflict):
 
 class LaunchFailed(MissionControlError):
     """A vehicle could not be brought into the air."""
+
+
+class WeatherUnavailable(MissionControlError):
+    """A source of weather does not answer, or cannot be understood."""
 
 
 class AdapterUnknown(MissionControlError):

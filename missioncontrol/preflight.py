@@ -35,6 +35,7 @@ from missioncontrol.errors import ControlHeld
 from missioncontrol.health import Health
 from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.settings import Settings
+from missioncontrol.weather_watch import WeatherWatch
 
 SETTLE_S = 15.0
 """Telemetry that does not pass yet may take so long to (a first fix, a first answer), s of the wall."""
@@ -55,9 +56,10 @@ class Preflight:
         settings: Settings,
         clock: Clock,
         transmitters: Mapping[int, RemoteIdSender],
+        sky: WeatherWatch,
     ) -> None:
         """By the limits of `settings`; `transmitters` of the vehicles that have remote ID, by sysid."""
-        self._transmitters, self._health = transmitters, health
+        self._transmitters, self._health, self._sky = transmitters, health, sky
         self._fleet, self._control, self._settings, self._clock = fleet, control, settings, clock
         fleet_settings = settings.fleet
         self._limits = ReadinessLimits(
@@ -100,7 +102,7 @@ class Preflight:
     def _now(self, vehicle: MavlinkVehicle, part: VehiclePlan, person: str) -> list[Check]:
         """What telemetry and our own records say; nothing is asked of the vehicle."""
         if vehicle.telemetry.autopilot is None:
-            return [check("heartbeat", "heartbeat", None, "none heard", "one at least")]
+            return [check("heartbeat", "heartbeat", None, "none heard", "one at least"), *self._sky.checks(part.sysid)]
         state = vehicle.state
         return [
             *checks(
@@ -117,6 +119,7 @@ class Preflight:
             self._mission_check(vehicle, part),
             self._control_check(part.sysid, person),
             *self._registration_checks(part.sysid),
+            *self._sky.checks(part.sysid),
             *(
                 [remote_id_check(sender.status, now_monotonic_s=time.monotonic())]
                 if (sender := self._transmitters.get(part.sysid)) is not None

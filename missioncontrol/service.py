@@ -45,6 +45,7 @@ from missioncontrol.settings import Settings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.vehicles import Vehicles
+from missioncontrol.weather_watch import WeatherWatch
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +132,7 @@ class Service:
         control = Control(store, clock)
         vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
         health = Health(store, settings, clock)
+        sky = WeatherWatch(settings, clock)
         planner = Planner(settings, terrain, fleet)
         missions = Missions(store, planner.plan, clock, on_change=feed.mission)
         incidents = Incidents(
@@ -155,7 +157,7 @@ class Service:
                 missions,
                 vehicles,
                 control,
-                Preflight(fleet, control, health, settings, clock, self._transmitters),
+                Preflight(fleet, control, health, settings, clock, self._transmitters, sky),
                 settings,
                 clock,
                 start=self._start,
@@ -164,6 +166,7 @@ class Service:
             ),
             flightlogs=FlightLogs(store, settings),
             wellbeing=health,
+            sky=sky,
             roster=vehicles,
             control=control,
             incidents=incidents,
@@ -196,6 +199,7 @@ class Service:
             for sysid, sender in self._transmitters.items():
                 self._start(sender.run(), f"remote id[{sysid}]")
             self._start(rooms.wellbeing.keep_summaries(), "summaries")
+            self._start(rooms.sky.run(), "weather")
             if watching is not None:
                 self._start(watching, "perception")
             for sink in self._settings.sinks:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import tomli_w
 
+from fleet.airframes import Airframe
 from fleet.failsafes import LostLinkAction, LostLinkPolicy
 from fleet.health import HealthLimits
 from fleet.remote_id import RemoteId
@@ -27,6 +28,7 @@ from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
 from missioncontrol.crowds import CrowdRule
 from missioncontrol.errors import SettingsInvalid
+from missioncontrol.weather import WeatherLimits
 
 PREFIX = "MC__"
 MASK = "********"
@@ -138,6 +140,10 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that must be aboard with these values before it flies."""
     remote_id: RemoteId | None = None
     """What its remote ID transmitter is told to broadcast; the vehicle flies only while that is ready."""
+    airframe: Airframe = Airframe()
+    """What it is, for the reckoning of time and energy."""
+    weather: WeatherLimits | None = None
+    """Weather that it may fly in; absent: `weather.limits`."""
     registered_until: date | None = None
     """Last day of its registration with the authority."""
 
@@ -151,6 +157,21 @@ class HealthSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Flight time after which it is due, h."""
     maintenance_cycles: Positive = 100.0
     """Battery cycles after which it is due."""
+
+
+class WeatherSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate before flights that the weather keeps."""
+
+    source: str | None = None
+    """Entry-point name of the source: `file`, `http`, ...; without one nobody asks for the weather."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of the source."""
+    every_s: Positive = 120.0
+    """How often it is asked, and the longest wait after it did not answer, s."""
+    unknown_passes: bool = False
+    """Whether vehicles may fly in weather that is not known, or of which the last observation is too old."""
+    limits: WeatherLimits = WeatherLimits()
+    """Of vehicles that have none of their own."""
 
 
 class TerrainSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -305,6 +326,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Vehicles that are ours."""
     health: HealthSettings = HealthSettings()
     """When a vehicle is not well, and when it is due for maintenance."""
+    weather: WeatherSettings = WeatherSettings()
+    """The gate before flights that the weather keeps."""
     terrain: TerrainSettings = TerrainSettings()
     """Heights of the ground."""
     city: CitySettings = CitySettings()
@@ -472,10 +495,13 @@ def _anchored(settings: Settings, folder: Path, tree: dict[str, Any]) -> Setting
         return None if path is None else folder / path
 
     replace = msgspec.structs.replace
-    city = settings.city
+    city, weather = settings.city, settings.weather
+    if "path" in weather.options:
+        weather = replace(weather, options={**weather.options, "path": str(folder / str(weather.options["path"]))})
     return replace(
         settings,
         data=folder / settings.data,
+        weather=weather,
         fleet=replace(
             settings.fleet,
             key_store=at(settings.fleet.key_store),

@@ -26,6 +26,7 @@ from missioncontrol.api import (
     people,
     session,
     vehicles,
+    weather,
 )
 from missioncontrol.api.access import logged_in
 from missioncontrol.api.errors import HANDLERS
@@ -44,6 +45,7 @@ from missioncontrol.registry import Registry
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
+from missioncontrol.weather_watch import WeatherWatch
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -73,6 +75,7 @@ class Rooms:
     flights: Flights
     flightlogs: FlightLogs
     wellbeing: Health
+    sky: WeatherWatch
     roster: Vehicles
     control: Control
     incidents: Incidents
@@ -94,6 +97,7 @@ def make_app(rooms: Rooms) -> Litestar:
         vehicles.router,
         maintenance.health,
         maintenance.maintained,
+        weather.weather,
         incidents.router,
         incidents.handoffs,
         incidents.retry,
