@@ -12,16 +12,28 @@ from shapely import Polygon
 from geo.detours import Detours
 from geo.errors import AreaInvalid
 from geo.legs import Leg, length_m, points_of
-from geo.swaths import Edges, lines_of
+from geo.swaths import Edges, guesses_m, lines_of
 from geo.tours import shortest_tour
 from geo.trims import Ground
 
 Array = NDArray[np.float64]
 
-BARE = 0.0007
-"""Share of the area that line ends may leave uncovered at most."""
-SEEN_TURN = 2.5
+BARE, ENOUGH = 0.00085, 0.99905
+"""Share of the area that line ends may leave uncovered, less where a count in other cells finds less covered."""
+SEEN_TURN = 4.0
 """Pictures go on during turns of up to so many swaths."""
+DIRECTIONS, LONG_EDGES = 90, 12
+"""So many directions are compared, and those of so many edges."""
+ROUTES, PATHS = (8, 4), (3, 2)
+"""Of so many directions the lines are put in order, of the best so many the ends drawn in: small and large areas."""
+LARGE = 100
+"""An area is large from so many swaths across on."""
+NEAR = 15
+"""Ways between line ends up to so many swaths apart are measured exactly."""
+KICKS = 200
+"""Tries to improve a tour by chance."""
+RETRIES = 4
+"""So often line ends are drawn in less where too little is covered."""
 MOST_LINES = 4000
 """More lines than this are refused: the swath is too narrow for the area."""
 
@@ -67,11 +79,30 @@ def cover(
     search = _Search(outline, swath_m, margin_m)
     directions = search.promising() if direction_deg is None else [np.radians(90.0 - direction_deg)]
     routes = sorted((search.route(direction) for direction in directions), key=lambda route: route.path_m)
-    fine = Ground(polygon, cell_m=swath_m / 20)
-    small = len(routes[0].lines) < 60
-    coarse = fine if small else Ground(polygon, cell_m=swath_m / 16)
-    paths = [search.trimmed(route, coarse, fine) for route in routes[: 3 if small else 1]]
-    return min(paths, key=lambda path: path.path_m)
+    ground = Ground(polygon, cell_m=swath_m / 20)
+    paths = [(search.trimmed(route, ground, BARE), route) for route in routes[: PATHS[search.large]]]
+    legs, route = min(paths, key=lambda path: length_m(points_of(path[0])))
+    other = Ground(polygon, cell_m=swath_m / 23)  # the ends are drawn in to suit the cells of the first
+    covered = _covered(legs, other, swath_m)
+    share = BARE
+    for _ in range(RETRIES):
+        if covered >= ENOUGH:
+            break
+        share *= 0.97 * (1 - ENOUGH) / (1 - covered)
+        legs = search.trimmed(route, ground, share)
+        covered = _covered(legs, other, swath_m)
+    return CoveragePath(
+        legs=legs,
+        swath_m=swath_m,
+        direction_deg=float((90.0 - np.degrees(route.direction_rad)) % 180.0),
+        path_m=length_m(points_of(legs)),
+        covered=covered,
+    )
+
+
+def _covered(legs: tuple[Leg, ...], ground: Ground, swath_m: float) -> float:
+    points, seen, _ = _rows(legs)
+    return ground.covered(points, seen, swath_m / 2)
 
 
 def _width_m(polygon: Polygon) -> float:
@@ -97,63 +128,42 @@ class _Search:
     """One polygon, tried in many directions."""
 
     def __init__(self, polygon: Polygon, swath_m: float, margin_m: float) -> None:
-        self._polygon, self._swath_m, self._margin_m = polygon, swath_m, margin_m
+        self._swath_m = swath_m
+        self.large = polygon.area > (LARGE * swath_m) ** 2
         self._edges = Edges.of(polygon)
-        self._detours = Detours(polygon, margin_m=max(margin_m, 0.05 * swath_m))
+        self._detours = Detours(polygon, margin_m=margin_m)
+        shapely.prepare(self._detours.domain)
 
-    def lines(self, direction_rad: float, *, fitted: bool = False) -> Array:
+    def lines(self, direction_rad: float) -> Array:
         """The pieces of lines (n, 4) in a direction."""
-        lines = lines_of(self._edges, direction_rad, spacing_m=self._swath_m, reach_m=self._swath_m / 2, fitted=fitted)
-        if self._margin_m >= self._swath_m / 2:
-            return lines
-        return _clipped(lines, self._polygon.buffer(self._margin_m))
+        lines = lines_of(self._edges, direction_rad, spacing_m=self._swath_m, reach_m=self._swath_m / 2)
+        return _clipped(lines, self._detours.domain)
 
     def promising(self) -> list[float]:
-        """Directions, rad, likely to give the shortest paths, those of long edges among them."""
+        """Directions, rad, likely to give the shortest paths, those of long edges among them, the best first."""
         ends = self._edges.ends
         along = np.arctan2(ends[:, 3] - ends[:, 1], ends[:, 2] - ends[:, 0]) % np.pi
-        lengths = np.hypot(ends[:, 2] - ends[:, 0], ends[:, 3] - ends[:, 1])
-        longest = along[np.argsort(-lengths)[:12]]
-        count = 180 if len(ends) < 200 else 60
-        tried = np.unique(np.concatenate([np.linspace(0, np.pi, count, endpoint=False), longest]))
-        guesses = [self._guess_m(float(direction)) for direction in tried]
-        pieces = max(len(self.lines(float(tried[int(np.argmin(guesses))]))), 1)
-        keep = int(np.clip(500 / pieces, 3, 16))
-        return [float(tried[row]) for row in np.argsort(guesses)[:keep]]
-
-    def _guess_m(self, direction_rad: float) -> float:
-        """Lines, plus the ways between neighbours, plus something for each beginning of a new stretch."""
-        lines = self.lines(direction_rad)
-        lengths = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
-        gaps = np.hypot(lines[1:, 0] - lines[:-1, 0], lines[1:, 1] - lines[:-1, 1])
-        others = np.hypot(lines[1:, 2] - lines[:-1, 2], lines[1:, 3] - lines[:-1, 3])
-        ways = np.minimum(np.minimum(gaps, others), 4 * self._swath_m)
-        return float(lengths.sum() + ways.sum())
+        longest = along[np.argsort(-np.hypot(ends[:, 2] - ends[:, 0], ends[:, 3] - ends[:, 1]))[:LONG_EDGES]]
+        tried = np.concatenate([np.linspace(0, np.pi, DIRECTIONS, endpoint=False), longest])
+        tried = tried[np.unique(tried.round(3), return_index=True)[1]]
+        guesses = guesses_m(self._edges, tried, spacing_m=self._swath_m, reach_m=self._swath_m / 2)
+        return [float(tried[row]) for row in np.argsort(guesses, kind="stable")[: ROUTES[self.large]]]
 
     def route(self, direction_rad: float) -> _Route:
         """The best order of the lines in a direction."""
-        lines = self.lines(direction_rad, fitted=True)
+        lines = self.lines(direction_rad)
         ends = lines.reshape(-1, 2)
-        kicks = int(np.clip(400_000 / max(len(lines), 1) ** 2, 5, 200))
-        order, ways_m = shortest_tour(self._detours.lengths_m(ends), kicks=kicks)
+        ways = self._detours.lengths_m(ends, near_m=NEAR * self._swath_m)
+        order, ways_m = shortest_tour(ways, kicks=KICKS)
         lengths = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
         return _Route(direction_rad, lines, order, float(lengths.sum()) + ways_m)
 
-    def trimmed(self, route: _Route, coarse: Ground, fine: Ground) -> CoveragePath:
-        """The route with its line ends drawn in as far as the turns cover for them, which `fine` then counts."""
+    def trimmed(self, route: _Route, ground: Ground, bare_share: float) -> tuple[Leg, ...]:
+        """The route with its line ends drawn in as far as the turns cover for them."""
         legs = self._legs(route.lines.reshape(-1, 2)[np.stack([route.order, route.order ^ 1], axis=1)])
         points, seen, ends = _rows(legs)
-        points = coarse.trim(points, seen, ends, self._swath_m / 2, BARE)
-        flown = points[ends[:, 0]].reshape(-1, 2, 2)
-        legs = self._legs(flown, seen_turns=[leg.seen_approach for leg in legs])
-        points, seen, _ = _rows(legs)
-        return CoveragePath(
-            legs=legs,
-            swath_m=self._swath_m,
-            direction_deg=float((90.0 - np.degrees(route.direction_rad)) % 180.0),
-            path_m=length_m(points),
-            covered=fine.covered(points, seen, self._swath_m / 2),
-        )
+        points = ground.trim(points, seen, ends, self._swath_m / 2, bare_share)
+        return self._legs(points[ends[:, 0]].reshape(-1, 2, 2), seen_turns=[leg.seen_approach for leg in legs])
 
     def _legs(self, lines: Array, seen_turns: list[bool] | None = None) -> tuple[Leg, ...]:
         """Lines (n, 2, 2) in order, with the ways between them."""
@@ -190,7 +200,16 @@ def _rows(legs: tuple[Leg, ...]) -> tuple[Array, NDArray[np.bool_], NDArray[np.i
 
 def _clipped(lines: Array, domain: shapely.Geometry) -> Array:
     """What of the lines lies in the domain, (n, 4)."""
-    cut = shapely.intersection(shapely.linestrings(lines.reshape(-1, 2, 2)), domain)
-    pieces = [part for part in shapely.get_parts(cut) if part.geom_type == "LineString" and part.length > 0]
-    rows = [shapely.get_coordinates(piece)[[0, -1]].ravel() for piece in pieces]
+    drawn = shapely.linestrings(lines.reshape(-1, 2, 2))
+    whole = shapely.covers(domain, drawn)
+    if whole.all():
+        return lines
+    rows: list[Array] = []
+    for row, line in enumerate(drawn):
+        if whole[row]:
+            rows.append(lines[row])
+            continue
+        cut = shapely.get_parts(shapely.intersection(line, domain))
+        pieces = [part for part in cut if part.geom_type == "LineString" and part.length > 0]
+        rows.extend(shapely.get_coordinates(piece)[[0, -1]].ravel() for piece in pieces)
     return np.array(rows, float).reshape(-1, 4)

@@ -9,30 +9,37 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from geo.areas import polygon_parts
+from geo.errors import AreaInvalid
 
 Array = NDArray[np.float64]
 
-MOST_CORNERS = 250
-"""An outline of more corners is simplified until it has no more."""
+MOST_CORNERS = 1500
+"""An outline of more corners, though simplified as far as its margin allows, is refused."""
+LEAST_MARGIN_M = 0.005
+"""Ways may leave a polygon by so much in any case."""
 
 
 class Detours:
     """The visibility graph of a polygon: its corners that a shortest way may touch, and what sees what."""
 
     def __init__(self, polygon: Polygon, *, margin_m: float) -> None:
-        """Ways may leave `polygon` by up to about `margin_m`, m."""
-        self._ends = _outline(polygon, margin_m)
+        """Ways may leave `polygon` by up to `margin_m`, m. Raises AreaInvalid where its outline is too ragged."""
+        self.domain = _domain(polygon, max(margin_m, LEAST_MARGIN_M))
+        self._ends = _edges(self.domain)
         corners = _reflex_corners(self._ends)
         self._convex = len(corners) == 0
         self._corners = corners
         self._between, self._next = _corner_ways(corners, self._ends)
 
-    def lengths_m(self, points: Array) -> Array:
-        """(n, n) lengths of the shortest ways between points (n, 2); straight where there is no way at all."""
+    def lengths_m(self, points: Array, *, near_m: float = np.inf) -> Array:
+        """(n, n) lengths of the shortest ways between points (n, 2); straight where there is no way at all.
+
+        Ways between points further than `near_m` apart may be given too long, as round some corner.
+        """
         straight = np.hypot(*(points[:, None, :] - points[None, :, :]).transpose(2, 0, 1))
         if self._convex:
             return np.asarray(straight)
-        return np.asarray(_ways(points, self._corners, self._between, self._ends, straight))
+        return np.asarray(_ways(points, self._corners, self._between, self._ends, straight, near_m))
 
     def way(self, start: Array, end: Array) -> Array:
         """(k, 2) points of the shortest way from start to end, both included."""
@@ -50,18 +57,22 @@ class Detours:
         return np.vstack([start, self._corners[stops], end])
 
 
-def _outline(polygon: Polygon, margin_m: float) -> Array:
-    """Edges (n, 4) of the polygon widened by the margin, of few corners, each ring with the inside on its left."""
-    widened = max(polygon_parts(polygon.buffer(margin_m, quad_segs=2)), key=lambda part: part.area)
-    tolerance_m = 0.02 * margin_m
-    rough = widened.simplify(tolerance_m)
-    while shapely.get_num_coordinates(rough) > MOST_CORNERS and tolerance_m < 1e6:
-        tolerance_m *= 2
-        rough = widened.simplify(tolerance_m)
-    rings = []
-    for part in polygon_parts(rough)[:1]:
-        oriented = shapely.orient_polygons(part)
-        rings = [shapely.get_coordinates(ring) for ring in (oriented.exterior, *oriented.interiors)]
+def _domain(polygon: Polygon, margin_m: float) -> Polygon:
+    """The polygon widened by the margin, of few corners, nowhere beyond the margin."""
+    for rough in (0.03, 0.06, 0.12, 0.25, 0.5):
+        widened = polygon.buffer((1 - rough) * margin_m, quad_segs=2).simplify(rough * margin_m)
+        parts = polygon_parts(widened)
+        if parts and shapely.get_num_coordinates(widened) <= MOST_CORNERS:
+            return shapely.orient_polygons(max(parts, key=lambda part: part.area))
+    raise AreaInvalid(
+        f"the outline has {shapely.get_num_coordinates(widened)} corners even where it is simplified by "
+        f"{rough * margin_m:.3g} m, at most {MOST_CORNERS} are planned over: simplify it or allow a wider margin"
+    )
+
+
+def _edges(polygon: Polygon) -> Array:
+    """(n, 4) edges of its rings, each with the inside on its left."""
+    rings = [shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors)]
     return np.ascontiguousarray(np.concatenate([np.hstack([ring[:-1], ring[1:]]) for ring in rings]))
 
 
@@ -108,8 +119,14 @@ def _sees(start: Array, end: Array, ends: Array) -> bool:
     """Whether the straight way crosses no edge; touching a corner or running along an edge is allowed."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     scale = 1e-9 * (abs(dx) + abs(dy) + 1.0)
+    west, east = min(start[0], end[0]) - 1e-3, max(start[0], end[0]) + 1e-3
+    south, north = min(start[1], end[1]) - 1e-3, max(start[1], end[1]) + 1e-3
     for row in range(ends.shape[0]):
         x0, y0, x1, y1 = ends[row, 0], ends[row, 1], ends[row, 2], ends[row, 3]
+        if (x0 < west and x1 < west) or (x0 > east and x1 > east):
+            continue
+        if (y0 < south and y1 < south) or (y0 > north and y1 > north):
+            continue
         side0 = dx * (y0 - start[1]) - dy * (x0 - start[0])
         side1 = dx * (y1 - start[1]) - dy * (x1 - start[0])
         span = scale * (abs(x1 - x0) + abs(y1 - y0) + 1.0)
@@ -167,7 +184,9 @@ def _visible(point: Array, corners: Array, ends: Array) -> Array:
 
 
 @njit(cache=True)
-def _ways(points: Array, corners: Array, between: Array, ends: Array, straight: Array) -> Array:
+def _ways(
+    points: Array, corners: Array, between: Array, ends: Array, straight: Array, near_m: float
+) -> Array:  # fmt: skip
     count, bends = len(points), len(corners)
     seen = np.empty((count, bends))
     for row in range(count):
@@ -183,7 +202,7 @@ def _ways(points: Array, corners: Array, between: Array, ends: Array, straight: 
     lengths = np.zeros((count, count))
     for row in range(count):
         for column in range(row):
-            if _sees(points[row], points[column], ends):
+            if straight[row, column] <= near_m and _sees(points[row], points[column], ends):
                 best = straight[row, column]
             else:
                 best = np.inf

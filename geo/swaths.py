@@ -17,9 +17,14 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 SLIVER = 0.0003
 """Share of the area that the outermost tips on either side may leave to chance."""
+FINE, ROUGH = 12, 4
+"""Parts of the spacing in which strips begin and end: for the lines that are flown, and to compare directions."""
+PRICE = 0.1
+"""What a m2 of a sliver is worth in m of lines."""
 OFFSETS = np.array([-0.97, -0.9, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 0.9, 0.97])
 """Where in its strip, as shares of its half width, a line looks at the outline."""
 
@@ -46,83 +51,123 @@ class Edges:
         return np.ascontiguousarray(np.hstack([self.ends[:, :2] @ turn, self.ends[:, 2:] @ turn]))
 
 
-def lines_of(edges: Edges, direction_rad: float, *, spacing_m: float, reach_m: float, fitted: bool = False) -> Array:
+def lines_of(edges: Edges, direction_rad: float, *, spacing_m: float, reach_m: float) -> Array:
     """(n, 4) pieces x0, y0, x1, y1, m, sorted across, at most `spacing_m` apart, running along a direction.
 
-    Evenly spaced, or `fitted`: strips of different widths chosen so that what has to be flown is shortest, with
-    their sides where arms and holes of the polygon begin and end.
+    The strips are of different widths, chosen so that what has to be flown is shortest, with their sides where
+    arms and holes of the polygon begin and end.
     """
     turned = edges.turned(direction_rad)
     low, high = _span(turned, SLIVER * edges.area_m2)
-    if fitted:
-        strips = _fitted(turned, low, high, spacing_m, reach_m)
-    else:
-        count = max(1, int(np.ceil((high - low) / spacing_m - 1e-9)))
-        sides = np.linspace(low, high, count + 1)
-        strips = np.column_stack([(sides[:-1] + sides[1:]) / 2, np.diff(sides)])
+    strips, _ = _fitted(turned, low, high, spacing_m, reach_m, FINE)
     pieces = _pieces(turned, strips, reach_m, OFFSETS)
     cos, sin = np.cos(direction_rad), np.sin(direction_rad)
     back = np.array([[cos, sin], [-sin, cos]])
     return np.hstack([pieces[:, :2] @ back, pieces[:, 2:] @ back])
 
 
+def guesses_m(edges: Edges, directions_rad: Array, *, spacing_m: float, reach_m: float) -> Array:
+    """About how long the lines in each direction (n,) are, with a turn of `spacing_m` for each piece, m (n,)."""
+    return np.asarray(_guesses(edges.ends, directions_rad, SLIVER * edges.area_m2, spacing_m, reach_m))
+
+
+@njit(cache=True)
+def _guesses(ends: Array, directions_rad: Array, sliver_m2: float, spacing: float, reach: float) -> Array:
+    guesses = np.empty(len(directions_rad))
+    turned = np.empty_like(ends)
+    for row in range(len(directions_rad)):
+        cos, sin = np.cos(directions_rad[row]), np.sin(directions_rad[row])
+        for side in (0, 2):
+            turned[:, side] = ends[:, side] * cos + ends[:, side + 1] * sin
+            turned[:, side + 1] = ends[:, side + 1] * cos - ends[:, side] * sin
+        low, high = _span(turned, sliver_m2)
+        guesses[row] = _fitted(turned, low, high, spacing, reach, ROUGH)[1]
+    return guesses
+
+
+@njit(cache=True)
 def _span(turned: Array, sliver_m2: float) -> tuple[float, float]:
     """The lowest and highest v between which all but two slivers of the area lie."""
-    low, high = float(turned[:, 1].min()), float(turned[:, 1].max())
-    heights = np.linspace(low, high, 301)
-    lengths = _lengths(turned, heights[:-1] + (heights[1] - heights[0]) / 2)
-    summed = np.concatenate([[0.0], np.cumsum(lengths) * (heights[1] - heights[0])])
-    inner_low = float(np.interp(sliver_m2, summed, heights))
-    inner_high = float(np.interp(summed[-1] - sliver_m2, summed, heights))
+    low, high = turned[:, 1].min(), turned[:, 1].max()
+    step = (high - low) / 300
+    found, counts = _chords(turned, low, step, 300)
+    areas = _lengths(found, counts) * step
+    inner_low, inner_high = low, high
+    left = sliver_m2
+    for row in range(300):
+        if areas[row] > left:
+            inner_low = low + (row + left / areas[row]) * step
+            break
+        left -= areas[row]
+    left = sliver_m2
+    for row in range(299, -1, -1):
+        if areas[row] > left:
+            inner_high = low + (row + 1 - left / areas[row]) * step
+            break
+        left -= areas[row]
     return (inner_low, inner_high) if inner_low < inner_high else (low, high)
 
 
 @njit(cache=True)
-def _crossings(turned: Array, v: float, found: Array) -> int:
-    """Sorted u where edges cross height v; returns how many."""
-    count = 0
-    for row in range(turned.shape[0]):
-        v0, v1 = turned[row, 1], turned[row, 3]
-        if (v0 <= v) != (v1 <= v):
-            found[count] = turned[row, 0] + (turned[row, 2] - turned[row, 0]) * (v - v0) / (v1 - v0)
-            count += 1
-    found[:count].sort()
-    return count
+def _chords(turned: Array, low: float, step: float, count: int) -> tuple[Array, Counts]:
+    """Sorted u where edges cross the heights low + (row + 0.5) step, (count, k), and how many there are in each."""
+    counts = np.zeros(count, np.int64)
+    for fill in range(2):
+        if fill == 0:
+            found = np.empty((0, 0))
+        else:
+            found = np.empty((count, max(1, counts.max())))
+            counts[:] = 0
+        for edge in range(len(turned)):
+            u0, v0, u1, v1 = turned[edge]
+            if v0 == v1:
+                continue
+            slope = (u1 - u0) / (v1 - v0)
+            first = max(0, int(np.ceil((min(v0, v1) - low) / step - 0.5)))
+            for row in range(first, count):
+                v = low + (row + 0.5) * step
+                if v >= max(v0, v1):
+                    break
+                if fill == 1:
+                    u, at = u0 + slope * (v - v0), counts[row]
+                    while at > 0 and found[row, at - 1] > u:
+                        found[row, at] = found[row, at - 1]
+                        at -= 1
+                    found[row, at] = u
+                counts[row] += 1
+    return found, counts
 
 
 @njit(cache=True)
-def _lengths(turned: Array, heights: Array) -> Array:
-    """How much of the polygon lies at each height v, m."""
-    lengths = np.zeros(len(heights))
-    found = np.empty(turned.shape[0])
-    for row in range(len(heights)):
-        count = _crossings(turned, heights[row], found)
-        for pair in range(count // 2):
-            lengths[row] += found[2 * pair + 1] - found[2 * pair]
+def _lengths(found: Array, counts: Counts) -> Array:
+    """How much of the polygon lies at each height, m."""
+    lengths = np.zeros(len(counts))
+    for row in range(len(counts)):
+        for pair in range(counts[row] // 2):
+            lengths[row] += found[row, 2 * pair + 1] - found[row, 2 * pair]
     return lengths
 
 
 @njit(cache=True)
 def _needed(
-    turned: Array, v: float, width: float, reach: float, offsets: Array, found: Array, solid: Array, loose: Array
-) -> int:
-    """Write to `solid` what of the line at v has to be flown for the strip of that width; returns how many pieces."""
+    found: Array, counts: Counts, first: int, within: Array, reach: float, solid: Array, loose: Array
+) -> int:  # fmt: skip
+    """Write to `solid` what of a line has to be flown for the chords of its strip; returns how many pieces.
+
+    The strip has the rows from `first` on, of each of which the line reaches `within` beyond its ends.
+    """
     solids, looses = 0, 0
-    for offset in offsets:
-        aside = offset * width / 2
-        within = np.sqrt(max(reach * reach - aside * aside, 0.0))
-        crossings = _crossings(turned, v + aside, found)
-        for pair in range(crossings // 2):
-            start, end = found[2 * pair] + within, found[2 * pair + 1] - within
+    for row in range(len(within)):
+        for pair in range(counts[first + row] // 2):
+            start, end = found[first + row, 2 * pair] + within[row], found[first + row, 2 * pair + 1] - within[row]
             if start < end:
-                solid[solids, 0], solid[solids, 1] = start, end
-                solids += 1
+                solids = _add(solid, solids, start, end, reach)
             elif end < start:
                 loose[looses, 0], loose[looses, 1] = end, start
                 looses += 1
-    solids = _merge(solid, solids, reach)
-    solids = _stab(solid, solids, loose, looses, 4 * reach)
-    return _merge(solid, solids, reach)
+    if looses > 0:
+        solids = _stab(solid, solids, loose, looses, 4 * reach, reach)
+    return solids
 
 
 @njit(cache=True)
@@ -130,57 +175,82 @@ def _pieces(turned: Array, strips: Array, reach: float, offsets: Array) -> Array
     """(n, 4) pieces u0, v, u1, v of the lines in the middle of strips (v, width)."""
     out = np.empty((64, 4))
     total = 0
-    edges = turned.shape[0]
-    found = np.empty(edges)
-    solid = np.empty(((edges + 1) * len(offsets), 2))
-    loose = np.empty(((edges + 1) * len(offsets), 2))
+    solid = np.empty((0, 2))
+    loose = np.empty((0, 2))
     for line in range(len(strips)):
-        v = strips[line, 0]
-        solids = _needed(turned, v, strips[line, 1], reach, offsets, found, solid, loose)
-        for piece in range(solids):
+        v, width = strips[line]
+        found, counts = _chords_at(turned, v + offsets * width / 2)
+        most = counts.sum() // 2 + 1
+        if most > len(solid):
+            solid, loose = np.empty((2 * most, 2)), np.empty((2 * most, 2))
+        within = np.sqrt(np.maximum(reach**2 - (offsets * width / 2) ** 2, 0.0))
+        for piece in range(_needed(found, counts, 0, within, reach, solid, loose)):
             if total == len(out):
-                grown = np.empty((2 * len(out), 4))
-                grown[:total] = out
-                out = grown
+                out = np.concatenate((out, np.empty_like(out)))
             out[total, 0], out[total, 1], out[total, 2], out[total, 3] = solid[piece, 0], v, solid[piece, 1], v
             total += 1
     return out[:total]
 
 
 @njit(cache=True)
-def _fitted(turned: Array, low: float, high: float, spacing: float, reach: float) -> Array:
+def _chords_at(turned: Array, heights: Array) -> tuple[Array, Counts]:
+    """Like `_chords`, for any ascending heights."""
+    counts = np.zeros(len(heights), np.int64)
+    found = np.empty((len(heights), 8))
+    for edge in range(len(turned)):
+        u0, v0, u1, v1 = turned[edge]
+        if max(v0, v1) <= heights[0] or min(v0, v1) > heights[-1]:
+            continue
+        for row in range(len(heights)):
+            v = heights[row]
+            if (v0 <= v) != (v1 <= v):
+                if counts[row] == found.shape[1]:
+                    found = np.concatenate((found, np.empty_like(found)), axis=1)
+                found[row, counts[row]] = u0 + (u1 - u0) * (v - v0) / (v1 - v0)
+                counts[row] += 1
+    for row in range(len(heights)):
+        found[row, : counts[row]].sort()
+    return found, counts
+
+
+@njit(cache=True)
+def _fitted(turned: Array, low: float, high: float, spacing: float, reach: float, parts: int) -> tuple[Array, float]:
     """(n, 2) middles and widths of strips for which the lines, and a turn for each piece, are shortest together.
 
-    Dynamic programming over where strips begin and end, in twelfths of the spacing; the first and the last may
-    reach beyond the polygon.
+    And how long that is. Dynamic programming over where strips begin and end, in `parts` of the spacing; the
+    first and the last may reach beyond the polygon.
     """
-    grid = spacing / 12
-    nodes = int(np.ceil((high - low) / grid)) + 1 + 12
-    offsets = np.array([-0.95, -0.7, -0.35, 0.0, 0.35, 0.7, 0.95])
-    edges = turned.shape[0]
-    found = np.empty(edges)
-    solid = np.empty(((edges + 1) * len(offsets), 2))
-    loose = np.empty(((edges + 1) * len(offsets), 2))
+    grid = spacing / parts
+    slack = parts // 2
+    nodes = int(np.ceil((high - low) / grid)) + 1 + 2 * slack
+    base = low - slack * grid
+    found, counts = _chords(turned, base, grid, nodes)
+    solid = np.empty((parts * (found.shape[1] // 2 + 1), 2))
+    loose = np.empty_like(solid)
     best = np.full(nodes, np.inf)
     strip = np.zeros(nodes, np.int64)
-    best[:7] = 0.0  # nodes 0 to 6 lie at or below the polygon
-    base = low - 6 * grid
-    for node in range(7, nodes):
-        for width in range(5, 13):
+    area = np.cumsum(_lengths(found, counts)) * grid
+    best[0] = 0.0
+    best[1 : slack + 1] = PRICE * area[:slack]  # these nodes lie below all but a sliver
+    aside = (np.arange(parts) + 0.5) * grid
+    within = np.zeros((parts + 1, parts))
+    for width in range(1, parts + 1):
+        within[width] = np.sqrt(np.maximum(reach**2 - (aside - width * grid / 2) ** 2, 0.0))
+    for node in range(slack + 1, nodes):
+        for width in range(max(2, 5 * parts // 12), parts + 1):
             before = node - width
             if before < 0 or not np.isfinite(best[before]):
                 continue
-            v, across = base + (before + width / 2) * grid, width * grid
-            pieces = _needed(turned, v, across, reach, offsets, found, solid, loose)
             cost = best[before]
-            for piece in range(pieces):
+            for piece in range(_needed(found, counts, before, within[width, :width], reach, solid, loose)):
                 cost += solid[piece, 1] - solid[piece, 0] + spacing
             if cost < best[node] - 1e-9:
                 best[node], strip[node] = cost, width
-    last = nodes - 1
+    last, shortest = nodes - 1, np.inf
     for node in range(nodes - 1, 0, -1):
-        if base + node * grid >= high - 1e-9 and best[node] < best[last]:
-            last = node
+        cost = best[node] + PRICE * (area[-1] - area[node - 1])
+        if base + node * grid >= high - 1e-9 and cost < shortest:
+            last, shortest = node, cost
     strips = np.empty((nodes, 2))
     count = 0
     while strip[last] > 0:
@@ -188,32 +258,33 @@ def _fitted(turned: Array, low: float, high: float, spacing: float, reach: float
         strips[count, 0], strips[count, 1] = base + (last - width / 2) * grid, width * grid
         count += 1
         last -= width
-    return strips[:count][::-1].copy()
+    return strips[:count][::-1].copy(), shortest
 
 
 @njit(cache=True)
-def _merge(solid: Array, solids: int, bridge: float) -> int:
-    """Sort intervals and join those less than `bridge` apart, in place; returns how many are left."""
-    if solids == 0:
-        return 0
-    order = np.argsort(solid[:solids, 0])
-    ordered = solid[:solids][order]
-    kept = 0
-    solid[0, 0], solid[0, 1] = ordered[0, 0], ordered[0, 1]
-    for row in range(1, solids):
-        if ordered[row, 0] <= solid[kept, 1] + bridge:
-            solid[kept, 1] = max(solid[kept, 1], ordered[row, 1])
-        else:
-            kept += 1
-            solid[kept, 0], solid[kept, 1] = ordered[row, 0], ordered[row, 1]
-    return kept + 1
+def _add(solid: Array, solids: int, start: float, end: float, bridge: float) -> int:
+    """Put an interval among sorted ones, joined with those less than `bridge` away; returns how many there are."""
+    first = 0
+    while first < solids and solid[first, 1] + bridge < start:
+        first += 1
+    last = first
+    while last < solids and solid[last, 0] - bridge <= end:
+        start, end = min(start, solid[last, 0]), max(end, solid[last, 1])
+        last += 1
+    if last == first:
+        for row in range(solids, first, -1):
+            solid[row, 0], solid[row, 1] = solid[row - 1, 0], solid[row - 1, 1]
+    else:
+        for row in range(last, solids):
+            solid[first + 1 + row - last, 0], solid[first + 1 + row - last, 1] = solid[row, 0], solid[row, 1]
+    solid[first, 0], solid[first, 1] = start, end
+    return solids + 1 - (last - first)
 
 
 @njit(cache=True)
-def _stab(solid: Array, solids: int, loose: Array, looses: int, stretch: float) -> int:
+def _stab(solid: Array, solids: int, loose: Array, looses: int, stretch: float, bridge: float) -> int:
     """See that a piece comes into every loose interval: stretch one that is near, else begin a new one."""
-    order = np.argsort(loose[:looses, 1])
-    for row in order:
+    for row in np.argsort(loose[:looses, 1]):
         low, high = loose[row, 0], loose[row, 1]
         nearest, gap = -1, stretch
         for piece in range(solids):
@@ -221,23 +292,10 @@ def _stab(solid: Array, solids: int, loose: Array, looses: int, stretch: float) 
             if away < gap:
                 nearest, gap = piece, away
         if nearest < 0:
-            solid[solids, 0], solid[solids, 1] = (low + high) / 2, (low + high) / 2
-            solids += 1
+            solids = _add(solid, solids, (low + high) / 2, (low + high) / 2, bridge)
         elif gap > 0:
             if solid[nearest, 1] < low:
-                solid[nearest, 1] = low
+                solids = _add(solid, solids, solid[nearest, 1], low, bridge)
             else:
-                solid[nearest, 0] = high
+                solids = _add(solid, solids, high, solid[nearest, 0], bridge)
     return solids
-
-
-@njit(cache=True)
-def fill(ends: Array, heights: Array, columns: Array, inside: NDArray[np.bool_]) -> None:
-    """Set the cells whose middle lies within the edges (n, 4)."""
-    found = np.empty(ends.shape[0])
-    for row in range(len(heights)):
-        count = _crossings(ends, heights[row], found)
-        for pair in range(count // 2):
-            start = np.searchsorted(columns, found[2 * pair])
-            end = np.searchsorted(columns, found[2 * pair + 1])
-            inside[row, start:end] = True

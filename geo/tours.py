@@ -11,31 +11,58 @@ Order = NDArray[np.int64]
 
 LONGEST_CHAIN = 12
 """Chains of up to so many lines are tried in other places of the tour."""
+NEIGHBOURS = 10
+"""Of each end, so many nearest ends are tried next to it."""
+LONGEST_KICK = 30
+"""Every other kick exchanges two chains of up to so many lines, the others any."""
+BEGINNINGS = 4
+"""Tours by nearest neighbours begin at so many ends."""
+SEED = 20240229
+"""Of the kicks: the same lines have the same tour."""
+PATIENCE = 2.0
+"""While it is kicked a tour may at first be longer than the best one by so many mean ways."""
+GAIN_M = 1e-6
+"""Less than this is no gain."""
 
 
 def shortest_tour(lengths_m: Array, *, kicks: int) -> tuple[Order, float]:
     """Ends at which to enter the lines, in order, and the summed length of the ways between them, m.
 
     `lengths_m` (2n, 2n) holds ways between ends; line i has ends 2i and 2i + 1. The tour is open: it begins
-    and ends wherever is best. Nearest neighbours from several beginnings, then reversals (2-opt) and moves of
-    chains (Or-opt) until none helps, then `kicks` random three-way exchanges, each kept if it shortens the
-    tour. The same input gives the same tour.
+    and ends wherever is best. One tour by nearest neighbours (the best of several beginnings) and one of the
+    shortest ways first are improved by reversals (2-opt) and moves of chains (Or-opt) towards near ends until none
+    helps, then by `kicks` random exchanges of neighbouring chains (Lin and Kernighan's double bridge, mostly at
+    long ways), each improved around and kept if the tour falls not too far behind the best. The same input gives
+    the same tour.
     """
     count = len(lengths_m) // 2
-    ways = np.zeros((2 * count + 2, 2 * count + 2))
+    ways = np.zeros((2 * count + 2, 2 * count + 2))  # the last line is empty and near to all: there the tour opens
     ways[: 2 * count, : 2 * count] = lengths_m
-    best, shortest = np.arange(0, 2 * count + 2, 2), np.inf
-    beginnings = np.unique(np.linspace(0, 2 * count - 1, min(8, 2 * count)).astype(np.int64))
-    for beginning in beginnings:
-        tour = _nearest(ways, int(beginning))
-        length = _improve(tour, ways)
-        if length < shortest - 1e-9:
-            best, shortest = tour, length
-    if count > 3:
-        best, shortest = _kick(best, ways, kicks, 20240229)
-    home = int(np.flatnonzero(best >= 2 * count)[0])
-    order = np.concatenate([best[home + 1 :], best[:home]])
+    near = _neighbours(lengths_m)
+    beginnings = np.unique(np.linspace(0, 2 * count - 1, min(BEGINNINGS, 2 * count)).astype(np.int64))
+    starts = [_nearest(ways, int(beginning)) for beginning in beginnings]
+    tours = [min(starts, key=lambda tour: _improved(tour, ways, near)), _greedy(ways, near)]
+    lengths = [_kicked(tour, ways, near, kicks if count > 3 else 0, SEED) for tour in tours]
+    tour, shortest = tours[int(np.argmin(lengths))], min(lengths)
+    home = int(np.flatnonzero(tour >= 2 * count)[0])
+    order = np.concatenate([tour[home + 1 :], tour[:home]])
     return order, float(shortest)
+
+
+def _neighbours(lengths_m: Array) -> Order:
+    """(2n + 2, k) the nearest ends of other lines, nearest first, the empty line's before all."""
+    ends = len(lengths_m)
+    others = lengths_m.copy()
+    rows = np.arange(ends)
+    others[rows, rows] = others[rows, rows ^ 1] = np.inf
+    keep = min(NEIGHBOURS, ends - 2)
+    nearest = np.argpartition(others, keep - 1, axis=1)[:, :keep] if keep else np.empty((ends, 0), np.int64)
+    order = np.argsort(np.take_along_axis(others, nearest, 1), axis=1, kind="stable")
+    near = np.empty((ends + 2, keep + 2), np.int64)
+    near[:, 0], near[:, 1] = ends, ends + 1
+    near[:ends, 2:] = np.take_along_axis(nearest, order, 1)
+    near[ends:, 2:] = ends
+    return near
 
 
 @njit(cache=True)
@@ -66,86 +93,201 @@ def _nearest(ways: Array, beginning: int) -> Order:
 
 
 @njit(cache=True)
-def _reverse(tour: Order, first: int, last: int) -> None:
-    while first < last:
-        tour[first], tour[last] = tour[last] ^ 1, tour[first] ^ 1
-        first += 1
-        last -= 1
-    if first == last:
-        tour[first] ^= 1
+def _greedy(ways: Array, near: Order) -> Order:
+    """A tour of the shortest ways between near ends that fit together, the stretches joined to the nearest next."""
+    ends = len(ways) - 2
+    pairs = np.argsort(np.array([ways[a, c] for a in range(ends) for c in near[a, 2:]]), kind="mergesort")
+    width = near.shape[1] - 2
+    link = np.full(ends, -1)
+    far = np.arange(ends) ^ 1  # the other end of the stretch that a free end belongs to
+    for pair in pairs:
+        a, c = pair // width, near[pair // width, 2 + pair % width]
+        if link[a] < 0 and link[c] < 0 and far[a] != c:
+            link[a], link[c] = c, a
+            far[far[a]], far[far[c]] = far[c], far[a]
+    tour = np.empty(ends // 2 + 1, np.int64)
+    tour[0] = ends
+    begun = np.zeros(ends, np.bool_)
+    enter = np.flatnonzero(link < 0)[0]
+    for at in range(1, len(tour)):
+        tour[at] = enter
+        begun[enter] = begun[enter ^ 1] = True
+        leave = enter ^ 1
+        enter = link[leave]
+        if enter < 0:
+            shortest = np.inf
+            for end in range(ends):
+                if link[end] < 0 and not begun[end] and ways[leave, end] < shortest:
+                    enter, shortest = end, ways[leave, end]
+    return tour
 
 
 @njit(cache=True)
-def _improve(tour: Order, ways: Array) -> float:
-    """Reversals and moves of chains, in place, until none shortens the tour; returns its length."""
+def _exchange(tour: Order, places: Order, a: int, b: int, c: int, d: int) -> None:
+    """Turn round what lies between the ways a-b and c-d, so that the ways are a-c and b-d: the shorter side of it."""
     count = len(tour)
-    better = True
-    while better:
-        better = False
-        for first in range(1, count):
-            before = tour[first - 1] ^ 1
-            for last in range(first, count):
-                after = tour[(last + 1) % count]
-                old = ways[before, tour[first]] + ways[tour[last] ^ 1, after]
-                if ways[before, tour[last] ^ 1] + ways[tour[first], after] < old - 1e-7:
-                    _reverse(tour, first, last)
-                    better = True
-        if _move_chains(tour, ways):
-            better = True
+    if tour[places[a // 2]] == a:  # the tour runs the other way: d-c ... b-a
+        b, c = c, b
+    first, last = places[b // 2], places[c // 2]
+    turned = (last - first) % count + 1
+    if 2 * turned > count:
+        first, last, turned = last + 1, first - 1, count - turned
+    for step in range((turned + 1) // 2):
+        here, there = (first + step) % count, (last - step) % count
+        tour[here], tour[there] = tour[there] ^ 1, tour[here] ^ 1
+        places[tour[here] // 2], places[tour[there] // 2] = here, there
+
+
+@njit(cache=True)
+def _move(tour: Order, places: Order, a: int, b: int, c: int, d: int, x: int, y: int, turned: bool) -> None:
+    """Take the chain b ... c from between a and d to between x and y, `turned` so that c comes next to x."""
+    _exchange(tour, places, a, b, x, y)
+    _exchange(tour, places, a, x, d, c)
+    if not turned:
+        _exchange(tour, places, x, c, b, y)
+
+
+@njit(cache=True)
+def _step(tour: Order, places: Order, end: int) -> int:
+    """The end at the other side of the way at this one."""
+    place = places[end // 2]
+    if tour[place] == end:
+        return int(tour[(place - 1) % len(tour)] ^ 1)
+    return int(tour[(place + 1) % len(tour)])
+
+
+@njit(cache=True)
+def _better(tour: Order, places: Order, ways: Array, near: Order, a: int, changed: Order) -> float:
+    """Make the first move that shortens the tour by a new way at end a; returns the gain, 0 for none.
+
+    `changed` gets the six ends whose ways are new.
+    """
+    b = _step(tour, places, a)
+    for c in near[a]:
+        gain = ways[a, b] - ways[a, c]
+        if gain <= GAIN_M:
+            break
+        if c // 2 == a // 2 or c == b:
+            continue
+        d = _step(tour, places, c)
+        forward = (tour[places[a // 2]] == a) == (tour[places[c // 2]] == c)
+        if forward:
+            gain += ways[c, d] - ways[b, d]
+            if gain > GAIN_M:
+                _exchange(tour, places, a, b, c, d)
+                changed[:] = (a, b, c, d, a, b)
+                return float(gain)
+    # chains that begin with a's line and reach away from the way a-b: to where a is next to c
+    count = len(tour)
+    place = places[a // 2]
+    onward = -1 if tour[place] != a else 1
+    last = a ^ 1
+    for size in range(1, min(LONGEST_CHAIN, count - 3) + 1):
+        d = _step(tour, places, last)
+        saved = ways[a, b] + ways[last, d] - ways[b, d]
+        for c in near[a]:
+            if saved - ways[a, c] <= GAIN_M:
+                break
+            if (places[c // 2] - place) * onward % count < size:
+                continue
+            e = _step(tour, places, c)
+            if (places[e // 2] - place) * onward % count < size:
+                continue
+            gain = saved + ways[c, e] - ways[a, c] - ways[last, e]
+            if gain > GAIN_M:
+                # the ways in the direction b, a ... last, d; c-e may run along or against it
+                along = (tour[places[c // 2]] != c) == (onward > 0)
+                if along:
+                    _move(tour, places, b, a, last, d, c, e, False)
+                else:
+                    _move(tour, places, b, a, last, d, e, c, True)
+                changed[:] = (a, b, c, d, e, last)
+                return float(gain)
+        last = d ^ 1
+    return 0.0
+
+
+@njit(cache=True)
+def _settle(tour: Order, places: Order, ways: Array, near: Order, queue: Order, waiting: Order, queued: int) -> float:
+    """Make moves at the queued ends, and at those that they change, until none helps; returns what is gained."""
+    gained = 0.0
+    first, size = 0, len(queue)
+    changed = np.empty(6, np.int64)
+    while queued > 0:
+        end = queue[first]
+        first, queued = (first + 1) % size, queued - 1
+        waiting[end] = 0
+        gain = _better(tour, places, ways, near, end, changed)
+        if gain > 0.0:
+            gained += gain
+            for other in changed:
+                if not waiting[other]:
+                    waiting[other] = 1
+                    queue[(first + queued) % size] = other
+                    queued += 1
+    return gained
+
+
+@njit(cache=True)
+def _improved(tour: Order, ways: Array, near: Order) -> float:
+    """Shorten a tour in place until no move helps; returns its length."""
+    places = np.empty(len(tour), np.int64)
+    places[tour // 2] = np.arange(len(tour))
+    queue = np.arange(len(ways))
+    _settle(tour, places, ways, near, queue, np.ones(len(ways), np.int64), len(queue))
     return _length(tour, ways)
 
 
 @njit(cache=True)
-def _move_chains(tour: Order, ways: Array) -> bool:
+def _long_way(tour: Order, ways: Array) -> int:
+    """The place before the longest of some ways taken at random."""
     count = len(tour)
-    moved = False
-    for size in range(1, min(LONGEST_CHAIN, count - 2) + 1):
-        for first in range(1, count - size + 1):
-            last = first + size - 1
-            before, after = tour[first - 1] ^ 1, tour[(last + 1) % count]
-            enter, leave = tour[first], tour[last] ^ 1
-            saved = ways[before, enter] + ways[leave, after] - ways[before, after]
-            if saved < 1e-7:
-                continue
-            best, place, turned = 1e-7, -1, False
-            for at in range(count):
-                if first - 1 <= at <= last:
-                    continue
-                here, there = tour[at] ^ 1, tour[(at + 1) % count]
-                cut = ways[here, there]
-                gain = saved + cut - ways[here, enter] - ways[leave, there]
-                if gain > best:
-                    best, place, turned = gain, at, False
-                gain = saved + cut - ways[here, leave] - ways[enter, there]
-                if gain > best:
-                    best, place, turned = gain, at, True
-            if place >= 0:
-                chain = tour[first : last + 1].copy()
-                if turned:
-                    for at in range(size):
-                        chain[at] = tour[last - at] ^ 1
-                if place < first:
-                    for at in range(first - 1, place, -1):
-                        tour[at + size] = tour[at]
-                    tour[place + 1 : place + 1 + size] = chain
-                else:
-                    for at in range(last + 1, place + 1):
-                        tour[at - size] = tour[at]
-                    tour[place + 1 - size : place + 1] = chain
-                moved = True
-    return moved
+    best, longest = 0, -1.0
+    for _ in range(4):
+        place = np.random.randint(count)
+        length = ways[tour[place] ^ 1, tour[(place + 1) % count]]
+        if length > longest:
+            best, longest = place, length
+    return best
 
 
 @njit(cache=True)
-def _kick(tour: Order, ways: Array, kicks: int, seed: int) -> tuple[Order, float]:
-    """Exchange two neighbouring chains at random places, improve, keep what is shorter."""
+def _kicked(tour: Order, ways: Array, near: Order, kicks: int, seed: int) -> float:
+    """Exchange two neighbouring chains, improve around them, keep that in place unless it is longer."""
     np.random.seed(seed)
     count = len(tour)
-    shortest = _length(tour, ways)
-    for _ in range(kicks):
-        cuts = np.sort(np.random.choice(np.arange(1, count), 3, replace=False)) if count > 4 else np.array([1, 2, 3])
-        trial = np.concatenate((tour[: cuts[0]], tour[cuts[1] : cuts[2]], tour[cuts[0] : cuts[1]], tour[cuts[2] :]))
-        length = _improve(trial, ways)
-        if length < shortest - 1e-6:
-            tour, shortest = trial, length
-    return tour, shortest
+    _improved(tour, ways, near)
+    places = np.empty(count, np.int64)
+    places[tour // 2] = np.arange(count)
+    queue, waiting = np.zeros(len(ways), np.int64), np.zeros(len(ways), np.int64)
+    trial, trial_places = tour.copy(), places.copy()
+    best, behind = tour.copy(), 0.0  # the tour may fall behind the best one, by less and less
+    allowed = PATIENCE * _length(tour, ways) / count
+    ends, cuts = np.empty(6, np.int64), np.empty(3, np.int64)
+    for kick in range(kicks):
+        cuts[0] = _long_way(trial, ways)
+        for row in (1, 2):
+            cuts[row] = _long_way(trial, ways) if kick % 2 else cuts[0] + np.random.randint(-LONGEST_KICK, LONGEST_KICK)
+        cuts = np.sort(cuts % count)
+        if cuts[0] == cuts[1] or cuts[1] == cuts[2]:
+            continue
+        for row in range(3):
+            ends[2 * row], ends[2 * row + 1] = trial[cuts[row]] ^ 1, trial[(cuts[row] + 1) % count]
+        a, b, c, d, x, y = int(ends[0]), int(ends[1]), int(ends[2]), int(ends[3]), int(ends[4]), int(ends[5])
+        turned = np.random.random() < 0.5
+        gained = ways[a, b] + ways[c, d] + ways[x, y] - ways[a, d]
+        gained -= ways[x, c] + ways[b, y] if turned else ways[x, b] + ways[c, y]
+        _move(trial, trial_places, a, b, c, d, x, y, turned)
+        for row in range(6):
+            queue[row] = ends[row]
+            waiting[ends[row]] = 1
+        gained += _settle(trial, trial_places, ways, near, queue, waiting, 6)
+        if behind - gained > allowed * (1.0 - kick / kicks):
+            trial[:], trial_places[:] = tour, places
+            continue
+        tour[:], places[:] = trial, trial_places
+        behind -= gained
+        if behind < -GAIN_M:
+            best[:], behind = tour, 0.0
+    tour[:] = best
+    return _length(tour, ways)

@@ -7,165 +7,243 @@ from numba import njit
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from geo.swaths import Edges, fill
+from geo.swaths import Edges
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Counts = NDArray[np.uint8]
 
-MOST_CELLS = 1_500_000
+MOST_CELLS = 6_000_000
 """Cells are made larger so that an area has no more than about so many."""
+ROWS_RAD = 0.2718
+"""Direction of the rows of cells, anticlockwise from x."""
+TURN = np.array([[np.cos(ROWS_RAD), -np.sin(ROWS_RAD)], [np.sin(ROWS_RAD), np.cos(ROWS_RAD)]])
+"""Positions (n, 2) times this are in the frame of the cells."""
+PRICES = np.power(0.7, np.arange(12), dtype=np.float64)
+"""What a m2 of ground is worth in m of path while ends are drawn in, dearest first."""
 
 
 class Ground:
-    """An area cut into square cells, to count what a path leaves uncovered."""
+    """An area cut into square cells, to count what a path leaves uncovered.
+
+    Its rows run along no likely line (`ROWS_RAD`), and each begins elsewhere, so that a narrow gap between two
+    lines does not fall between two rows of cells, all of it.
+    """
 
     def __init__(self, polygon: Polygon, *, cell_m: float) -> None:
         """Cells of about `cell_m`; larger for large areas."""
-        west, south, east, north = polygon.bounds
+        ends = Edges.of(polygon).turned(ROWS_RAD)
+        west, south, east, north = ends[:, 0].min(), ends[:, 1].min(), ends[:, 0].max(), ends[:, 1].max()
         self.cell_m = max(cell_m, float(np.sqrt((east - west) * (north - south) / MOST_CELLS)))
-        self.columns = np.arange(west + self.cell_m / 2, east, self.cell_m)
-        self.rows = np.arange(south + self.cell_m / 2, north, self.cell_m)
-        self.inside = np.zeros((len(self.rows), len(self.columns)), np.bool_)
-        fill(Edges.of(polygon).ends, self.rows, self.columns, self.inside)
-        self.cells = int(self.inside.sum())
+        self._corner = np.array([west, south, self.cell_m])
+        rows, columns = np.ceil([(north - south) / self.cell_m, (east - west) / self.cell_m + 1]).astype(int)
+        self.inside = np.zeros((rows, columns), np.bool_)
+        self.cells = _fill(ends, self._corner, self.inside)
 
     def covered(self, points: Array, seen: Mask, reach_m: float) -> float:
         """Share of the cells whose middle lies within `reach_m` of the legs of a path (n, 2) that are `seen`."""
-        return 1.0 - self._bare(self._hits(points, seen, reach_m)) / max(self.cells, 1)
+        hits = np.zeros(self.inside.shape, np.uint8)
+        _stamp(points @ TURN, seen, reach_m, self._corner, hits)
+        return 1.0 - _bare(self.inside, hits) / max(self.cells, 1)
 
     def trim(self, points: Array, seen: Mask, ends: NDArray[np.int64], reach_m: float, bare_share: float) -> Array:
         """The path (n, 2) with its line ends drawn in, leaving at most `bare_share` of the area uncovered.
 
         `seen` (n - 1,) says which legs are photographed; `ends` (k, 3) holds for each line end its index, that
         of its line's other end and that of the neighbour on the way (-1: none). What is shortened most for the
-        least ground lost is shortened first: one price of ground in path for all ends, found by bisection.
+        least ground lost is shortened first: the price of ground falls step by step until the share is used up.
         """
-        best = points
-        low, high = 0.02, 1.5
-        for _ in range(6):
-            price = float(np.sqrt(low * high))
-            trial = points.copy()
-            hits = self._hits(trial, seen, reach_m)
-            _settle(trial, seen, ends, hits, self.inside, self.columns, self.rows, reach_m, price * self.cell_m**2)
-            bare = self._bare(hits) / max(self.cells, 1)
-            if bare <= bare_share:
-                best, high = trial, price
-                if bare > 0.9 * bare_share:
-                    break
-            else:
-                low = price
-        return best
-
-    def _hits(self, points: Array, seen: Mask, reach_m: float) -> NDArray[np.int16]:
-        hits = np.zeros(self.inside.shape, np.int16)
-        for leg in np.flatnonzero(seen):
-            _stamp(points[leg], points[leg + 1], reach_m, self.columns, self.rows, hits)
-        return hits
-
-    def _bare(self, hits: NDArray[np.int16]) -> int:
-        return int((self.inside & (hits == 0)).sum())
+        turned = points @ TURN
+        hits = np.zeros(self.inside.shape, np.uint8)
+        _stamp(turned, seen, reach_m, self._corner, hits)
+        left = int(bare_share * self.cells) - _bare(self.inside, hits)
+        if left <= 0:
+            return points
+        _settle(turned, seen, ends, hits, self.inside, self._corner, reach_m, left, PRICES * self.cell_m**2)
+        return np.asarray(turned @ TURN.T)
 
 
 @njit(cache=True, inline="always")
-def _near(x: float, y: float, start: Array, end: Array, reach2: float) -> bool:
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    length2 = dx * dx + dy * dy
-    along = 0.0
-    if length2 > 0:
-        along = min(1.0, max(0.0, ((x - start[0]) * dx + (y - start[1]) * dy) / length2))
-    off_x, off_y = x - start[0] - along * dx, y - start[1] - along * dy
-    return bool(off_x * off_x + off_y * off_y <= reach2)
+def _west(row: int, west: float, cell: float) -> float:
+    """Where a row begins: each elsewhere, so that no line runs along a column (steps of the golden ratio)."""
+    return west + (row * 0.6180339887498949 % 1.0 - 0.5) * cell
 
 
 @njit(cache=True)
-def _stamp(start: Array, end: Array, reach: float, columns: Array, rows: Array, hits: NDArray[np.int16]) -> None:
-    """Count the leg in every cell it covers."""
-    reach2 = reach * reach * (1 + 1e-9)
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    bottom = np.searchsorted(rows, min(start[1], end[1]) - reach)
-    top = np.searchsorted(rows, max(start[1], end[1]) + reach)
-    for row in range(bottom, top):
-        y = rows[row]
-        near, far = 0.0, 1.0
-        if abs(dy) > 1e-9:
-            at0, at1 = (y - reach - start[1]) / dy, (y + reach - start[1]) / dy
-            near, far = max(0.0, min(at0, at1)), min(1.0, max(at0, at1))
-        low = start[0] + min(near * dx, far * dx) - reach
-        high = start[0] + max(near * dx, far * dx) + reach
-        for column in range(np.searchsorted(columns, low), np.searchsorted(columns, high)):
-            if _near(columns[column], y, start, end, reach2):
-                hits[row, column] += 1
+def _fill(ends: Array, corner: Array, inside: Mask) -> int:
+    """Set the cells whose middle lies within the edges (n, 4): each edge turns over all to its right."""
+    west, south, cell = corner
+    height, width = inside.shape
+    for edge in range(len(ends)):
+        x0, y0, x1, y1 = ends[edge]
+        if y0 == y1:
+            continue
+        low, high = min(y0, y1), max(y0, y1)
+        slope = (x1 - x0) / (y1 - y0)
+        for row in range(max(0, int(np.ceil((low - south) / cell - 0.5))), height):
+            y = south + (row + 0.5) * cell
+            if y >= high:
+                break
+            column = max(0, int(np.ceil((x0 + slope * (y - y0) - _west(row, west, cell)) / cell - 0.5)))
+            if column < width:
+                inside[row, column] ^= True
+    total = 0
+    for row in range(height):
+        within = False
+        for column in range(width):
+            within ^= inside[row, column]
+            inside[row, column] = within
+            total += within
+    return total
+
+
+@njit(cache=True)
+def _bare(inside: Mask, hits: Counts) -> int:
+    """Cells inside that nothing covers."""
+    total = 0
+    for row in range(inside.shape[0]):
+        for column in range(inside.shape[1]):
+            total += inside[row, column] and hits[row, column] == 0
+    return total
+
+
+@njit(cache=True, inline="always")
+def _run(
+    y: float, ax: float, ay: float, bx: float, by: float, reach: float, west: float, cell: float
+) -> tuple[int, int]:
+    """First column, and one after the last, whose middles at height y lie within reach of the leg from a to b."""
+    low, high = np.inf, -np.inf
+    for x, v in ((ax, ay), (bx, by)):
+        within2 = reach * reach - (y - v) ** 2
+        if within2 >= 0.0:
+            within = np.sqrt(within2)
+            low, high = min(low, x - within), max(high, x + within)
+    dx, dy = bx - ax, by - ay
+    length = np.sqrt(dx * dx + dy * dy)
+    if length > 0.0 and dy != 0.0:
+        aside_x, aside_y = -dy / length * reach, dx / length * reach
+        for side in (-1.0, 1.0):
+            share = (y - ay - side * aside_y) / dy
+            if 0.0 <= share <= 1.0:
+                x = ax + side * aside_x + share * dx
+                low, high = min(low, x), max(high, x)
+    if low > high:
+        return 0, 0
+    return int(np.ceil((low - west) / cell - 0.5 - 1e-9)), int(np.floor((high - west) / cell - 0.5 + 1e-9)) + 1
+
+
+@njit(cache=True)
+def _stamp(points: Array, seen: Mask, reach: float, corner: Array, hits: Counts) -> None:
+    """Count each photographed leg in every cell it covers, up to 255."""
+    west, south, cell = corner
+    height, width = hits.shape
+    for leg in range(len(seen)):
+        if not seen[leg]:
+            continue
+        (ax, ay), (bx, by) = points[leg], points[leg + 1]
+        bottom = max(0, int(np.ceil((min(ay, by) - reach - south) / cell - 0.5)))
+        top = min(height, int(np.floor((max(ay, by) + reach - south) / cell - 0.5)) + 1)
+        for row in range(bottom, top):
+            first, last = _run(south + (row + 0.5) * cell, ax, ay, bx, by, reach, _west(row, west, cell), cell)
+            for column in range(max(first, 0), min(last, width)):
+                if hits[row, column] < 255:
+                    hits[row, column] += 1
 
 
 @njit(cache=True)
 def _change(
-    points: Array, at: int, place: Array, other: int, way: int, way_seen: bool,
-    hits: NDArray[np.int16], inside: Mask, columns: Array, rows: Array, reach: float, write: bool,
+    points: Array, at: int, x: float, y: float, other: int, way: int,
+    hits: Counts, inside: Mask, corner: Array, reach: float, write: bool,
 ) -> int:  # fmt: skip
-    """How many more cells lie bare when end `at` moves to `place`; counts the move in `hits` if `write`."""
-    reach2 = reach * reach * (1 + 1e-9)
-    here, back = points[at], points[other]
-    west, east = min(here[0], place[0]), max(here[0], place[0])
-    south, north = min(here[1], place[1]), max(here[1], place[1])
-    if way_seen:
-        west, east = min(west, points[way, 0]), max(east, points[way, 0])
-        south, north = min(south, points[way, 1]), max(north, points[way, 1])
+    """How many more cells lie bare when end `at` moves to x, y; counts the move in `hits` if `write`.
+
+    `way` is the neighbour on a photographed way, -1 without one.
+    """
+    west, south, cell = corner
+    height, width = hits.shape
+    (ax, ay), (bx, by) = points[at], points[other]
+    low, high = min(ay, y), max(ay, y)
+    wx, wy = ax, ay
+    if way >= 0:
+        wx, wy = points[way]
+        low, high = min(low, wy), max(high, wy)
     bare = 0
-    first_column = np.searchsorted(columns, west - reach)
-    last_column = np.searchsorted(columns, east + reach)
-    for row in range(np.searchsorted(rows, south - reach), np.searchsorted(rows, north + reach)):
-        for column in range(first_column, last_column):
+    bottom = max(0, int(np.ceil((low - reach - south) / cell - 0.5)))
+    top = min(height, int(np.floor((high + reach - south) / cell - 0.5)) + 1)
+    for row in range(bottom, top):
+        v, start_x = south + (row + 0.5) * cell, _west(row, west, cell)
+        a0, a1 = _run(v, ax, ay, bx, by, reach, start_x, cell)
+        b0, b1 = _run(v, x, y, bx, by, reach, start_x, cell)
+        c0, c1, d0, d1 = 0, 0, 0, 0
+        if way >= 0:
+            c0, c1 = _run(v, ax, ay, wx, wy, reach, start_x, cell)
+            d0, d1 = _run(v, x, y, wx, wy, reach, start_x, cell)
+        if a0 == b0 and a1 == b1 and c0 == d0 and c1 == d1:
+            continue
+        first, last = width, 0
+        for start, end, other_start, other_end in ((a0, a1, b0, b1), (c0, c1, d0, d1)):
+            if start != other_start:
+                first, last = min(first, min(start, other_start)), max(last, max(start, other_start))
+            if end != other_end:
+                first, last = min(first, min(end, other_end)), max(last, max(end, other_end))
+        for column in range(max(first, 0), min(last, width)):
             if not inside[row, column]:
                 continue
-            x, y = columns[column], rows[row]
-            before = 1 if _near(x, y, here, back, reach2) else 0
-            after = 1 if _near(x, y, place, back, reach2) else 0
-            if way_seen:
-                before += 1 if _near(x, y, here, points[way], reach2) else 0
-                after += 1 if _near(x, y, place, points[way], reach2) else 0
-            if before != after:
-                left = hits[row, column] - before + after
-                if left == 0 and hits[row, column] > 0:
-                    bare += 1
-                elif left > 0 and hits[row, column] == 0:
+            left = int(b0 <= column < b1) - int(a0 <= column < a1) + int(d0 <= column < d1) - int(c0 <= column < c1)
+            if left != 0:
+                now = int(hits[row, column])
+                if now == 0:
                     bare -= 1
+                elif now + left == 0:
+                    bare += 1
                 if write:
-                    hits[row, column] = left
+                    hits[row, column] = now + left
     return bare
 
 
 @njit(cache=True)
 def _settle(
-    points: Array, seen: Mask, ends: NDArray[np.int64], hits: NDArray[np.int16], inside: Mask,
-    columns: Array, rows: Array, reach: float, price: float,
+    points: Array, seen: Mask, ends: NDArray[np.int64], hits: Counts, inside: Mask,
+    corner: Array, reach: float, left: int, prices: Array,
 ) -> None:  # fmt: skip
-    """Move ends along their lines, never beyond where they began, while path plus price times bare cells falls."""
-    drawn = np.zeros(len(ends))
-    for step in (reach / 4, reach / 10):
-        for _ in range(12):
-            moved = False
-            for row in range(len(ends)):
-                at, other, way = ends[row, 0], ends[row, 1], ends[row, 2]
+    """Draw ends in along their lines while path plus price times bare cells falls, for each price in turn.
+
+    No more than `left` cells may fall bare.
+    """
+    count, steps = len(ends), np.array([reach / 4, reach / 12])
+    longer, bare = np.zeros((count, 2)), np.zeros((count, 2), np.int64)
+    known = np.zeros((count, 2), np.bool_)
+    for price in prices:
+        for row in range(count):
+            at, other, way = ends[row]
+            seen_way = way if way >= 0 and seen[min(at, way)] else -1
+            size = 0
+            while size < 2:
                 dx, dy = points[other, 0] - points[at, 0], points[other, 1] - points[at, 1]
                 length = np.hypot(dx, dy)
-                way_seen = way >= 0 and seen[min(at, way)]
-                for sign in (1.0, -1.0):
-                    shift = step if sign > 0 else -min(step, drawn[row])
-                    if shift > length - 1.0 or shift == 0.0:
-                        continue
-                    place = np.array([points[at, 0] + dx / length * shift, points[at, 1] + dy / length * shift])
-                    longer = -shift
+                if steps[size] > length - 1.0:
+                    size += 1
+                    continue
+                x, y = points[at, 0] + dx / length * steps[size], points[at, 1] + dy / length * steps[size]
+                if not known[row, size]:
+                    change = -steps[size]
                     if way >= 0:
-                        longer += np.hypot(place[0] - points[way, 0], place[1] - points[way, 1])
-                        longer -= np.hypot(points[at, 0] - points[way, 0], points[at, 1] - points[way, 1])
-                    if longer >= 0 and sign > 0:
-                        continue
-                    bare = _change(points, at, place, other, way, way_seen, hits, inside, columns, rows, reach, False)
-                    if longer + price * bare < -1e-6:
-                        _change(points, at, place, other, way, way_seen, hits, inside, columns, rows, reach, True)
-                        points[at] = place
-                        drawn[row] += shift
-                        moved = True
-                        break
-            if not moved:
-                break
+                        change += np.hypot(x - points[way, 0], y - points[way, 1])
+                        change -= np.hypot(points[at, 0] - points[way, 0], points[at, 1] - points[way, 1])
+                    longer[row, size], known[row, size] = change, True
+                    if change < 0.0:
+                        bare[row, size] = _change(points, at, x, y, other, seen_way, hits, inside, corner, reach, False)
+                if (
+                    longer[row, size] >= 0.0
+                    or bare[row, size] > left
+                    or longer[row, size] + price * bare[row, size] >= -1e-6
+                ):
+                    size += 1
+                    continue
+                left -= _change(points, at, x, y, other, seen_way, hits, inside, corner, reach, True)
+                points[at, 0], points[at, 1] = x, y
+                wx, wy = points[max(way, 0)]
+                for near in range(count):  # what they would leave bare may be different now
+                    nx, ny = points[ends[near, 0]]
+                    if np.hypot(nx - x, ny - y) < 5 * reach or (way >= 0 and np.hypot(nx - wx, ny - wy) < 5 * reach):
+                        known[near] = False
