@@ -14,6 +14,7 @@ from shapely import LineString, Polygon
 
 from geo.area_files import read_features
 from geo.errors import AreaInvalid, ObstacleInvalid
+from geo.outlooks import Walls
 from geo.positions import Altitude, Datum, LocalPlane
 from geo.shapes import Geometry, Shape, Value
 from geo.terrain import Terrain
@@ -195,6 +196,11 @@ class Obstacles:
             which, met = self._tree.query(shapely.points(places), predicate="dwithin", distance=horizontal_m)
             np.maximum.at(floor, which, self._tops_m[met] + vertical_m)
         return floor
+
+    def walls(self) -> Walls:
+        """What hides a place from view: all that has an outline."""
+        solid = [number for number, shape in enumerate(self._shapes) if isinstance(shape, Polygon)]
+        return Walls.of([self._shapes[number] for number in solid], self._tops_m[solid])
 
     def to_go_round(self, *, highest_m: float, horizontal_m: float, vertical_m: float) -> tuple[Polygon, ...]:
         """What cannot be passed over without flying more than `highest_m` above the ground: with the horizontal

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
+from shapely import Polygon
 
+from geo.airspace import Allowed
 from geo.areas import Area, read_area
 from geo.camera_library import CameraModel, camera
 from geo.corridors import Side, corridor, strip
 from geo.coverage import cover
 from geo.crosshatch import cross_hatch
 from geo.legs import Leg
+from geo.obstacles import Obstacle, Obstacles
 from geo.orbits import spiral
+from geo.outlooks import View, outlooks
 from geo.patrols import perimeter
+from geo.pictures import NADIR_DEG, Pictures, pictures
 from geo.positions import LocalPlane
 from geo.searches import expanding_square, sector_search
-from geo.terrain import Terrain
+from geo.sidelap import swath_on
+from geo.structures import facade_bands
+from geo.terrain import FlatTerrain, Terrain
 from geo.visits import visits
 from missioncontrol.errors import InputInvalid
 from missioncontrol.requests import (
     CorridorRequest,
+    FacadesRequest,
+    LookRequest,
     OrbitRequest,
     PatrolRequest,
     PlanRequest,
@@ -35,8 +46,17 @@ from missioncontrol.requests import (
 
 Array = NDArray[np.float64]
 
-USUAL_SPEED_M_S = 10.0
-"""Ground speed on lines where none is asked for."""
+LOWEST_M = 10.0
+"""The lowest band round a building lies at least so high above the ground."""
+LOOK_RANGE_M = 300.0
+"""A place is looked at from no further away."""
+CLIMB_M_S = 2.5
+"""Of the vehicle that goes to look, where outlooks are weighed against each other."""
+
+
+def tolerance_m(height_m: float) -> float:
+    """How far the height above ground may be off, m."""
+    return max(2.0, 0.05 * height_m)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,86 +86,74 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What the camera asks for."""
+class Ground:
+    """What a pattern is laid over."""
 
-    camera: CameraModel
-    height_m: float
-    swath_m: float
-    trigger_m: float
-    speed_m_s: float
-    warnings: tuple[str, ...]
+    terrain: Terrain
+    """Its heights."""
+    near: tuple[float, float]
+    """Where the vehicles are: lon, lat, deg."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """What stands on it."""
+    cut: Callable[[Polygon, float], Allowed] | None = None
+    """What zones leave of an area (lon, lat) at a height above the ground, m."""
+
+    def on(self, plane: LocalPlane) -> tuple[float, float]:
+        """Where the vehicles are, on a plane, m."""
+        east_m, north_m = plane.to_plane(*self.near)
+        return float(east_m), float(north_m)
 
 
-def work_of(request: PlanRequest, terrain: Terrain, *, near: tuple[float, float]) -> Work:
-    """The legs of a request over a terrain; `near` (lon, lat) is where the vehicles are.
+def work_of(request: PlanRequest, ground: Ground) -> Work:
+    """The legs of a request over a ground.
 
-    Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid.
+    Raises AreaInvalid, CameraUnknown, CameraInvalid, ObstacleInvalid, TerrainMissing, OutOfView, InputInvalid.
     """
-    seen = _seen(request)
+    model = camera(request.camera) if isinstance(request.camera, str) else request.camera
+    tilted = isinstance(request, SurveyRequest | CorridorRequest | SearchRequest)
+    seen = pictures(
+        model,
+        gsd_m=None if request.gsd_cm is None else request.gsd_cm / 100.0,
+        height_m=request.height_m,
+        front_overlap=request.front_overlap,
+        side_overlap=request.side_overlap,
+        pitch_deg=request.pitch_deg if tilted else NADIR_DEG,
+        swath_m=request.swath_m if isinstance(request, SurveyRequest) else None,
+        speed_m_s=request.speed_m_s,
+        exposure_s=None if request.exposure_ms is None else request.exposure_ms / 1000.0,
+    )
     match request:
         case SurveyRequest():
-            return _survey(request, seen, terrain, near)
-        case WaypointsRequest():
-            return _waypoints(request, seen, terrain)
+            return _survey(request, model, seen, ground)
         case CorridorRequest():
-            return _corridor(request, seen, terrain)
+            return _corridor(request, model, seen, ground)
+        case WaypointsRequest():
+            return _waypoints(request, model, seen, ground)
         case PatrolRequest():
-            return _patrol(request, seen, terrain, near)
+            return _patrol(request, model, seen, ground)
         case OrbitRequest():
-            return _orbit(request, seen, terrain, near)
+            return _orbit(request, model, seen, ground)
+        case FacadesRequest():
+            return _facades(request, model, seen, ground)
         case VisitsRequest():
-            return _visits(request, seen, terrain, near)
+            return _visits(request, model, seen, ground)
         case SearchRequest():
-            return _search(request, seen, terrain)
-        case _:
-            raise InputInvalid(f"kind: {type(request).__name__} cannot be planned")
+            return _search(request, model, seen, ground)
+        case LookRequest():
+            return _look(request, model, seen, ground)
 
 
-def _seen(request: PlanRequest) -> _Seen:
-    """Height, distance between lines and between pictures, and speed."""
-    model = camera(request.camera) if isinstance(request.camera, str) else request.camera
-    height_m = request.height_m if request.height_m is not None else model.height_m((request.gsd_cm or 0.0) / 100.0)
-    across_m, along_m = model.footprint_m(height_m)
-    wanted_swath_m = request.swath_m if isinstance(request, SurveyRequest) else None
-    swath_m = wanted_swath_m or across_m * (1.0 - request.side_overlap / 100.0)
-    trigger_m = along_m * (1.0 - request.front_overlap / 100.0)
-    warnings = []
-    if swath_m > across_m:
-        warnings.append(
-            f"lines {swath_m:.0f} m apart leave gaps: a picture is {across_m:.0f} m wide at {height_m:.0f} m"
-        )
-    fastest_m_s = trigger_m / model.shutter_interval_s
-    wanted_m_s = request.speed_m_s or USUAL_SPEED_M_S
-    if wanted_m_s > fastest_m_s:
-        warnings.append(
-            f"speed lowered from {wanted_m_s:.1f} to {fastest_m_s:.1f} m/s: {model.name} needs "
-            f"{model.shutter_interval_s:g} s for a picture, and one is wanted every {trigger_m:.1f} m"
-        )
-    if height_m > 120:
-        warnings.append(f"{height_m:.0f} m above ground is higher than the 120 m usual without a permit")
-    return _Seen(
-        camera=model,
-        height_m=height_m,
-        swath_m=swath_m,
-        trigger_m=trigger_m,
-        speed_m_s=min(wanted_m_s, fastest_m_s),
-        warnings=tuple(warnings),
-    )
-
-
-def _work(seen: _Seen, legs: tuple[Leg, ...], plane: LocalPlane, *warnings: str, **more: Any) -> Work:
-    return Work(
-        legs=legs,
-        plane=plane,
-        camera=seen.camera,
-        height_m=seen.height_m,
-        speed_m_s=seen.speed_m_s,
-        trigger_m=seen.trigger_m,
-        piece_m=seen.swath_m,
-        warnings=(*seen.warnings, *warnings),
-        **more,
-    )
+def _work(model: CameraModel, seen: Pictures, legs: tuple[Leg, ...], plane: LocalPlane, **more: Any) -> Work:
+    usual: dict[str, Any] = {
+        "height_m": seen.height_m,
+        "trigger_m": seen.trigger_m,
+        "piece_m": seen.swath_m,
+        "speed_m_s": seen.speed_m_s,
+        "warnings": (),
+    }
+    usual |= more
+    usual["warnings"] = (*seen.warnings, *usual["warnings"])
+    return Work(legs=legs, plane=plane, camera=model, **usual)
 
 
 def _at_ground(area: Area, terrain: Terrain) -> Area:
@@ -153,47 +161,75 @@ def _at_ground(area: Area, terrain: Terrain) -> Area:
     return area.at_height(float(np.mean(terrain.amsl_m(corners[:, 0], corners[:, 1]))))
 
 
-def _survey(request: SurveyRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
-    area = _at_ground(read_area(request.area, near=near), terrain)
-    if request.crosshatch:
-        legs = cross_hatch(area.metric, seen.swath_m, direction_deg=request.direction_deg)
-        left: tuple[str, ...] = ()
-    else:
-        path = cover(area.metric, seen.swath_m, direction_deg=request.direction_deg)
-        legs = path.legs
-        bare = 100 * (1 - path.covered)
-        left = (f"{bare:.2f} % of the area lies between or beyond the lines",) if bare > 0.1 else ()
+def _survey(request: SurveyRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    """Parts that zones cut off from each other are covered one after the other."""
+    area = _at_ground(read_area(request.area, near=ground.near), ground.terrain)
+    left = Allowed((area.polygon,), ()) if ground.cut is None else ground.cut(area.polygon, seen.height_m)
+    if not left.polygons:
+        raise InputInvalid(f"area: zones leave nothing of it: {'; '.join(left.cut)}")
+    parts = [Area(polygon, area.plane).metric for polygon in left.polygons]
+    swath_m = seen.swath_m
+    if request.swath_m is None and not isinstance(ground.terrain, FlatTerrain):
+        swath_m = min(swath_on(
+            ground.terrain, area.plane, part, model, height_m=seen.height_m, side_overlap=request.side_overlap,
+            pitch_deg=request.pitch_deg, heading_deg=request.direction_deg, lower_m=tolerance_m(seen.height_m),
+        ) for part in parts)  # fmt: skip
+    legs: tuple[Leg, ...] = ()
+    bare_m2 = 0.0
+    for part in parts:
+        if request.crosshatch:
+            legs += cross_hatch(part, swath_m, direction_deg=request.direction_deg)
+        else:
+            path = cover(part, swath_m, direction_deg=request.direction_deg)
+            legs += path.legs
+            bare_m2 += (1.0 - path.covered) * part.area
+    area_m2 = float(sum(part.area for part in parts))
+    warnings = list(left.cut)
+    if swath_m < 0.98 * seen.swath_m:
+        warnings.append(
+            f"lines {swath_m:.0f} m apart instead of {seen.swath_m:.0f} m: slopes of this ground narrow the pictures"
+        )
+    if bare_m2 > 0.001 * area_m2:
+        warnings.append(f"{100 * bare_m2 / area_m2:.2f} % of the area lies between or beyond the lines")
     legs = tuple(replace(leg, pitch_deg=request.pitch_deg) for leg in legs)
-    return _work(seen, legs, area.plane, *left, area_m2=area.area_m2)
+    return _work(model, seen, legs, area.plane, area_m2=area_m2, piece_m=swath_m, warnings=tuple(warnings))
 
 
-def _corridor(request: CorridorRequest, seen: _Seen, terrain: Terrain) -> Work:
-    plane, line = _on_plane(_places("line", request.line, ("LineString",)), terrain)
+def _corridor(request: CorridorRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    plane, line = _on_plane(_lonlat("line", request.line, ("LineString",)), ground.terrain)
     side = Side(request.side)
     legs = corridor(line, request.width_m, seen.swath_m, side=side)
     legs = tuple(replace(leg, pitch_deg=request.pitch_deg) for leg in legs)
-    return _work(seen, legs, plane, area_m2=float(strip(line, request.width_m, side).area))
+    return _work(model, seen, legs, plane, area_m2=float(strip(line, request.width_m, side).area))
 
 
-def _patrol(request: PatrolRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
-    area = _at_ground(read_area(request.area, near=near), terrain)
-    east_m, north_m = area.plane.to_plane(*near)
+def _waypoints(request: WaypointsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    plane, line = _on_plane(_lonlat("line", request.line, ("LineString",)), ground.terrain)
+    legs = tuple(
+        Leg((float(a[0]), float(a[1])), (float(b[0]), float(b[1])), pitch_deg=request.pitch_deg)
+        for a, b in pairwise(line)
+    )
+    return _work(model, seen, legs, plane)
+
+
+def _patrol(request: PatrolRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    area = _at_ground(read_area(request.area, near=ground.near), ground.terrain)
     legs = perimeter(
         area.metric,
         inset_m=request.inset_m,
         rounds=request.rounds,
         pitch_deg=request.pitch_deg,
-        near=(float(east_m), float(north_m)),
+        near=ground.on(area.plane),
     )
-    return _work(seen, legs, area.plane)
+    return _work(model, seen, legs, area.plane)
 
 
-def _orbit(request: OrbitRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
+def _orbit(request: OrbitRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
     """The circle begins on the side of the vehicles."""
-    plane, (centre,) = _on_plane(_places("place", request.place, ("Point",)), terrain)
+    plane, (centre,) = _on_plane(_lonlat("place", request.place, ("Point",)), ground.terrain)
     ground_m = plane.height_m
-    east_m, north_m = plane.to_plane(*near)
-    start_deg = float(np.degrees(np.arctan2(float(east_m) - centre[0], float(north_m) - centre[1])) % 360.0)
+    east_m, north_m = ground.on(plane)
+    start_deg = float(np.degrees(np.arctan2(east_m - centre[0], north_m - centre[1])) % 360.0)
     radii_m = request.radius_m, request.end_radius_m or request.radius_m
     levels_m = ground_m + seen.height_m, ground_m + (request.end_height_m or seen.height_m)
     legs = spiral(
@@ -206,37 +242,68 @@ def _orbit(request: OrbitRequest, seen: _Seen, terrain: Terrain, near: tuple[flo
         start_deg=start_deg,
     )
     slant_m = tuple(float(np.hypot(r, level - ground_m)) for r, level in zip(radii_m, levels_m, strict=True))
-    return _work(seen, legs, plane, slant_m=slant_m)
+    return _work(model, seen, legs, plane, slant_m=slant_m)
 
 
-def _visits(request: VisitsRequest, seen: _Seen, terrain: Terrain, near: tuple[float, float]) -> Work:
-    lonlat = _places("places", request.places, ("MultiPoint", "Point"))
-    plane, spots = _on_plane(lonlat, terrain)
-    east_m, north_m = plane.to_plane(*near)
-    legs = visits(spots, (float(east_m), float(north_m)), hold_s=request.hold_s)
-    return _work(seen, legs, plane)
+def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    """A picture on the wall is as large as one on the ground from as far away; the front overlap holds both ways."""
+    area = _at_ground(read_area(request.area, near=ground.near), ground.terrain)
+    base_m = area.plane.height_m
+    across_m, along_m = model.footprint_m(request.standoff_m)
+    legs = facade_bands(
+        area.metric,
+        base_amsl_m=base_m,
+        top_amsl_m=base_m + request.structure_height_m,
+        stand_off_m=request.standoff_m,
+        picture_m=(across_m, along_m),
+        overlap=request.front_overlap / 100.0,
+        lowest_amsl_m=base_m + LOWEST_M,
+        near=ground.on(area.plane),
+    )
+    trigger_m = across_m * (1.0 - request.front_overlap / 100.0)
+    speed_m_s = min(seen.speed_m_s, trigger_m / model.shutter_interval_s)
+    slant_m = (request.standoff_m,)
+    return _work(model, seen, legs, area.plane, trigger_m=trigger_m, speed_m_s=speed_m_s, slant_m=slant_m)
 
 
-def _search(request: SearchRequest, seen: _Seen, terrain: Terrain) -> Work:
-    plane, (datum,) = _on_plane(_places("place", request.place, ("Point",)), terrain)
+def _visits(request: VisitsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    plane, spots = _on_plane(_lonlat("places", request.places, ("MultiPoint", "Point")), ground.terrain)
+    return _work(model, seen, visits(spots, ground.on(plane), hold_s=request.hold_s), plane)
+
+
+def _search(request: SearchRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    plane, (datum,) = _on_plane(_lonlat("place", request.place, ("Point",)), ground.terrain)
     place = float(datum[0]), float(datum[1])
     if request.shape == "square":
         legs = expanding_square(place, seen.swath_m, request.radius_m, pitch_deg=request.pitch_deg)
     else:
         legs = sector_search(place, request.radius_m, rounds=2, pitch_deg=request.pitch_deg)
-    return _work(seen, legs, plane)
+    return _work(model, seen, legs, plane)
 
 
-def _waypoints(request: WaypointsRequest, seen: _Seen, terrain: Terrain) -> Work:
-    plane, places = _on_plane(_places("line", request.line, ("LineString",)), terrain)
-    legs = [
-        Leg((float(a[0]), float(a[1])), (float(b[0]), float(b[1])), pitch_deg=request.pitch_deg)
-        for a, b in pairwise(places)
-    ]
-    return _work(seen, tuple(legs), plane)
+def _look(request: LookRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+    """From as far away, along the slope, as the height asked for is above the ground."""
+    plane, (spot,) = _on_plane(_lonlat("place", request.place, ("Point",)), ground.terrain)
+    walls = None
+    if ground.obstacles:
+        around = shapely.Point(spot).buffer(LOOK_RANGE_M)
+        walls = Obstacles(ground.obstacles, plane, ground.terrain, within=around).walls()
+    start = (*ground.on(plane), float(ground.terrain.amsl_m(*ground.near)))
+    (found,) = outlooks(
+        (float(spot[0]), float(spot[1])),
+        [start],
+        plane,
+        ground.terrain,
+        walls,
+        speeds_m_s=seen.speed_m_s,
+        climbs_m_s=CLIMB_M_S,
+        view=View(slant_range_m=1.4 * seen.height_m, max_range_m=LOOK_RANGE_M, highest_m=max(120.0, seen.height_m)),
+    )
+    leg = found.leg(request.hold_s)
+    return _work(model, seen, (leg,), plane, slant_m=(found.slant_range_m,))
 
 
-def _places(name: str, geometry: dict[str, Any], kinds: tuple[str, ...]) -> Array:
+def _lonlat(name: str, geometry: dict[str, Any], kinds: tuple[str, ...]) -> Array:
     """(n, 2) lon, lat of a geometry of one of these kinds."""
     if geometry.get("type") not in kinds:
         raise InputInvalid(f"{name}: geometry is {geometry.get('type')!r}, {' or '.join(kinds)} is needed")

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
+from shapely import Polygon
 
 from fleet.errors import BeyondBattery
 from fleet.missions import MOST_ITEMS, mission_hash
 from fleet.sortie_breaks import breaks
+from geo.airspace import Allowed, Band
 from geo.heights import above_ground_m
-from geo.legs import Leg
+from geo.legs import Leg, points_of
+from geo.obstacles import Obstacles
 from geo.parts import Atoms, share
+from geo.positions import Altitude, Datum
 from geo.terrain import FlatTerrain
+from geo.ways import shortest_way
 from missioncontrol.errors import InputInvalid
-from missioncontrol.patterns import Work, work_of
+from missioncontrol.patterns import Ground, Work, tolerance_m, work_of
 from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 from missioncontrol.requests import PlanRequest
 from missioncontrol.sites import Site
@@ -23,6 +30,16 @@ from missioncontrol.sorties import Flight, Flying, Start
 
 Array = NDArray[np.float64]
 
+ZONE_MARGIN_M = 15.0
+"""Kept from the edges of zones."""
+OBSTACLE_MARGIN_M = 10.0
+"""Kept from buildings, masts and wires, to the side or above."""
+ABOVE_M = 30.0
+"""Ways out and home are no more than this above the height of the work."""
+AROUND_M = 2000.0
+"""Zones are gone round within so much of the work."""
+LONGEST_S = 4 * 3600.0
+"""Zones that become active within this after the take-off count for areas and ways."""
 SWAP_S = 300.0
 """For a fresh battery between two flights."""
 BREAK_TRIES = 12
@@ -58,10 +75,72 @@ class _Planner:
             terrain = FlatTerrain(0.0)
             self.warnings.append("no terrain given: the ground is taken as flat, at the height of the take-off")
         self.site, self.terrain = site, terrain
-        self.work: Work = work_of(request, terrain, near=(site.starts[0].lon, site.starts[0].lat))
+        near = (site.starts[0].lon, site.starts[0].lat)
+        cut = None if site.airspace is None else self._left_by_zones
+        self.work: Work = work_of(request, Ground(terrain=terrain, near=near, obstacles=site.obstacles, cut=cut))
         self.plane = self.work.plane
+        self.obstacles = Obstacles(site.obstacles, self.plane, terrain) if site.obstacles else None
+        self.forbidden = self._forbidden()
         self.warnings += self.work.warnings
         self.flights: list[Flight] = []
+
+    def _band(self, height_m: float) -> Band:
+        begins_s = self.site.begins_utc_s
+        return Band(begins_s, begins_s + LONGEST_S, Altitude(0.0, Datum.AGL), Altitude(height_m + ABOVE_M, Datum.AGL))
+
+    def _left_by_zones(self, area: Polygon, height_m: float) -> Allowed:
+        assert self.site.airspace is not None
+        return self.site.airspace.allowed(area, self._band(height_m), margin_m=ZONE_MARGIN_M)
+
+    def _forbidden(self) -> shapely.Geometry:
+        """Where on the plane no way may lead: zones, and obstacles that are too high to pass over."""
+        taken: list[shapely.Geometry] = []
+        if self.site.airspace is not None:
+            points = [*points_of(self.work.legs), *(self._place(start) for start in self.site.starts)]
+            hull = shapely.MultiPoint(points).convex_hull.buffer(AROUND_M)
+            near = shapely.transform(hull, lambda xy: np.column_stack(self.plane.to_lonlat(xy[:, 0], xy[:, 1])))
+            for blocked in self.site.airspace.blocked(near, self._band(self.work.height_m), margin_m=ZONE_MARGIN_M):
+                taken.append(
+                    shapely.transform(
+                        blocked.polygon, lambda lonlat: np.column_stack(self.plane.to_plane(lonlat[:, 0], lonlat[:, 1]))
+                    )
+                )
+        if self.obstacles is not None:
+            taken += self.obstacles.to_go_round(
+                highest_m=self.work.height_m, horizontal_m=OBSTACLE_MARGIN_M, vertical_m=OBSTACLE_MARGIN_M
+            )
+        return shapely.union_all(taken)
+
+    def _place(self, start: Start) -> tuple[float, float]:
+        east_m, north_m = self.plane.to_plane(start.lon, start.lat)
+        return float(east_m), float(north_m)
+
+    def _round(self, legs: tuple[Leg, ...], start: Start) -> tuple[tuple[Leg, ...], tuple[tuple[float, float], ...]]:
+        """The legs with ways out and between them that keep clear of what is forbidden, and the way home."""
+        if self.forbidden.is_empty:
+            return legs, ()
+        home = self._place(start)
+        found: list[Leg] = []
+        for leg in legs:
+            before = found[-1].end if found else home
+            found.append(replace(leg, approach=self._way(before, (*leg.approach,), leg.start)))
+        return tuple(found), self._way(legs[-1].end, (), home)
+
+    def _way(
+        self, begin: tuple[float, float], between: tuple[tuple[float, float], ...], end: tuple[float, float]
+    ) -> tuple[tuple[float, float], ...]:
+        """Points between two places: those given, or round what is forbidden where they lead through it."""
+        straight = shapely.LineString([begin, *between, end]) if begin != end else shapely.Point(begin)
+        if not straight.crosses(self.forbidden) and not straight.within(self.forbidden):
+            return between
+        way = shortest_way(np.array(begin), np.array(end), [self.forbidden])
+        if way is None:
+            lon, lat = self.plane.to_lonlat(*end)
+            raise InputInvalid(
+                f"zones, obstacles: no way to lon {float(lon):.5f}, lat {float(lat):.5f} keeps clear of them: "
+                "start elsewhere, fly higher or at another time"
+            )
+        return tuple((float(x), float(y)) for x, y in way[1:-1])
 
     def fly(self) -> None:
         """Each vehicle's part of the legs, and its flights."""
@@ -111,17 +190,36 @@ class _Planner:
     def _flight(self, legs: tuple[Leg, ...], start: Start, layer_m: float) -> Flight:
         flying = Flying(
             height_m=self.work.height_m,
-            tolerance_m=max(2.0, 0.05 * self.work.height_m),
+            tolerance_m=tolerance_m(self.work.height_m),
             speed_m_s=self.work.speed_m_s,
             trigger_m=self.work.trigger_m,
             airframe=self.site.airframe(start.sysid),
             usable_wh=self.site.usable_wh(start.sysid),
             conditions=self.site.conditions,
         )
-        return Flight(legs, start, flying, self.plane, self.terrain, layer_m=layer_m)
+        legs, way_home = self._round(legs, start)
+        return Flight(legs, start, flying, self.plane, self.terrain, layer_m=layer_m, way_home=way_home)
 
     def _fits(self, flight: Flight) -> bool:
         return flight.cost().energy_wh <= flight.flying.usable_wh and len(flight.items()) <= MOST_ITEMS
+
+    def _check(self, flight: Flight) -> None:
+        """Raises InputInvalid for a flight that is not safe, naming what stands against it and where."""
+        sysid = flight.start.sysid
+        try:
+            flight.check_returns()
+        except BeyondBattery as exc:
+            raise InputInvalid(f"battery: vehicle {sysid}, {exc}") from exc
+        if self.site.airspace is not None:
+            breaches = self.site.airspace.breaches(flight.track(self.site.begins_utc_s))
+            if breaches:
+                raise InputInvalid(f"zones: vehicle {sysid} would be in {breaches[0]}")
+        if self.obstacles is not None:
+            near = self.obstacles.breaches(
+                flight.route, horizontal_m=OBSTACLE_MARGIN_M - 0.5, vertical_m=OBSTACLE_MARGIN_M - 0.5
+            )
+            if near:
+                raise InputInvalid(f"obstacles: vehicle {sysid} would come too near to {near[0]}: fly higher")
 
     def plan(self, began_s: float) -> Plan:
         """Everything summed up."""
@@ -135,7 +233,7 @@ class _Planner:
         for part in parts:
             durations[part.sysid] = durations.get(part.sysid, 0.0) + part.duration_s
         for flight in self.flights:
-            flight.check_returns()
+            self._check(flight)
         gsd_cm = 100 * np.concatenate([self._gsd_m(flight) for flight in self.flights])
         return Plan(
             hash=plan_hash(tuple(parts)),

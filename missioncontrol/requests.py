@@ -35,6 +35,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Ground speed on the lines, m/s."""
     pitch_deg: Annotated[float, msgspec.Meta(ge=-90, le=0)] = -90.0
     """Of the camera: -90 straight down."""
+    exposure_ms: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+    """Exposure time, ms, for the motion blur; absent: not known."""
     begins_utc: Annotated[str, msgspec.Meta(max_length=40)] | None = None
     """When it is to be flown (ISO 8601), for zones, weather and other plans; absent: as soon as it is approved."""
     vehicles: Annotated[tuple[Sysid, ...], msgspec.Meta(min_length=1)]

@@ -10,6 +10,7 @@ from fleet.air import CALM, Conditions
 from fleet.batteries import BatteryState
 from fleet.endurance import Airframe
 from geo.airspace import Airspace
+from geo.obstacles import Obstacle
 from geo.terrain import FlatTerrain, GridTerrain, Terrain, TerrainTiles
 from missioncontrol.sorties import Start
 
@@ -30,6 +31,8 @@ class Site:
     """Wind, air and payload."""
     airspace: Airspace | None = None
     """Zones to keep out of, or inside of."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """Buildings, masts and wires."""
     begins_utc_s: float = 0.0
     """When the first vehicle takes off, UTC, s since 1970."""
 

@@ -171,8 +171,8 @@ class Flight:
         return lit and (leg.seen_approach or (before.end == leg.start and not leg.approach))
 
     @cached_property
-    def _route(self) -> Array:
-        """(k, 4): all of the path in the air, from above the take-off to above home."""
+    def route(self) -> Array:
+        """(k, 4): all of the path in the air, from above the take-off to above home: x, y, m AMSL, corner."""
         return np.concatenate([self._way_out, self.survey_path, self._way_back[:-1]])
 
     @cached_property
@@ -181,23 +181,23 @@ class Flight:
         holds = {end: leg.hold_s for (_, end), leg in zip(self._ends, self.legs, strict=True)}
         out = len(self._way_out)
         return np.array(
-            [holds.get(int(row[3]), 0.0) if number >= out else 0.0 for number, row in enumerate(self._route)]
+            [holds.get(int(row[3]), 0.0) if number >= out else 0.0 for number, row in enumerate(self.route)]
         )
 
     @cached_property
     def _ground_amsl_m(self) -> Array:
         """(k,) the ground below each point of the route."""
-        return self._terrain.amsl_m(*self.plane.to_lonlat(self._route[:, 0], self._route[:, 1]))
+        return self._terrain.amsl_m(*self.plane.to_lonlat(self.route[:, 0], self.route[:, 1]))
 
     @cached_property
     def _stretches(self) -> tuple[Array, Array]:
         """Time, s, and energy, Wh, of the take-off, of each stretch of the route, and of the landing."""
         airframe, conditions = self.flying.airframe, self.flying.conditions
-        up = takeoff_cost(airframe, climb_m=float(self._route[0, 2]) - self.home_amsl_m, conditions=conditions)
-        down = landing_cost(airframe, descent_m=float(self._route[-1, 2]) - self.home_amsl_m, conditions=conditions)
+        up = takeoff_cost(airframe, climb_m=float(self.route[0, 2]) - self.home_amsl_m, conditions=conditions)
+        down = landing_cost(airframe, descent_m=float(self.route[-1, 2]) - self.home_amsl_m, conditions=conditions)
         seconds, watt_hours = path_costs(
             airframe,
-            self._route,
+            self.route,
             speed_m_s=self.flying.speed_m_s,
             ground_amsl_m=self._ground_amsl_m,
             holds_s=self._holds_s,
@@ -235,7 +235,7 @@ class Flight:
         _, watt_hours = self._stretches
         margins = return_margins(
             self.flying.airframe,
-            self._route[:-1, :3],
+            self.route[:-1, :3],
             landings=np.array([[*self.home, self.home_amsl_m]]),
             usable_wh=self.flying.usable_wh,
             speed_m_s=self.flying.speed_m_s,
@@ -250,7 +250,7 @@ class Flight:
     def track(self, begins_utc_s: float) -> Track:
         """Where it is over time if it takes off then."""
         ground = np.array([[*self.home, self.home_amsl_m]])
-        places = np.concatenate([ground, self._route[:, :3], ground])
+        places = np.concatenate([ground, self.route[:, :3], ground])
         lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
         return Track(begins_utc_s + np.concatenate([[0.0], np.cumsum(self._stretches[0])]), lon, lat, places[:, 2])
 

@@ -91,7 +91,7 @@ def test_items_are_a_mission_that_autopilots_take(three: Plan) -> None:
         assert items[2].params[1] == 10
         assert part.hash == mission_hash(items)
         triggers = [item.params[0] for item in items if item.command == 206]
-        assert triggers[0] == pytest.approx(20.07, abs=0.01)
+        assert triggers[0] == pytest.approx(20.27, abs=0.01)
         assert triggers[-1] == 0
         assert part.path["geometry"]["coordinates"][0][:2] == pytest.approx([items[0].y / 1e7, items[0].x / 1e7])
 
@@ -157,7 +157,7 @@ def test_lines_cover_the_area_and_the_vehicles_share_it(three: Plan) -> None:
 def test_figures_hang_together(three: Plan) -> None:
     assert three.path_m == pytest.approx(sum(part.path_m for part in three.vehicles), abs=0.05)
     assert three.energy_wh == pytest.approx(sum(part.energy_wh for part in three.vehicles), abs=0.05)
-    assert three.photos == pytest.approx(three.path_m / 20.07, rel=0.05)
+    assert three.photos == pytest.approx(three.path_m / 20.27, rel=0.05)
     assert three.gsd_cm["min"] < three.gsd_cm["median"] < three.gsd_cm["max"]
     assert three.gsd_cm["median"] == pytest.approx(6.97, abs=0.1)
     assert three.hash == survey().hash
