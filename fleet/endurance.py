@@ -13,7 +13,7 @@ from fleet.air import CALM, Conditions
 from fleet.airframes import Airframe as Airframe
 from fleet.airframes import Kind, figures_of
 from fleet.errors import AirspeedImpossible
-from fleet.stretches import corner_speeds_m_s, fly, landing_kernel, takeoff_kernel
+from fleet.stretches import banked_wh, corner_speeds_m_s, fly, landing_kernel, takeoff_kernel
 
 Array = NDArray[np.float64]
 
@@ -82,9 +82,10 @@ def path_costs(
     """Time, s, and energy, Wh, (n - 1,) of each stretch of a path (n, 3): x east, y north, m AMSL.
 
     It begins and ends standing still (a fixed wing: in flight); corners on the way are taken as fast as their turn
-    allows. `speed_m_s` is over ground. `ground_amsl_m` (n,) is the ground below each point, for the growth of the wind
-    with height (None: the wind as measured, everywhere). `holds_s` (n,) is time to stand still, or circle, at each
-    point; it counts to the stretch that ends there, that of the first point to the first stretch. Raises
+    allows (by a fixed wing banked, along the arcs that the path already has). `speed_m_s` is over ground.
+    `ground_amsl_m` (n,) is the ground below each point, for the growth of the wind with height (None: the wind as
+    measured, everywhere). `holds_s` (n,) is time to stand still, or circle, at each point; it counts to the stretch
+    that ends there, that of the first point to the first stretch. Raises
     AirspeedImpossible.
     """
     path = np.ascontiguousarray(path[:, :3], float)
@@ -98,6 +99,8 @@ def path_costs(
         corners[holds_s > 0.0] = 0.0
     middles_m = (heights_m[1:] + heights_m[:-1]) / 2.0
     duration_s, energy_wh = _flown(airframe, path, middles_m, speed_m_s, corners, conditions)
+    if airframe.kind is Kind.FIXED_WING:
+        energy_wh += banked_wh(figures, path, speed_m_s)
     if holds_s is not None:
         for row in np.flatnonzero(holds_s > 0.0).tolist():
             held = hover_cost(

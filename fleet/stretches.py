@@ -39,6 +39,23 @@ def corner_speeds_m_s(figures: Figures, path: Array) -> Array:
 
 
 @njit(cache=True)
+def banked_wh(figures: Figures, path: Array, speed_m_s: float) -> Array:
+    """Energy (n - 1,) by which the turn of a fixed wing at the beginning of each stretch is dearer than going straight,
+    Wh; what the turn adds to the way is not in it."""
+    count = len(path) - 1
+    dearer_wh = np.zeros(count)
+    airspeed = min(max(speed_m_s, figures.min_m_s), figures.max_m_s)
+    dearer_w = power_kernel_w(figures, airspeed, 0.0, figures.load) - power_kernel_w(figures, airspeed, 0.0, 1.0)
+    rate_rad_s = GRAVITY_M_S2 * math.sqrt(figures.load * figures.load - 1.0) / airspeed
+    for row in range(1, count):
+        ax, ay = path[row, 0] - path[row - 1, 0], path[row, 1] - path[row - 1, 1]
+        bx, by = path[row + 1, 0] - path[row, 0], path[row + 1, 1] - path[row, 1]
+        turned_rad = abs(math.atan2(ax * by - ay * bx, ax * bx + ay * by))
+        dearer_wh[row] = dearer_w * turned_rad / rate_rad_s / 3600.0
+    return dearer_wh
+
+
+@njit(cache=True)
 def fly(
     figures: Figures, path: Array, heights_m: Array, speed_m_s: float, corners: Array
 ) -> tuple[Array, Array, Array]:

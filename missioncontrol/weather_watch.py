@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from fleet.air import Conditions
 from fleet.readiness import Check, check
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import AdapterUnknown, SettingsInvalid, WeatherUnavailable
@@ -81,6 +82,12 @@ class WeatherWatch:
         ours = None if sysid is None else self._settings.vehicle(sysid)
         own = None if ours is None else ours.weather
         return own or self._settings.weather.limits
+
+    def conditions(self, amsl_m: float) -> Conditions | None:
+        """Wind and air over ground of that height, for planning; None where they are not known now."""
+        if self.latest is None or self.latest.is_stale(self._clock()):
+            return None
+        return self.latest.conditions(amsl_m)
 
     def checks(self, sysid: int | None = None) -> list[Check]:
         """Whether the weather is fit for a vehicle; where no source is set nothing is asked, and it says so."""

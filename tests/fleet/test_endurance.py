@@ -20,6 +20,8 @@ QUADROTOR = Airframe()
 STILL = {"gust_sigma_m_s": 0.0}
 ROUND = [(0, 0, 60), (0, 400, 60), (40, 400, 60), (40, 0, 60), (80, 0, 60), (80, 400, 60), (80, 400, 90), (300, 0, 70)]
 """East, north, m above home: lines, turns between them, a climb on the spot, a slanting way."""
+HOLDS_S = np.array([0, 0, 0, 0, 0, 0, 25.0, 0])
+"""Standing still at the top of the climb, s."""
 
 
 def blowing(speed_m_s: float, from_deg: float, exponent: float = 0.0) -> Conditions:
@@ -30,7 +32,10 @@ def flown(wind: WindConditions | None, speed_m_s: float) -> list[tuple[float, fl
     """Times, s, and energies, Wh: armed, at each point of ROUND, and landed at home."""
     ground = Ground(ready_after_s=2.0, seed=3, wind=wind)
     ground.ready()
-    places = [ground.item(16, ground.place(north, east), up) for east, north, up in ROUND[1:]]
+    places = [
+        ground.item(16, ground.place(north, east), up, params=(hold_s, 0, 0, 0))
+        for (east, north, up), hold_s in zip(ROUND[1:], HOLDS_S[1:], strict=True)
+    ]
     speed = ground.item(178, params=(1, speed_m_s, -1, 0), frame=2)
     ground.start([ground.home_item(), ground.item(22, ground.place(0, 0), 60), speed, *places, ground.item(20)])
     vehicle, marks = ground.vehicle, {}
@@ -62,7 +67,7 @@ def test_each_part_of_a_simulated_flight_takes_what_was_foretold(
     conditions = CALM if wind is None else blowing(wind.speed_m_s, wind.from_deg)
     path = np.array(ROUND, float)
     home = np.array([path[-1], (0.0, 0.0, path[-1, 2])])
-    on_way = path_costs(QUADROTOR, path, speed_m_s=speed_m_s, conditions=conditions)
+    on_way = path_costs(QUADROTOR, path, speed_m_s=speed_m_s, holds_s=HOLDS_S, conditions=conditions)
     back = path_costs(QUADROTOR, home, speed_m_s=speed_m_s, conditions=conditions)
     down = landing_cost(QUADROTOR, descent_m=70.0, conditions=conditions)
     foretold = [
@@ -161,6 +166,24 @@ def test_a_fixed_wing_follows_its_drag_polar() -> None:
     assert AEROPLANE.power_w(0.0) > AEROPLANE.power_w(AEROPLANE.cruise_m_s), "it circles, banked"
     assert AEROPLANE.turn_radius_m(16.0) == pytest.approx(16.0**2 / (9.80665 * math.tan(math.radians(30.0))))
     assert QUADROTOR.turn_radius_m(16.0) == 0.0
+
+
+def test_a_fixed_wing_pays_for_its_bank_in_turns_however_finely_they_are_drawn() -> None:
+    radius_m = AEROPLANE.turn_radius_m(16.0)
+
+    def half_circle_wh(pieces: int) -> float:
+        angles = np.linspace(0.0, math.pi, pieces + 1)
+        arc = np.column_stack([radius_m * np.sin(angles), -radius_m * np.cos(angles), np.zeros_like(angles)])
+        into = np.vstack([[(-300.0, -radius_m, 0.0)], arc, [(-300.0, radius_m, 0.0)]])
+        return float(path_costs(AEROPLANE, into, speed_m_s=16.0)[1].sum())
+
+    straight = path_costs(
+        AEROPLANE, np.array([(0.0, 0.0, 0.0), (600.0 + math.pi * radius_m, 0.0, 0.0)]), speed_m_s=16.0
+    )
+    circling_w = AEROPLANE.power_w(0.0)
+    dearer_wh = (circling_w - AEROPLANE.power_w(16.0)) * math.pi * radius_m / 16.0 / 3600.0
+    assert half_circle_wh(64) - straight[1].sum() == pytest.approx(dearer_wh, rel=0.02)
+    assert half_circle_wh(12) == pytest.approx(half_circle_wh(64), rel=0.01)
 
 
 def test_a_wind_from_behind_takes_a_fixed_wing_along() -> None:

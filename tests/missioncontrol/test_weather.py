@@ -239,6 +239,9 @@ def test_each_vehicle_has_its_own_limits_and_the_file_is_next_to_the_settings(tm
     watch.latest = msgspec.structs.replace(FINE, wind_m_s=11.0, gust_m_s=12.0)
     assert [watch.limits(sysid).wind_m_s for sysid in (None, 1, 2)] == [8.0, 8.0, 14.0]
     assert [all(each.passed for each in watch.checks(sysid)) for sysid in (1, 2)] == [False, True]
+    assert watch.conditions(800.0) == watch.latest.conditions(800.0)
+    watch.latest = msgspec.structs.replace(FINE, utc_s=0.0)
+    assert watch.conditions(800.0) is None
     (tmp_path / "mc.toml").write_text('[[vehicles]]\nsysid = 1\nname = "a"\nairframe = {kind = "fixed_wing"}\n')
     with pytest.raises(SettingsInvalid, match="min_m_s 0, max_m_s 20: must be above 0"):
         load(tmp_path / "mc.toml", {})
