@@ -24,6 +24,10 @@ MOST_VERTICES = 100_000
 """An area is planned over with at most so many, once those are left out that move nothing."""
 LOSSLESS_M = 0.01
 """How far leaving corners out of an area of very many may move its outline, m."""
+MOST_PAIRS = 20_000_000
+"""Pairs of edges that overlap in longitude, or in latitude if those are fewer, in an area that is looked at."""
+STRETCH = 1 << 16
+"""Corners that are looked at together."""
 MOST_LISTED = 10
 """Shapes that a message lists."""
 HIGHEST_LATITUDE_DEG = 84.0
@@ -34,6 +38,8 @@ SMALLEST_M2 = 1.0
 """Below, an area counts as empty."""
 NEAR_M = 300_000.0
 """An area further than this from where it should be may have its coordinates swapped."""
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,7 @@ def area_of(shape: Shape, *, where: str = "area", near: tuple[float, float] | No
     _check_coordinates(where, rings, near)
     if sum(len(ring) for ring in rings) > MOST_VERTICES:
         polygon = _with_fewer_corners(where, polygon)
+    _check_crowding(where, polygon)
     _check_shape(where, polygon)
     west, south, east, north = polygon.bounds
     area = Area(shapely.orient_polygons(polygon), LocalPlane(lon=(west + east) / 2, lat=(south + north) / 2))
@@ -164,14 +171,23 @@ def _listed(shapes: tuple[Shape, ...]) -> str:
     return ", ".join([*words, f"and {more} more"] if more else words) or "nothing else"
 
 
+def _fewer(corners: Array, plane: LocalPlane) -> Array:
+    """The corners that draw a ring within `LOSSLESS_M`, looked for a stretch at a time."""
+    found = [corners[:1]]
+    for start in range(0, len(corners) - 1, STRETCH):
+        stretch = corners[start : start + STRETCH + 1]
+        kept = needed_corners(np.column_stack(plane.to_plane(stretch[:, 0], stretch[:, 1])), LOSSLESS_M)
+        found.append(stretch[kept[1:]])
+    return np.concatenate(found)
+
+
 def _with_fewer_corners(where: str, polygon: Polygon) -> Polygon:
     """The polygon without the corners that move its outline by less than a centimetre."""
     west, south, east, north = polygon.bounds
     plane = LocalPlane(lon=(west + east) / 2, lat=(south + north) / 2)
     rings = []
     for ring in (polygon.exterior, *polygon.interiors):
-        corners = shapely.get_coordinates(ring)
-        rings.append(corners[needed_corners(np.column_stack(plane.to_plane(corners[:, 0], corners[:, 1])), LOSSLESS_M)])
+        rings.append(_fewer(shapely.get_coordinates(ring), plane))
     count = sum(len(ring) for ring in rings)
     if count > MOST_VERTICES:
         raise AreaInvalid(
@@ -183,7 +199,7 @@ def _with_fewer_corners(where: str, polygon: Polygon) -> Polygon:
     return Polygon(rings[0], rings[1:])
 
 
-def _check_coordinates(where: str, rings: list[NDArray[np.float64]], near: tuple[float, float] | None) -> None:
+def _check_coordinates(where: str, rings: list[Array], near: tuple[float, float] | None) -> None:
     corners = np.concatenate(rings)
     lon, lat = corners[:, 0], corners[:, 1]
     if near is not None:
@@ -216,6 +232,22 @@ def _check_swapped(where: str, lon: float, lat: float, near: tuple[float, float]
         raise AreaInvalid(
             f"{where}: [{lon:.4f}, {lat:.4f}] lies {away_m / 1000:.0f} km from lon {near[0]:.4f}, lat {near[1]:.4f}: "
             "longitude and latitude look swapped: GeoJSON has [lon, lat]"
+        )
+
+
+def _check_crowding(where: str, polygon: Polygon) -> None:
+    """Raise for an outline in which so many edges lie beside each other that to see whether two cross takes minutes."""
+    rings = [shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors)]
+    starts, ends = (np.concatenate([ring[part] for ring in rings]) for part in (slice(-1), slice(1, None)))
+    low, high = np.minimum(starts, ends), np.maximum(starts, ends)
+    count = len(low)
+    apart = [int(np.searchsorted(np.sort(high[:, axis]), low[:, axis]).sum()) for axis in (0, 1)]
+    pairs = count * (count - 1) // 2 - max(apart)
+    if pairs > MOST_PAIRS:
+        west, south, _, _ = polygon.bounds
+        raise AreaInvalid(
+            f"{where}: {count} edges lie in {pairs / 1e6:.0f} million pairs beside each other, at most "
+            f"{MOST_PAIRS / 1e6:.0f} million are looked at: simplify the polygon at lon {west:.6f}, lat {south:.6f}"
         )
 
 

@@ -19,8 +19,7 @@ def needed_corners(line_m: Array, tolerance_m: float) -> NDArray[np.int64]:
     """
     kept = np.arange(len(line_m))
     for _ in range(PASSES):
-        before, at, after = kept[:-2:2], kept[1:-1:2], kept[2::2]
-        goes = _distance_m(line_m[at], line_m[before], line_m[after]) <= tolerance_m / PASSES
+        goes = _distance_m(line_m[kept[1:-1:2]], line_m[kept[:-2:2]], line_m[kept[2::2]]) <= tolerance_m / PASSES
         stays = np.ones(len(kept), np.bool_)
         stays[1:-1:2] = ~goes
         kept = kept[stays]

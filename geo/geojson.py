@@ -145,6 +145,11 @@ def _geometry(where: str, kind: str, raw: Raw, crs: str | None) -> Geometry:
 
 
 def _members(where: str, kind: str, raw: Raw) -> list[Raw]:
+    """The rings of a polygon, or the parts of a geometry of several; they are counted before one is looked at."""
+    brackets = np.frombuffer(bytes(raw).translate(None, NUMERIC + b","), np.int8)
+    depth = np.cumsum(np.where(brackets == ord("["), 1, -1).astype(np.int32))
+    opened = int(np.count_nonzero((brackets == ord("[")) & (depth == 2)))
+    check_count(where, f"parts of a {kind}", opened, MOST_SHAPES)
     try:
         return msgspec.json.decode(raw, type=list[Raw])
     except msgspec.DecodeError as exc:

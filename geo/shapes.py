@@ -39,6 +39,8 @@ class Shape:
 
 def corners_of(where: str, what: str, values: Array) -> Array:
     """Corners (n, 2) as lon, lat, deg of WGS 84, if all are on earth. Raises AreaInvalid naming the first not."""
+    if len(values) and (values.min(axis=0) >= (-180, -90)).all() and (values.max(axis=0) <= (180, 90)).all():
+        return values
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         raise AreaInvalid(f"{where}: corner {bad[0]} of the {what} is {values[bad[0]].tolist()}: not finite")
@@ -54,13 +56,17 @@ def corners_of(where: str, what: str, values: Array) -> Array:
 
 def polygon_of(where: str, rings: Iterable[Array]) -> Polygon:
     """A polygon of its rings, the outline first, each closed if it is not. Raises AreaInvalid, `where` in front."""
-    closed = [_ring(where, number, ring) for number, ring in enumerate(rings)]
+    closed = [closed_ring(where, number, ring) for number, ring in enumerate(rings)]
     if not closed:
         raise AreaInvalid(f"{where}: the polygon is empty: draw at least three corners")
     return Polygon(closed[0], closed[1:])
 
 
-def _ring(where: str, number: int, ring: Array) -> Array:
+def closed_ring(where: str, number: int, ring: Array) -> Array:
+    """The corners of a polygon's outline (number 0) or of one of its holes, the first again at the end.
+
+    Raises AreaInvalid, `where` in front, for fewer than three different ones.
+    """
     name = "outer ring" if number == 0 else f"hole {number}"
     corners = corners_of(where, name, ring)
     if len(np.unique(corners[:1000], axis=0)) < 3 and len(np.unique(corners, axis=0)) < 3:
@@ -107,11 +113,7 @@ def plain(value: object) -> Value:
 
 
 def parts_of(geometry: shapely.Geometry) -> list[Geometry]:
-    """The polygons, lines and points that a geometry is made of, in (lon, lat) without heights."""
-    flat = shapely.force_2d(geometry)
-    return [
-        LineString(part.coords) if part.geom_type == "LinearRing" else part
-        for member in shapely.get_parts([flat])
-        for part in (parts_of(member) if member.geom_type == "GeometryCollection" else [member])
-        if not part.is_empty
-    ]
+    """The polygons, lines and points that a geometry is made of, empty ones left out."""
+    if geometry.geom_type.startswith("Multi") or geometry.geom_type == "GeometryCollection":
+        return [part for member in geometry.geoms for part in parts_of(member)]
+    return [] if geometry.is_empty else [geometry]

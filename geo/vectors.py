@@ -30,6 +30,7 @@ from geo.shapes import (
     Shape,
     Value,
     check_count,
+    closed_ring,
     line_of,
     named_parts,
     parts_of,
@@ -136,10 +137,12 @@ def _layer(where: str, path: Path, layer: str, crs: str | None) -> list[Shape]:
     check_count(where, "features", len(wkb), MOST_SHAPES)
     crs = _crs(where, meta["crs"], crs) if len(wkb) else None
     geometries = shapely.from_wkb(wkb)
+    del wkb  # large shapes are held once at a time
     check_count(where, "corners", int(shapely.get_num_coordinates(geometries).sum()), MOST_CORNERS)
     shapes: list[Shape] = []
     names = [str(name) for name in meta["fields"]]
-    for row, geometry in enumerate(geometries):
+    for row in range(len(geometries)):
+        geometry, geometries[row] = geometries[row], None
         if geometry is None:
             continue
         place = f"{where}: feature {row}" if len(geometries) > 1 else where
@@ -177,7 +180,12 @@ def _projected(where: str, part: Geometry, crs: str | None) -> Geometry:
         return line_of(where, places(part))
     if part.geom_type != "Polygon":
         raise AreaInvalid(f"{where}: geometry is a {part.geom_type}, none of Point, LineString, Polygon")
-    return polygon_of(where, [places(ring) for ring in (part.exterior, *part.interiors)])
+    rings = (part.exterior, *part.interiors)
+    if crs is not None:
+        return polygon_of(where, [places(ring) for ring in rings])
+    for number, ring in enumerate(rings):
+        closed_ring(where, number, places(ring))
+    return part
 
 
 def to_geopackage(shapes: Iterable[Shape]) -> bytes:
