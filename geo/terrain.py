@@ -126,7 +126,12 @@ class GridTerrain:
 
     def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> Array:
         """Ground height, m AMSL, at lon and lat, deg; arrays of any one shape. Raises TerrainMissing, GeoidMissing."""
-        return TerrainTiles([self]).amsl_m(lon, lat)
+        lons, lats = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float))
+        heights, weights = self.weighted(lons.ravel(), lats.ravel())
+        if len(weights) and not weights.min() > 1.0 - WEIGHT_ROUNDING:
+            unknown = int(np.argmin(weights))
+            raise _missing([self], float(lons.flat[unknown]), float(lats.flat[unknown]))
+        return heights.reshape(lons.shape)
 
     def _places(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Rows and columns, counted from the middles of cells."""
@@ -146,16 +151,19 @@ class GridTerrain:
         that neighbouring rasters blend into each other as if they were one, and not at all where a cell is unknown.
         """
         rows, cols = self._places(lon, lat)
-        heights, weights = np.full(len(lon), np.nan), np.zeros(len(lon))
+        heights, weights = np.zeros(len(lon)), np.zeros(len(lon))
         size = self._block_size
-        near = (rows > -1) & (rows < self._rows) & (cols > -1) & (cols < self._cols)
-        block_rows = np.clip(rows // size, 0, (self._rows - 1) // size)
-        block_cols = np.clip(cols // size, 0, (self._cols - 1) // size)
-        keys = np.where(near, block_rows * (1 + self._cols // size) + block_cols, -1.0)
-        for key in np.unique(keys[near]):
-            mine = np.flatnonzero(keys == key)
-            row, col = int(block_rows[mine[0]]) * size, int(block_cols[mine[0]]) * size
-            _bilinear(self._block(row, col), row, col, self._rows, self._cols, rows, cols, mine, heights, weights)
+        last = (self._rows - 1) // size, (self._cols - 1) // size
+        block_rows, block_cols = np.zeros(1), np.zeros(1)
+        if last != (0, 0):
+            block_rows, block_cols = (np.clip(at // size, 0, most) for at, most in ((rows, last[0]), (cols, last[1])))
+        keys = block_rows * (last[1] + 1) + block_cols
+        for key in np.unique(keys[np.isfinite(keys)]):
+            row, col = (int(at) * size for at in divmod(key, last[1] + 1))
+            mine = slice(None) if (keys == key).all() else np.flatnonzero(keys == key)
+            heights[mine], weights[mine] = _bilinear(
+                self._block(row, col), row, col, self._rows, self._cols, rows[mine], cols[mine]
+            )
         if self.height_datum is not HeightDatum.EGM96:
             known = weights > 0
             heights[known] = geoids.amsl_m(
@@ -166,35 +174,30 @@ class GridTerrain:
 
 @njit(cache=True)
 def _bilinear(
-    block: Cells,
-    first_row: int,
-    first_col: int,
-    all_rows: int,
-    all_cols: int,
-    rows: Array,
-    cols: Array,
-    which: NDArray[np.int64],
-    heights: Array,
-    weights: Array,
-) -> None:
-    for place in which:
+    block: Cells, first_row: int, first_col: int, all_rows: int, all_cols: int, rows: Array, cols: Array
+) -> tuple[Array, Array]:
+    """Heights at rows and columns from the one block that holds them, and how far they count."""
+    heights, weights = np.zeros(len(rows)), np.zeros(len(rows))
+    for place in range(len(rows)):
         row, col = rows[place], cols[place]
         held_row, held_col = min(max(row, 0.0), all_rows - 1.0), min(max(col, 0.0), all_cols - 1.0)
+        weight = (1.0 - abs(row - held_row)) * (1.0 - abs(col - held_col))
+        if not weight > 0 or abs(row - held_row) >= 1:
+            continue
         top, left = int(held_row), int(held_col)
         down, right = held_row - top, held_col - left
         top, left = top - first_row, left - first_col
-        total = 0.0
-        if down < 1 and right < 1:
-            total += (1 - down) * (1 - right) * block[top, left]
+        height = block[top, left] * (1 - right)
         if right > 0:
-            total += (1 - down) * right * block[top, left + 1]
+            height += block[top, left + 1] * right
         if down > 0:
-            total += down * (1 - right) * block[top + 1, left]
+            below = block[top + 1, left] * (1 - right)
             if right > 0:
-                total += down * right * block[top + 1, left + 1]
-        if not np.isnan(total):
-            heights[place] = total
-            weights[place] = (1.0 - abs(row - held_row)) * (1.0 - abs(col - held_col))
+                below += block[top + 1, left + 1] * right
+            height += (below - height) * down
+        if not np.isnan(height):
+            heights[place], weights[place] = height, weight
+    return heights, weights
 
 
 class TerrainTiles:
@@ -221,11 +224,11 @@ class TerrainTiles:
             which = slice(None) if here.all() else np.flatnonzero(here)
             found, counts = self.tiles[number].weighted(lons[which], lats[which])
             share = np.minimum(counts, 1.0 - weights[which])
-            heights[which] += np.where(share > 0, share * found, 0.0)
+            heights[which] += share * found
             weights[which] += share
         unknown = np.flatnonzero(~(weights > 1.0 - WEIGHT_ROUNDING))
         if len(unknown):
-            raise self._missing(float(lons[unknown[0]]), float(lats[unknown[0]]))
+            raise _missing(self.tiles, float(lons[unknown[0]]), float(lats[unknown[0]]))
         return np.asarray(heights / weights).reshape(shape)
 
     def _near(self, lons: Array, lats: Array) -> list[int]:
@@ -236,18 +239,18 @@ class TerrainTiles:
         met = (west <= lons.max()) & (east >= lons.min()) & (south <= lats.max()) & (north >= lats.min())
         return [int(number) for number in np.flatnonzero(met)]
 
-    def _missing(self, lon: float, lat: float) -> TerrainMissing:
-        place = f"no height at lon {lon:.6f}, lat {lat:.6f}"
-        if not (np.isfinite(lon) and np.isfinite(lat)):
-            return TerrainMissing(f"{place}: not a place on earth")
-        holes = [tile.name for tile in self.tiles if tile.holds(lon, lat)]
-        if holes:
-            return TerrainMissing(f"{', '.join(holes)}: {place}: a hole in the data there; fill it or add another DEM")
-        names = [tile.name for tile in self.tiles[:3]]
-        more = f" and {len(self.tiles) - 3} more" if len(self.tiles) > 3 else ""
-        return TerrainMissing(
-            f"{', '.join(names)}{more}: {place}: add the DEM that holds it (SRTM: {srtm_tile(lon, lat)})"
-        )
+
+def _missing(tiles: Sequence[GridTerrain], lon: float, lat: float) -> TerrainMissing:
+    """What is said of a place without a height: which tile has a hole there, or which one is not there."""
+    place = f"no height at lon {lon:.6f}, lat {lat:.6f}"
+    if not (np.isfinite(lon) and np.isfinite(lat)):
+        return TerrainMissing(f"{place}: not a place on earth")
+    holes = [tile.name for tile in tiles if tile.holds(lon, lat)]
+    if holes:
+        return TerrainMissing(f"{', '.join(holes)}: {place}: a hole in the data there; fill it or add another DEM")
+    names = [tile.name for tile in tiles[:3]]
+    more = f" and {len(tiles) - 3} more" if len(tiles) > 3 else ""
+    return TerrainMissing(f"{', '.join(names)}{more}: {place}: add the DEM that holds it (SRTM: {srtm_tile(lon, lat)})")
 
 
 def srtm_tile(lon: float, lat: float) -> str:
