@@ -18,6 +18,7 @@ from geo.area_files import features_of, read_features
 from geo.corners import needed_corners
 from geo.errors import AreaInvalid
 from geo.positions import LocalPlane, distance_m
+from geo.seas import is_open_sea
 from geo.shapes import Geometry, Shape
 
 MOST_VERTICES = 100_000
@@ -76,9 +77,10 @@ def read_area(
     """The one polygon of a file (GeoJSON, KML, KMZ, Shapefile, GeoPackage) or of a GeoJSON object.
 
     Where there are several, `name` says which: the file's name for it, or its number from 1. `near` (lon, lat), if
-    known, lets swapped coordinates be noticed; `crs` is for files that do not say theirs. Raises AreaInvalid, which
-    names the offending coordinate: self-crossing, empty, zero area, across the antimeridian, polar, too large, more
-    corners than are planned over, not finite, longitude and latitude swapped, holes outside.
+    known, lets swapped coordinates be noticed; without it they are noticed in the open sea. `crs` is for files that
+    do not say theirs. Raises AreaInvalid, which names the offending coordinate: self-crossing, empty, zero area,
+    across the antimeridian, polar, too large, more corners than are planned over, not finite, longitude and latitude
+    swapped, holes outside.
     """
     where, shapes = _shapes("area", source, crs)
     return area_of(_chosen(where, shapes, Polygon, "polygon", name), where=where, near=near)
@@ -204,6 +206,8 @@ def _check_coordinates(where: str, rings: list[Array], near: tuple[float, float]
     lon, lat = corners[:, 0], corners[:, 1]
     if near is not None:
         _check_swapped(where, float(lon.mean()), float(lat.mean()), near)
+    else:
+        _check_at_sea(where, float(lon.mean()), float(lat.mean()))
     polar = np.flatnonzero(np.abs(lat) > HIGHEST_LATITUDE_DEG)
     if len(polar):
         x, y = corners[polar[0]]
@@ -231,7 +235,17 @@ def _check_swapped(where: str, lon: float, lat: float, near: tuple[float, float]
     if float(distance_m(lat, lon, *near)) < NEAR_M:
         raise AreaInvalid(
             f"{where}: [{lon:.4f}, {lat:.4f}] lies {away_m / 1000:.0f} km from lon {near[0]:.4f}, lat {near[1]:.4f}: "
-            "longitude and latitude look swapped: GeoJSON has [lon, lat]"
+            "longitude and latitude look swapped: longitude comes first"
+        )
+
+
+def _check_at_sea(where: str, lon: float, lat: float) -> None:
+    """Raise for a place in the open sea, or beyond where is planned, that is on land the other way round."""
+    away = is_open_sea(lon, lat) or abs(lat) > HIGHEST_LATITUDE_DEG
+    if away and abs(lon) <= HIGHEST_LATITUDE_DEG and not is_open_sea(lat, lon):
+        raise AreaInvalid(
+            f"{where}: [{lon:.4f}, {lat:.4f}] lies in the open sea, and on land the other way round: longitude and "
+            "latitude look swapped: longitude comes first; where it is meant so, say near which place"
         )
 
 

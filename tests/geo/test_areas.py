@@ -12,6 +12,7 @@ import pytest
 from geo.areas import Area, read_area
 from geo.errors import AreaInvalid
 from geo.positions import distance_m
+from geo.seas import is_open_sea
 
 LON, LAT = 76.9, 43.2
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
@@ -84,11 +85,32 @@ def test_what_is_wrong_is_said(source: dict[str, Any], said: str) -> None:
 
 
 def test_swapped_coordinates_that_are_places_too() -> None:
+    """Almaty the other way round lies in the Barents Sea."""
     swapped = polygon([[y, x] for x, y in at(SQUARE)])
-    assert read_area(swapped).area_m2 > 0
-    with pytest.raises(AreaInvalid, match="look swapped"):
+    with pytest.raises(AreaInvalid, match=r"\[43\.204\d, 76\.904\d\] lies in the open sea.*look swapped"):
+        read_area(swapped)
+    with pytest.raises(AreaInvalid, match=r"km from lon 76\.9000.*look swapped"):
         read_area(swapped, near=(LON, LAT))
+    assert read_area(swapped, near=(43.3, 76.9)).area_m2 > 0, "where it is meant so"
     assert read_area(polygon(at(SQUARE)), near=(LON, LAT)).area_m2 > 0
+
+
+@pytest.mark.parametrize(
+    ("place", "at_sea"),
+    [
+        ((76.9, 43.2), False), ((55.5, -4.6), False), ((-25.5, 37.75), False), ((-14.37, -7.93), False),
+        ((-12.3, -37.1), False), ((-0.1, 51.5), False), ((43.2, 76.9), True), ((-30.0, 40.0), True),
+        ((179.99, 0.0), True), ((0.0, -90.0), False), ((180.0, 90.0), True),
+    ],
+)  # fmt: skip
+def test_islands_are_no_open_sea(place: tuple[float, float], at_sea: bool) -> None:
+    """Mahe, the Azores, Ascension and Tristan da Cunha among them."""
+    assert is_open_sea(*place) is at_sea
+
+
+def test_land_that_is_land_both_ways_is_not_suspected() -> None:
+    for lon, lat in ((55.5, -4.6), (30.0, 50.0), (10.0, 45.0), (-60.0, -10.0)):
+        assert read_area(polygon(at(SQUARE, lon, lat))).area_m2 > 0
 
 
 def test_a_hundred_thousand_are_read() -> None:
