@@ -108,6 +108,79 @@ def mavutil_missions(port: int, vehicles: int, items: list[list[Any]]) -> dict[s
     return {"seconds": time.perf_counter() - start_s}
 
 
+def shapely_zones(file: str) -> None:
+    """Take zones: polygons (WKB) on a metric plane, and from where to where they reach, m AMSL."""
+    from pathlib import Path
+
+    import numpy as np
+    import shapely
+
+    given = json.loads(Path(file).read_text())
+    polygons = shapely.from_wkb(given["wkb"])
+    KEPT["zones"] = shapely.STRtree(polygons), polygons, np.array(given["heights"])
+
+
+def shapely_breaches(route: list[list[float]], margin_m: float) -> dict[str, Any]:
+    """Numbers of the zones that a route (x, y, m AMSL) comes nearer to than a margin, and the time, s."""
+    import numpy as np
+    import shapely
+
+    tree, polygons, heights = KEPT["zones"]
+    places = np.array(route)
+    start_s = time.perf_counter()
+    legs = shapely.linestrings(np.stack([places[:-1, :2], places[1:, :2]], axis=1))
+    rows, found = tree.query(legs, predicate="dwithin", distance=margin_m)
+    low = np.minimum(places[rows, 2], places[rows + 1, 2]) < heights[found, 1]
+    high = np.maximum(places[rows, 2], places[rows + 1, 2]) > heights[found, 0]
+    rows, found = rows[low & high], found[low & high]
+    shapely.intersection(legs[rows], shapely.buffer(polygons[found], margin_m))
+    return {"seconds": time.perf_counter() - start_s, "zones": sorted(set(found.tolist()))}
+
+
+def shapely_way(start: list[float], end: list[float], aside_m: float, margin_m: float) -> dict[str, Any]:
+    """Length of the shortest way round the zones near the straight line, by the visibility graph of all corners."""
+    import numpy as np
+    import shapely
+
+    tree, polygons, _ = KEPT["zones"]
+    start_s = time.perf_counter()
+    near = tree.query(shapely.linestrings([start, end]), predicate="dwithin", distance=aside_m)
+    blocked = shapely.union_all(shapely.buffer(polygons[near], margin_m, quad_segs=4))
+    core = shapely.buffer(blocked, -1e-3)
+    shapely.prepare(core)
+    nodes = np.vstack([start, end, np.unique(shapely.get_coordinates(blocked), axis=0)])
+    here, there = np.triu_indices(len(nodes), 1)
+    clear = ~shapely.intersects(core, shapely.linestrings(np.stack([nodes[here], nodes[there]], axis=1)))
+    here, there = here[clear], there[clear]
+    between = np.full((len(nodes), len(nodes)), np.inf)
+    between[here, there] = between[there, here] = np.hypot(*(nodes[here] - nodes[there]).T)
+    lengths, open_ = between[0].copy(), np.arange(len(nodes)) > 0
+    while open_[1]:
+        node = int(np.argmin(np.where(open_, lengths, np.inf)))
+        open_[node] = False
+        lengths = np.minimum(lengths, lengths[node] + between[node])
+    length_m = float(lengths[1])
+    return {"seconds": time.perf_counter() - start_s, "length_m": length_m, "nodes": len(nodes)}
+
+
+def shapely_touched(
+    wkb: str, heights: list[float], routes: list[list[list[float]]], margin_m: float
+) -> dict[str, Any]:
+    """Which of many routes come nearer to one zone than a margin, and the time, s."""
+    import numpy as np
+    import shapely
+
+    zone = shapely.buffer(shapely.from_wkb(wkb), margin_m)
+    places = [np.array(route) for route in routes]
+    shapely.prepare(zone)
+    start_s = time.perf_counter()
+    lines = shapely.linestrings(np.stack([route[:, :2] for route in places]))
+    near = np.flatnonzero(shapely.intersects(zone, lines)).tolist()
+    shapely.intersection(lines[near], zone)
+    flights = [row for row in near if places[row][:, 2].min() < heights[1] and places[row][:, 2].max() > heights[0]]
+    return {"seconds": time.perf_counter() - start_s, "flights": flights}
+
+
 def package_version(package: str) -> str:
     """Of an installed peer."""
     return version(package)
@@ -121,6 +194,10 @@ ANSWERS: dict[str, Callable[..., Any]] = {
         orthority_locate,
         pymavlink_parse,
         mavutil_missions,
+        shapely_zones,
+        shapely_breaches,
+        shapely_way,
+        shapely_touched,
         package_version,
     )
 }

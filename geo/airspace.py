@@ -498,10 +498,8 @@ def _row(track: Track, utc_s: Array, side: str) -> Array:
 
 
 def _breaches(zone: Zone | None, track: Track, rows: Array) -> list[Breach]:
-    return [Breach(zone=zone, begins=_moment(track, begin), ends=_moment(track, end)) for begin, end in rows.tolist()]
-
-
-def _moment(track: Track, row: float) -> Moment:
-    at = np.array([row])
-    utc_s, lon, lat, amsl_m = (float(_column(track, name, at)[0]) for name in ("utc_s", "lon", "lat", "amsl_m"))
-    return Moment(utc_s=utc_s, lon=lon, lat=lat, amsl_m=amsl_m)
+    columns = [_column(track, name, rows.ravel()).tolist() for name in ("utc_s", "lon", "lat", "amsl_m")]
+    moments = [
+        Moment(utc_s=utc_s, lon=lon, lat=lat, amsl_m=amsl_m) for utc_s, lon, lat, amsl_m in zip(*columns, strict=True)
+    ]
+    return [Breach(zone=zone, begins=begin, ends=end) for begin, end in zip(moments[::2], moments[1::2], strict=True)]
