@@ -127,18 +127,23 @@ class Obstacles:
     ) -> None:
         """Obstacles that touch `within` (m on the plane; None: all of them). Raises TerrainMissing, ObstacleInvalid."""
         self.plane = plane
-        names: list[str] = []
-        shapes: list[Geometry] = []
-        tops: list[float] = []
-        grounds: list[float] = []
         for obstacle in obstacles:
-            for shape, top_m, ground_m in _pieces(obstacle, plane, terrain, within):
-                names.append(obstacle.name)
-                shapes.append(shape)
-                tops.append(top_m)
-                grounds.append(ground_m)
-        self._names, self._tops_m, self._grounds_m = names, np.array(tops), np.array(grounds)
-        self._shapes = np.array(shapes, dtype=object)
+            if obstacle.top.datum not in (Datum.AGL, Datum.AMSL):
+                raise ObstacleInvalid(f"{obstacle.name}: its top is {obstacle.top.datum}, AGL or AMSL is needed")
+        shapes, owners = _on_plane([obstacle.geometry for obstacle in obstacles], plane)
+        radii_m = np.array([obstacle.radius_m for obstacle in obstacles])[owners]
+        if within is not None:
+            near = shapely.dwithin(shapes, within, radii_m)
+            shapes, owners, radii_m = shapes[near], owners[near], radii_m[near]
+        pieces, of, counted_m, self._grounds_m = _with_ground(shapes, plane, terrain)
+        owners, radii_m = owners[of], radii_m[of]
+        wide = (radii_m > 0) & (shapely.get_type_id(pieces) != shapely.GeometryType.POLYGON)
+        pieces[wide] = shapely.buffer(pieces[wide], radii_m[wide])
+        above_ground = np.array([obstacle.top.datum is Datum.AGL for obstacle in obstacles], bool)[owners]
+        values_m = np.array([obstacle.top.value_m for obstacle in obstacles])[owners]
+        self._names = [obstacles[owner].name for owner in owners]
+        self._tops_m = values_m + np.where(above_ground, counted_m, 0.0)
+        self._shapes = pieces
         self._tree = shapely.STRtree(self._shapes)
 
     def __len__(self) -> int:
@@ -197,6 +202,10 @@ class Obstacles:
             np.maximum.at(floor, which, self._tops_m[met] + vertical_m)
         return floor
 
+    def names_at(self, area: Geometry) -> tuple[str, ...]:
+        """Of what stands in an area on the plane."""
+        return tuple(sorted({self._names[number] for number in self._tree.query(area, predicate="intersects")}))
+
     def walls(self) -> Walls:
         """What hides a place from view: all that has an outline."""
         solid = [number for number, shape in enumerate(self._shapes) if isinstance(shape, Polygon)]
@@ -222,38 +231,42 @@ def _over_m(breach: Breach) -> float:
     return breach.path_amsl_m - breach.top_amsl_m
 
 
-def _pieces(
-    obstacle: Obstacle, plane: LocalPlane, terrain: Terrain, within: Polygon | None
-) -> list[tuple[Geometry, float, float]]:
-    """Shapes on the plane with the height of their top and of the lowest ground below, m AMSL."""
-    if obstacle.top.datum not in (Datum.AGL, Datum.AMSL):
-        raise ObstacleInvalid(f"{obstacle.name}: its top is {obstacle.top.datum}, AGL or AMSL is needed")
-    shape = shapely.transform(
-        obstacle.geometry, lambda lonlat: np.column_stack(plane.to_plane(lonlat[:, 0], lonlat[:, 1]))
+def _on_plane(geometries: Sequence[Geometry], plane: LocalPlane) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """Shapes on the plane, a line as its straight spans from pole to pole, and which geometry each is of."""
+    flat = shapely.transform(
+        np.array(geometries, dtype=object),
+        lambda lonlat: np.column_stack(plane.to_plane(lonlat[:, 0], lonlat[:, 1])),
     )
-    corners = shapely.get_coordinates(shape)
-    parts = [LineString(two) for two in pairwise(corners)] if isinstance(shape, LineString) else [shape]
-    pieces: list[tuple[Geometry, float, float]] = []
-    for part in parts:
-        if within is not None and not shapely.dwithin(within, part, obstacle.radius_m):
-            continue
-        for piece, above_m, lowest_m in _spans(part, plane, terrain):
-            top_m = obstacle.top.value_m + (above_m if obstacle.top.datum is Datum.AGL else 0.0)
-            wide = not isinstance(piece, Polygon) and obstacle.radius_m > 0
-            pieces.append((piece.buffer(obstacle.radius_m) if wide else piece, top_m, lowest_m))
-    return pieces
-
-
-def _spans(part: Geometry, plane: LocalPlane, terrain: Terrain) -> list[tuple[Geometry, float, float]]:
-    """A shape, or a straight wire in short pieces, with what a height AGL counts from and the lowest ground, m AMSL."""
-    wire = isinstance(part, LineString)
-    places = shapely.get_coordinates(shapely.segmentize(part, PIECE_M) if wire else part)
-    ground_m = terrain.amsl_m(*plane.to_lonlat(places[:, 0], places[:, 1]))
-    if not wire:
-        return [(part, float(ground_m.max()), float(ground_m.min()))]
-    straight_m = np.linspace(ground_m[0], ground_m[-1], len(places))
-    counted_m = np.maximum(ground_m, straight_m)
-    return [
-        (LineString(places[here:there]), float(counted_m[here:there].max()), float(ground_m[here:there].min()))
-        for here, there in ((number, number + 2) for number in range(len(places) - 1))
+    spans = [
+        (span, number)
+        for number, shape in enumerate(flat)
+        for span in (map(LineString, pairwise(shape.coords)) if isinstance(shape, LineString) else (shape,))
     ]
+    return np.array([span for span, _ in spans], dtype=object), np.array([number for _, number in spans], int)
+
+
+def _with_ground(
+    shapes: NDArray[np.object_], plane: LocalPlane, terrain: Terrain
+) -> tuple[NDArray[np.object_], NDArray[np.int64], Array, Array]:
+    """Shapes, spans of wires in short pieces; which shape each is of; and m AMSL, what heights AGL count from there
+    and the lowest ground."""
+    wires = shapely.get_type_id(shapes) == shapely.GeometryType.LINESTRING
+    dense = shapes.copy()
+    dense[wires] = shapely.segmentize(shapes[wires], PIECE_M)
+    places, of = shapely.get_coordinates(dense, return_index=True)
+    ground_m = terrain.amsl_m(*plane.to_lonlat(places[:, 0], places[:, 1]))
+    begins = np.searchsorted(of, np.arange(len(shapes)))
+    solid = np.flatnonzero(~wires)
+    pieces, owners = list(shapes[solid]), list(solid)
+    counted = list(np.maximum.reduceat(ground_m, begins)[solid]) if len(shapes) else []
+    lowest = list(np.minimum.reduceat(ground_m, begins)[solid]) if len(shapes) else []
+    for wire in np.flatnonzero(wires):
+        posts = places[of == wire]
+        below_m = ground_m[of == wire]
+        hung_m = np.maximum(below_m, np.linspace(below_m[0], below_m[-1], len(below_m)))
+        for post in range(len(posts) - 1):
+            pieces.append(LineString(posts[post : post + 2]))
+            owners.append(wire)
+            counted.append(hung_m[post : post + 2].max())
+            lowest.append(below_m[post : post + 2].min())
+    return np.array(pieces, dtype=object), np.array(owners, int), np.array(counted), np.array(lowest)

@@ -48,6 +48,8 @@ Array = NDArray[np.float64]
 
 LOWEST_M = 10.0
 """The lowest band round a building lies at least so high above the ground."""
+OVER_CUT_M = 9.0
+"""Lines lead so far over the edge of what zones leave of an area."""
 LOOK_RANGE_M = 300.0
 """A place is looked at from no further away."""
 CLIMB_M_S = 2.5
@@ -176,11 +178,12 @@ def _survey(request: SurveyRequest, model: CameraModel, seen: Pictures, ground: 
         ) for part in parts)  # fmt: skip
     legs: tuple[Leg, ...] = ()
     bare_m2 = 0.0
+    over_m = min(swath_m / 2, OVER_CUT_M) if left.cut else None
     for part in parts:
         if request.crosshatch:
-            legs += cross_hatch(part, swath_m, direction_deg=request.direction_deg)
+            legs += cross_hatch(part, swath_m, direction_deg=request.direction_deg, margin_m=over_m)
         else:
-            path = cover(part, swath_m, direction_deg=request.direction_deg)
+            path = cover(part, swath_m, direction_deg=request.direction_deg, margin_m=over_m)
             legs += path.legs
             bare_m2 += (1.0 - path.covered) * part.area
     area_m2 = float(sum(part.area for part in parts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -22,18 +23,16 @@ from geo.positions import Altitude, Datum
 from geo.terrain import FlatTerrain
 from geo.ways import shortest_way
 from missioncontrol.errors import InputInvalid
-from missioncontrol.patterns import Ground, Work, tolerance_m, work_of
+from missioncontrol.patterns import OVER_CUT_M, Ground, Work, tolerance_m, work_of
 from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 from missioncontrol.requests import PlanRequest
 from missioncontrol.sites import Site
-from missioncontrol.sorties import Flight, Flying, Start
+from missioncontrol.sorties import OBSTACLE_MARGIN_M, Flight, Flying, Start
 
 Array = NDArray[np.float64]
 
 ZONE_MARGIN_M = 15.0
 """Kept from the edges of zones."""
-OBSTACLE_MARGIN_M = 10.0
-"""Kept from buildings, masts and wires, to the side or above."""
 ABOVE_M = 30.0
 """Ways out and home are no more than this above the height of the work."""
 AROUND_M = 2000.0
@@ -80,7 +79,8 @@ class _Planner:
         self.work: Work = work_of(request, Ground(terrain=terrain, near=near, obstacles=site.obstacles, cut=cut))
         self.plane = self.work.plane
         self.obstacles = Obstacles(site.obstacles, self.plane, terrain) if site.obstacles else None
-        self.forbidden = self._forbidden()
+        self.kept_out = tuple(self._kept_out())
+        self.forbidden = shapely.union_all([shape for _, shape in self.kept_out])
         self.warnings += self.work.warnings
         self.flights: list[Flight] = []
 
@@ -90,26 +90,27 @@ class _Planner:
 
     def _left_by_zones(self, area: Polygon, height_m: float) -> Allowed:
         assert self.site.airspace is not None
-        return self.site.airspace.allowed(area, self._band(height_m), margin_m=ZONE_MARGIN_M)
+        return self.site.airspace.allowed(area, self._band(height_m), margin_m=ZONE_MARGIN_M + OVER_CUT_M + 1.0)
 
-    def _forbidden(self) -> shapely.Geometry:
+    def _kept_out(self) -> Iterator[tuple[str, shapely.Geometry]]:
         """Where on the plane no way may lead: zones, and obstacles that are too high to pass over."""
-        taken: list[shapely.Geometry] = []
         if self.site.airspace is not None:
             points = [*points_of(self.work.legs), *(self._place(start) for start in self.site.starts)]
             hull = shapely.MultiPoint(points).convex_hull.buffer(AROUND_M)
             near = shapely.transform(hull, lambda xy: np.column_stack(self.plane.to_lonlat(xy[:, 0], xy[:, 1])))
             for blocked in self.site.airspace.blocked(near, self._band(self.work.height_m), margin_m=ZONE_MARGIN_M):
-                taken.append(
+                yield (
+                    blocked.zone.title,
                     shapely.transform(
                         blocked.polygon, lambda lonlat: np.column_stack(self.plane.to_plane(lonlat[:, 0], lonlat[:, 1]))
-                    )
+                    ),
                 )
         if self.obstacles is not None:
-            taken += self.obstacles.to_go_round(
-                highest_m=self.work.height_m, horizontal_m=OBSTACLE_MARGIN_M, vertical_m=OBSTACLE_MARGIN_M
-            )
-        return shapely.union_all(taken)
+            margin_m = OBSTACLE_MARGIN_M
+            for shape in self.obstacles.to_go_round(
+                highest_m=self.work.height_m, horizontal_m=margin_m, vertical_m=margin_m
+            ):
+                yield ", ".join(self.obstacles.names_at(shape)), shape
 
     def _place(self, start: Start) -> tuple[float, float]:
         east_m, north_m = self.plane.to_plane(start.lon, start.lat)
@@ -136,9 +137,10 @@ class _Planner:
         way = shortest_way(np.array(begin), np.array(end), [self.forbidden])
         if way is None:
             lon, lat = self.plane.to_lonlat(*end)
+            names = [name for name, shape in self.kept_out if straight.intersects(shape)]
             raise InputInvalid(
-                f"zones, obstacles: no way to lon {float(lon):.5f}, lat {float(lat):.5f} keeps clear of them: "
-                "start elsewhere, fly higher or at another time"
+                f"zones, obstacles: no way to lon {float(lon):.5f}, lat {float(lat):.5f} keeps clear of "
+                f"{', '.join(names)}: plan around, fly higher or at another time"
             )
         return tuple((float(x), float(y)) for x, y in way[1:-1])
 
@@ -198,7 +200,16 @@ class _Planner:
             conditions=self.site.conditions,
         )
         legs, way_home = self._round(legs, start)
-        return Flight(legs, start, flying, self.plane, self.terrain, layer_m=layer_m, way_home=way_home)
+        return Flight(
+            legs,
+            start,
+            flying,
+            self.plane,
+            self.terrain,
+            layer_m=layer_m,
+            way_home=way_home,
+            obstacles=self.obstacles,
+        )
 
     def _fits(self, flight: Flight) -> bool:
         return flight.cost().energy_wh <= flight.flying.usable_wh and len(flight.items()) <= MOST_ITEMS

@@ -18,6 +18,7 @@ from fleet.returns import return_margins
 from fleet.sortie_breaks import PieceCosts
 from geo.heights import follow
 from geo.legs import Leg, length_m
+from geo.obstacles import Obstacles
 from geo.positions import LocalPlane
 from geo.terrain import Terrain
 from geo.tracks import Track
@@ -31,6 +32,8 @@ DO_MOUNT_CONTROL, DO_SET_CAM_TRIGG_DIST, IMAGE_START_CAPTURE = 205, 206, 2000
 RELATIVE_ALT_INT, MISSION_FRAME = 6, 2
 RETURN_CLEARANCE = 0.5
 """The way home clears the ground by at least this share of the plan's height."""
+OBSTACLE_MARGIN_M = 10.0
+"""Kept from buildings, masts and wires, to the side or above."""
 LEAST_CLEARANCE_M = 10.0
 """Legs at a height of their own must lie at least so high above the ground."""
 MOUNT_TARGETING = 2.0
@@ -80,6 +83,7 @@ class Flight:
         *,
         layer_m: float,
         way_home: Sequence[tuple[float, float]] = (),
+        obstacles: Obstacles | None = None,
     ) -> None:
         """`layer_m` is how much higher than the work the way to the first leg is flown, to keep vehicles apart;
         the way there is the first leg's approach, `way_home` the points in between on the way back.
@@ -87,13 +91,23 @@ class Flight:
         Raises TerrainMissing; InputInvalid where a leg of its own height comes too near the ground.
         """
         self.legs, self.start, self.flying, self.plane = tuple(legs), start, flying, plane
-        self._terrain = terrain
+        self._terrain, self._obstacles = terrain, obstacles
         self._home_by = tuple(way_home)
         east_m, north_m = plane.to_plane(start.lon, start.lat)
         self.home = np.array([float(east_m), float(north_m)])
         self.home_amsl_m = float(terrain.amsl_m(start.lon, start.lat))
         corners, levels, self._ends = _corners(self.home, self.legs)
-        path = follow(corners, plane, terrain, height_m=flying.height_m, tolerance_m=flying.tolerance_m)
+        path = follow(
+            corners,
+            plane,
+            terrain,
+            height_m=flying.height_m,
+            tolerance_m=flying.tolerance_m,
+            climb_gradient=flying.airframe.climb_m_s / flying.speed_m_s,
+            descent_gradient=flying.airframe.descent_m_s / flying.speed_m_s,
+            obstacles=obstacles,
+            margins_m=(OBSTACLE_MARGIN_M, OBSTACLE_MARGIN_M),
+        )
         self.path = _levelled(path, levels)
         """(k, 4): x, y on the plane, m AMSL, number of the corner (-1 where a point was inserted)."""
         if np.isfinite(levels).any():
@@ -126,13 +140,17 @@ class Flight:
     def _safe_return_m(self) -> float:
         """Height of the way home, m AMSL: that of the last leg's end, or what clears the ground between."""
         ways = np.array([self.path[-1, :2], *self._home_by, self.home])
-        ground_m = -np.inf
+        ground_m = lowest_m = -np.inf
         for before, after in pairwise(ways):
             count = max(2, int(np.hypot(*(after - before)) / 15.0))
             places = before + (after - before) * np.linspace(0, 1, count)[:, None]
             below_m = self._terrain.amsl_m(*self.plane.to_lonlat(places[:, 0], places[:, 1]))
             ground_m = max(ground_m, float(below_m.max()))
-        return max(float(self.path[-1, 2]), ground_m + RETURN_CLEARANCE * self.flying.height_m)
+            if self._obstacles is not None:
+                margin_m = OBSTACLE_MARGIN_M
+                floor_m = self._obstacles.floor_m(places, horizontal_m=1.5 * margin_m, vertical_m=margin_m)
+                lowest_m = max(lowest_m, float(floor_m.max()))
+        return max(float(self.path[-1, 2]), lowest_m, ground_m + RETURN_CLEARANCE * self.flying.height_m)
 
     @property
     def path_m(self) -> float:

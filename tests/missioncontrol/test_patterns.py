@@ -1,0 +1,165 @@
+"""Requests of every pattern become plans that can be flown, clear of zones and obstacles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import shapely
+
+from fleet.missions import check_mission
+from geo.airspace import Airspace
+from geo.obstacles import Obstacle
+from geo.positions import Altitude, Datum, LocalPlane
+from geo.terrain import FlatTerrain
+from geo.volumes import Outline, Volume4D
+from geo.zones import Kind, Zone
+from missioncontrol.errors import InputInvalid
+from missioncontrol.planning import plan
+from missioncontrol.plans import Plan
+from missioncontrol.requests import PlanRequest
+from missioncontrol.sites import Site
+from missioncontrol.sorties import Start
+
+LON, LAT, GROUND_M = 76.945, 43.205, 800.0
+PLANE = LocalPlane(lon=LON, lat=LAT, height_m=GROUND_M)
+
+
+def lonlat(places: Any) -> list[list[float]]:
+    lon, lat = PLANE.to_lonlat(*np.array(places, float).T)
+    return np.column_stack([lon, lat]).tolist()
+
+
+def box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+    return {"type": "Polygon", "coordinates": [lonlat(ring)]}
+
+
+POINT = {"type": "Point", "coordinates": [LON, LAT]}
+LINE = {"type": "LineString", "coordinates": lonlat([(0, 0), (200, 80), (420, 60), (600, 200)])}
+REQUESTS: dict[str, dict[str, Any]] = {
+    "survey": {"area": box(0, 0, 400, 300)},
+    "crosshatch": {"kind": "survey", "area": box(0, 0, 300, 200), "crosshatch": True, "pitch_deg": -60.0},
+    "corridor": {"line": LINE, "width_m": 120.0},
+    "strip": {"kind": "corridor", "line": LINE, "width_m": 80.0, "side": "left"},
+    "waypoints": {"line": LINE, "pitch_deg": -45.0},
+    "patrol": {"area": box(0, 0, 300, 200), "rounds": 2, "pitch_deg": -30.0},
+    "orbit": {"place": POINT, "radius_m": 60.0},
+    "spiral": {
+        "kind": "orbit",
+        "place": POINT,
+        "radius_m": 80.0,
+        "end_radius_m": 40.0,
+        "end_height_m": 80.0,
+        "turns": 2,
+    },
+    "facades": {"area": box(0, 0, 40, 25), "structure_height_m": 30.0, "standoff_m": 20.0},
+    "visits": {"places": {"type": "MultiPoint", "coordinates": LINE["coordinates"]}, "hold_s": 5.0},
+    "search": {"place": POINT, "radius_m": 150.0},
+    "sectors": {"kind": "search", "place": POINT, "radius_m": 150.0, "shape": "sectors"},
+    "look": {"place": POINT, "hold_s": 20.0},
+}
+
+
+def request(name: str, **changes: Any) -> Any:
+    tree = {"kind": name, "camera": "sim-wide", "height_m": 50.0, "vehicles": [1], **REQUESTS[name], **changes}
+    return msgspec.convert(tree, PlanRequest)
+
+
+def site(**changes: Any) -> Site:
+    (place,) = lonlat([(-80.0, -60.0)])
+    return Site((Start(sysid=1, lon=place[0], lat=place[1]),), **{"terrain": FlatTerrain(GROUND_M), **changes})
+
+
+def zone(name: str, footprint: dict[str, Any]) -> Zone:
+    rings = tuple(tuple((x, y) for x, y in ring) for ring in footprint["coordinates"])
+    volume = Volume4D(footprint=Outline(rings=rings))
+    return Zone(id=name, kind=Kind.PROHIBITED, volumes=(volume,))
+
+
+def flown(made: Plan) -> shapely.LineString:
+    """The whole way, on the plane."""
+    places = np.array([point[:2] for point in made.vehicles[0].path["geometry"]["coordinates"]])
+    return shapely.LineString(np.column_stack(PLANE.to_plane(places[:, 0], places[:, 1])))
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_every_pattern_is_a_mission_that_autopilots_take(name: str) -> None:
+    made = plan(request(name), site())
+    assert made.sorties == 1
+    items = list(made.vehicles[0].items)
+    check_mission(items)
+    assert items[0].command == 22
+    assert items[-1].command == 20
+    assert made.photos > 0
+    assert made.duration_s > 0
+    lit = [item.params[0] > 0 for item in items if item.command == 206]
+    assert lit == [True, False] * (len(lit) // 2), "pictures are switched on and off in turn"
+    heights_m = {round(item.z, 1) for item in items if item.command == 16}
+    assert min(heights_m) >= 10.0
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Plan) == made
+
+
+def test_stops_wait_look_and_take_one_picture_each() -> None:
+    items = plan(request("visits"), site()).vehicles[0].items
+    stops = [row for row, item in enumerate(items) if item.command == 16 and item.params[0] == 5.0]
+    assert len(stops) == 4
+    assert [items[row + 1].command for row in stops].count(195) + [items[row + 1].command for row in stops].count(
+        2000
+    ) == 4
+    assert sum(item.command == 2000 for item in items) == 4
+
+
+def test_a_spiral_climbs_with_the_camera_on_its_middle() -> None:
+    items = plan(request("spiral"), site()).vehicles[0].items
+    targets = [item for item in items if item.command == 195]
+    assert len(targets) == 1
+    assert (targets[0].y / 1e7, targets[0].x / 1e7) == pytest.approx((LON, LAT), abs=1e-6)
+    heights_m = [item.z for item in items if item.command == 16]
+    assert max(heights_m) == pytest.approx(80.0, abs=0.5)
+
+
+def test_a_zone_is_cut_from_the_area_and_gone_round() -> None:
+    middle = box(150, -100, 250, 180)
+    made = plan(request("survey"), site(airspace=Airspace([zone("stadium", middle)], FlatTerrain(GROUND_M))))
+    free = plan(request("survey"), site())
+    assert made.area_m2 < free.area_m2 - 100 * 180
+    assert any("stadium" in said for said in made.warnings)
+    ring = np.array(middle["coordinates"][0])
+    kept_out = shapely.Polygon(np.column_stack(PLANE.to_plane(ring[:, 0], ring[:, 1])))
+    assert flown(made).distance(kept_out) > 10.0
+    assert flown(free).intersects(kept_out)
+
+
+def test_a_route_through_a_zone_is_refused_by_name() -> None:
+    blocked = site(airspace=Airspace([zone("airfield", box(300, 0, 350, 150))], FlatTerrain(GROUND_M)))
+    with pytest.raises(InputInvalid, match="airfield"):
+        plan(request("waypoints"), blocked)
+    everything = site(airspace=Airspace([zone("airfield", box(-500, -500, 900, 900))], FlatTerrain(GROUND_M)))
+    with pytest.raises(InputInvalid, match="airfield"):
+        plan(request("survey"), everything)
+
+
+def test_obstacles_stop_a_plan_that_is_too_low() -> None:
+    tower = Obstacle(
+        name="tower", geometry=shapely.geometry.shape(box(190, 60, 210, 90)), top=Altitude(60.0, Datum.AGL)
+    )
+    with pytest.raises(InputInvalid, match="tower"):
+        plan(request("waypoints"), site(obstacles=(tower,)))
+    assert plan(request("waypoints", height_m=80.0), site(obstacles=(tower,))).sorties == 1
+
+
+def test_a_place_behind_a_building_is_looked_at_from_the_other_side() -> None:
+    """A long wall between the start and the place: the look is from where the wall does not hide it."""
+    wall = Obstacle(name="wall", geometry=shapely.geometry.shape(box(-30, -200, -20, 200)), top=Altitude(45, Datum.AGL))
+    free, hidden = (plan(request("look"), site(obstacles=obstacles)) for obstacles in ((), (wall,)))
+    stops = []
+    for made in (free, hidden):
+        (stop,) = [item for item in made.vehicles[0].items if item.command == 16 and item.params[0] == 20.0]
+        stops.append((*(float(value) for value in PLANE.to_plane(stop.y / 1e7, stop.x / 1e7)), stop.z))
+    east_m, _, up_m = stops[1]
+    sight_m = up_m * 25.0 / -east_m if east_m < -30 else 99.0  # of the ray's height where it passes the wall
+    assert sight_m > 45.0
+    assert stops[0] != stops[1]
