@@ -84,18 +84,18 @@ class Picture:
             place = f"translate({_at(tip)}) rotate({turn:.1f})"
             return f'<path d="M0 0L-10 4.5L-10 -4.5Z" fill="{colour}" transform="{place}"/>'
 
-        self._add([start, end], draw)
+        self._add(np.stack([np.asarray(start, float), np.asarray(end, float)]), draw)
 
     def dot(self, place: ArrayLike, colour: str, *, size: float = 5.0, ring: bool = False) -> None:
         """A spot, or a ring."""
         look = f'fill="#ffffff" stroke="{colour}" stroke-width="2.5"' if ring else f'fill="{colour}"'
-        self._add([place], lambda at: f'<circle cx="{at[0, 0]:.1f}" cy="{at[0, 1]:.1f}" r="{size}" {look}/>')
+        self._add(place, lambda at: f'<circle cx="{at[0, 0]:.1f}" cy="{at[0, 1]:.1f}" r="{size}" {look}/>')
 
     def label(self, place: ArrayLike, text: str, *, shift: tuple[float, float] = (0.0, 0.0)) -> None:
         """Words beside a place."""
         style = f'fill="{INK}" text-anchor="middle" stroke="#ffffff" stroke-width="3" paint-order="stroke"'
         self._add(
-            [place],
+            place,
             lambda at: f'<text x="{at[0, 0] + shift[0]:.1f}" y="{at[0, 1] + shift[1]:.1f}" {style}>{text}</text>',
         )
 

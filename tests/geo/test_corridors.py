@@ -54,7 +54,7 @@ def covered_share(points: np.ndarray, legs: tuple[Leg, ...], width_m: float, swa
 @st.composite
 def wandering_lines(draw: st.DrawFn) -> np.ndarray:
     turns = draw(st.lists(st.floats(-1.9, 1.9), min_size=1, max_size=6))
-    lengths = draw(st.lists(st.floats(40, 600), min_size=len(turns), max_size=len(turns)))
+    lengths = draw(st.lists(st.floats(120, 600), min_size=len(turns), max_size=len(turns)))
     headings = np.cumsum(turns)
     steps = np.column_stack([np.cos(headings), np.sin(headings)]) * np.array(lengths)[:, None]
     return np.vstack([[0, 0], np.cumsum(steps, axis=0)])
@@ -63,7 +63,7 @@ def wandering_lines(draw: st.DrawFn) -> np.ndarray:
 @settings(max_examples=20, deadline=None)
 @given(
     points=wandering_lines().filter(lambda points: shapely.LineString(points).is_simple),
-    width_m=st.floats(10, 250),
+    width_m=st.floats(10, 150),
     swath_m=st.floats(15, 90),
     side=st.sampled_from(Side),
 )
@@ -83,6 +83,13 @@ def test_closed_lines_are_covered_all_round(side: Side, clockwise: bool) -> None
     assert covered_share(ring, legs, 90.0, 40.0, side) >= 0.999
     inside = shapely.Polygon(SQUARE).contains(shapely.MultiLineString([[leg.start, leg.end] for leg in legs]))
     assert inside is ((side is Side.LEFT and not clockwise) or (side is Side.RIGHT and clockwise))
+
+
+def test_a_pond_narrower_than_its_strip_is_covered_to_its_middle() -> None:
+    shore = [(59.3, 16.2), (-16.4, 70.1), (-116.1, 218.0), (-44.1, 73.6), (-127.7, -17.1), (-139.4, -103.0)]
+    shore += [(-66.2, -51.6), (-20.8, -67.4), (356.8, -115.8), (207.6, -12.2), (129.5, -6.9), (59.3, 16.2)]
+    legs = corridor(shore, 240.6, 82.3, side=Side.LEFT)
+    assert covered_share(np.array(shore), legs, 240.6, 82.3, Side.LEFT) >= 0.999
 
 
 def test_a_straight_road_is_flown_to_and_fro() -> None:
