@@ -108,6 +108,150 @@ def mavutil_missions(port: int, vehicles: int, items: list[list[Any]]) -> dict[s
     return {"seconds": time.perf_counter() - start_s}
 
 
+def ortools_partition(
+    ways_m: list[list[float]], lines_m: list[float], speeds_m_s: list[float], endurance_s: float | None,
+    swap_s: float, trips: int, seconds: float, strategy: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Flights of each vehicle as the line ends at which to enter, and the time, s; no flights where it found none.
+
+    A line is two nodes, one for each direction, of which one is visited. Between two flights a vehicle visits a
+    node of its own at its start, where its charge is full again. The longest time is what is made small.
+    """
+    import numpy as np
+    from ortools.constraint_solver import pywrapcp, routing_enums_pb2
+
+    vehicles, base = len(speeds_m_s), 2 * len(lines_m)
+    pauses = [vehicle for vehicle in range(vehicles) for _ in range(trips - 1)] if endurance_s else []
+    homes = base + len(pauses)
+    enters = [*range(base), *(base + vehicle for vehicle in pauses), *(base + vehicle for vehicle in range(vehicles))]
+    leaves = [node ^ 1 for node in range(base)] + enters[base:]
+    between = np.array(ways_m)[np.ix_(leaves, enters)]
+    work = np.array([lines_m[node // 2] for node in range(base)] + [0.0] * (len(enters) - base))
+    pausing = np.array([base <= node < homes for node in range(len(enters))])
+    manager = pywrapcp.RoutingIndexManager(
+        len(enters), vehicles, [homes + vehicle for vehicle in range(vehicles)],
+        [homes + vehicle for vehicle in range(vehicles)],
+    )  # fmt: skip
+    routing = pywrapcp.RoutingModel(manager)
+    fine = 100.0  # of a second
+    spent = [fine * (between + work[:, None]) / speed_m_s for speed_m_s in speeds_m_s]
+    clock = [
+        routing.RegisterTransitMatrix(np.rint(row + fine * swap_s * pausing[:, None]).astype(int).tolist())
+        for row in spent
+    ]
+    for vehicle, transit in enumerate(clock):
+        routing.SetArcCostEvaluatorOfVehicle(transit, vehicle)
+    routing.AddDimensionWithVehicleTransits(clock, 0, int(1e8), True, "time")
+    routing.GetDimensionOrDie("time").SetGlobalSpanCostCoefficient(100)
+    if endurance_s:
+        full = int(fine * endurance_s)
+        drawn = [
+            routing.RegisterTransitMatrix((np.ceil(row).astype(int) - full * pausing[:, None]).tolist())
+            for row in spent
+        ]
+        routing.AddDimensionWithVehicleTransits(drawn, full, full, True, "charge")
+        for number, vehicle in enumerate(pauses):
+            index = manager.NodeToIndex(base + number)
+            routing.GetDimensionOrDie("charge").CumulVar(index).SetRange(full, full)
+            routing.VehicleVar(index).SetValues([-1, vehicle])
+            routing.AddDisjunction([index], 0)
+    for node in range(0, base, 2):
+        routing.AddDisjunction([manager.NodeToIndex(node), manager.NodeToIndex(node + 1)], 10**10, 1)
+    wanted = pywrapcp.DefaultRoutingSearchParameters()
+    wanted.first_solution_strategy = getattr(routing_enums_pb2.FirstSolutionStrategy, strategy)
+    wanted.local_search_metaheuristic = routing_enums_pb2.LocalSearchMetaheuristic.GUIDED_LOCAL_SEARCH
+    wanted.time_limit.FromMilliseconds(int(1000 * seconds))
+    start_s = time.perf_counter()
+    solution = routing.SolveWithParameters(wanted)
+    spent_s = time.perf_counter() - start_s
+    if solution is None:
+        return {"seconds": spent_s, "trips": None}
+    shares = []
+    for vehicle in range(vehicles):
+        flights: list[list[int]] = [[]]
+        index = routing.Start(vehicle)
+        while not routing.IsEnd(index):
+            node = manager.IndexToNode(index)
+            if node < base:
+                flights[-1].append(node)
+            elif node < homes:
+                flights.append([])
+            index = solution.Value(routing.NextVar(index))
+        shares.append([flight for flight in flights if flight])
+    return {"seconds": spent_s, "trips": shares}
+
+
+def sampling_sky(ways: list[list[list[float]]]) -> None:
+    """Take the ways of others, rows of s, x, y, m."""
+    import numpy as np
+
+    KEPT["sky"] = [np.array(way, float) for way in ways]
+
+
+def sampling_conflicts(
+    ways: list[list[list[float]]], step_s: float, horizontal_m: float, vertical_m: float, time_margin_s: float
+) -> dict[str, Any]:
+    """For each new way the numbers of the others that come too close, by looking every `step_s`, and the time, s."""
+    import numpy as np
+
+    news = [np.array(way, float) for way in ways]
+    start_s = time.perf_counter()
+    others = [_sampled(new, step_s, horizontal_m, vertical_m, time_margin_s, first=False) for new in news]
+    return {"seconds": time.perf_counter() - start_s, "others": others}
+
+
+def sampling_delays(
+    ways: list[list[list[float]]], step_s: float, layers_m: list[float],
+    horizontal_m: float, vertical_m: float, time_margin_s: float,
+) -> dict[str, Any]:  # fmt: skip
+    """For each new way the first layer, or else the first delay in steps of 10 s, that is clear, and the time, s."""
+    import numpy as np
+
+    news = [np.array(way, float) for way in ways]
+    start_s = time.perf_counter()
+    cleared = []
+    for new in news:
+        tried = [(10.0 * delay, climb_m) for delay in range(720) for climb_m in layers_m]
+        for delay_s, climb_m in tried:
+            trial = new + np.array([delay_s, 0.0, 0.0, 0.0])
+            trial[1:-1, 3] += climb_m
+            if not _sampled(trial, step_s, horizontal_m, vertical_m, time_margin_s, first=True):
+                cleared.append((delay_s, climb_m))
+                break
+    return {"seconds": time.perf_counter() - start_s, "cleared": cleared}
+
+
+def _sampled(new: Any, step_s: float, horizontal_m: float, vertical_m: float, margin_s: float, *, first: bool) -> Any:
+    """Numbers of the ways that a new one comes too close to; only the first one if asked."""
+    import numpy as np
+
+    found = []
+    steps = np.arange(-int(margin_s / step_s), int(margin_s / step_s) + 1) * step_s
+    low, high = new[:, 1:].min(axis=0), new[:, 1:].max(axis=0)
+    reach = np.array([horizontal_m, horizontal_m, vertical_m])
+    for number, way in enumerate(KEPT["sky"]):
+        begin_s, end_s = max(new[0, 0], way[0, 0] - margin_s), min(new[-1, 0], way[-1, 0] + margin_s)
+        if (
+            begin_s > end_s
+            or (way[:, 1:].min(axis=0) > high + reach).any()
+            or (way[:, 1:].max(axis=0) < low - reach).any()
+        ):
+            continue
+        times = np.arange(begin_s, end_s + step_s, step_s)
+        x, y, z = (np.interp(times, new[:, 0], new[:, column]) for column in (1, 2, 3))
+        for shift_s in steps:
+            there = times + shift_s
+            u, v, w = (np.interp(there, way[:, 0], way[:, column]) for column in (1, 2, 3))
+            close = (np.hypot(x - u, y - v) < horizontal_m) & (np.abs(z - w) < vertical_m)
+            close &= (times <= new[-1, 0]) & (there >= way[0, 0]) & (there <= way[-1, 0])
+            if close.any():
+                found.append(number)
+                break
+        if found and first:
+            break
+    return found
+
+
 def shapely_zones(file: str) -> None:
     """Take zones: polygons (WKB) on a metric plane, and from where to where they reach, m AMSL."""
     from pathlib import Path
@@ -194,6 +338,10 @@ ANSWERS: dict[str, Callable[..., Any]] = {
         orthority_locate,
         pymavlink_parse,
         mavutil_missions,
+        ortools_partition,
+        sampling_sky,
+        sampling_conflicts,
+        sampling_delays,
         shapely_zones,
         shapely_breaches,
         shapely_way,

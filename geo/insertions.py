@@ -17,8 +17,8 @@ Codes = NDArray[np.int64]
 
 STRINGS = 10.0
 """Pieces taken out in one try, about."""
-NEIGHBOURS = 60
-"""A try takes out pieces among so many of the nearest."""
+NEIGHBOURS = 25
+"""Pieces are taken out together with some of so many of the nearest, and put back next to one of these or of a home."""
 LATENT = 0.05
 """What a second costs where the longest time does not feel it yet, as a share of what it costs where it does."""
 
@@ -71,7 +71,8 @@ def shared_out(task: Task, first: list[list[list[int]]], *, tries: int, seed: in
                 at = code // 2
     missing = missing[np.argsort(-task.work_s[:, missing].min(axis=0), kind="stable")]
     scale_s = max(float(chains.flyer_s.max()), float(task.work_s.min(axis=0).sum()) / flyers, 1.0)
-    _put_back(task, chains, missing, len(missing), most, scale_s, np.ones(1, np.uint64))
+    fits = _put_back(task, chains, missing, len(missing), most, scale_s, np.ones(1, np.uint64))
+    assert fits, "a piece that nobody can do"
     best = _search(task, chains, most, tries, seed)
     rings: list[list[list[int]]] = []
     for flyer in range(flyers):
@@ -167,11 +168,20 @@ def _felt(time_s: float, scale_s: float) -> float:
 
 
 @njit(cache=True)
+def _felt_by_all(chains: Chains, scale_s: float) -> float:
+    """What all the flyers' times cost together."""
+    total = 0.0
+    for flyer in range(len(chains.flyer_s)):
+        total += _felt(chains.flyer_s[flyer], scale_s)
+    return total
+
+
+@njit(cache=True)
 def _put_back(
     task: Task, chains: Chains, out: Codes, count: int, most: int, scale_s: float, state: NDArray[np.uint64]
 ) -> bool:
-    """Pieces put back, in order, each where it costs least; False if one fits nowhere."""
-    flyers = len(task.work_s)
+    """Pieces put back, in order, each where it costs least next to a near one or a home; False if it fits nowhere."""
+    flyers, pieces = task.work_s.shape
     felt, offered = np.empty(flyers), np.empty(flyers, np.bool_)
     for number in range(count):
         piece = out[number]
@@ -180,10 +190,18 @@ def _put_back(
             felt[flyer] = _felt(chains.flyer_s[flyer], scale_s)
             offered[flyer] = False
         best, place, code = np.inf, -1, 0
-        for at in range(len(chains.after)):
+        near = task.near[piece]
+        for option in range(2 * len(near) + 2 * len(chains.pieces)):
+            at = pieces + option // 2 - len(near)
+            if at < pieces:
+                at = near[option // 2]
+                if chains.trip[at] < 0:
+                    continue
+            if option % 2 == 1:
+                at = chains.before[at]
+                if at >= pieces:
+                    continue
             trip = chains.trip[at]
-            if trip < 0:
-                continue
             flyer = trip // most
             more_s = 0.0
             if chains.pieces[trip] == 0:
@@ -196,9 +214,7 @@ def _put_back(
             added = (min(straight, turned) - task.ways_m[leave, enter]) * task.slowness[flyer] + task.work_s[
                 flyer, piece
             ]
-            if chains.trip_s[trip] + added > task.endurance_s[flyer]:
-                continue
-            if place >= 0 and _random(state) < 0.01:
+            if chains.trip_s[trip] + added > task.endurance_s[flyer] + 1e-9 or (place >= 0 and _random(state) < 0.01):
                 continue
             cost = _felt(chains.flyer_s[flyer] + added + more_s, scale_s) - felt[flyer]
             if cost < best:
@@ -288,18 +304,14 @@ def _search(task: Task, chains: Chains, most: int, tries: int, seed: int) -> Cod
     scale_s = chains.flyer_s.max()
     best_s, best_sum_s = scale_s, chains.flyer_s.sum()
     best = np.concatenate((chains.after, chains.enter))
-    now = 0.0
-    for flyer in range(len(chains.flyer_s)):
-        now += _felt(chains.flyer_s[flyer], scale_s)
+    now = _felt_by_all(chains, scale_s)
     warmth = 0.05
     cooling = (1e-4 / warmth) ** (1.0 / max(tries, 1))
     for _ in range(tries):
         taken = _take_out(task, chains, out, most, state)
         _sort(task, out, taken, state)
         fits = _put_back(task, chains, out, taken, most, scale_s, state)
-        cost = 0.0
-        for flyer in range(len(chains.flyer_s)):
-            cost += _felt(chains.flyer_s[flyer], scale_s)
+        cost = _felt_by_all(chains, scale_s)
         if fits and cost < now - warmth * np.log(_random(state) + 1e-300):
             now = cost
             kept[0][:], kept[1][:], kept[2][:], kept[3][:] = chains.after, chains.before, chains.enter, chains.leave
@@ -309,6 +321,9 @@ def _search(task: Task, chains: Chains, most: int, tries: int, seed: int) -> Cod
             if longest_s < best_s - 1e-9 or (longest_s < best_s + 1e-9 and sum_s < best_sum_s - 1e-9):
                 best_s, best_sum_s = longest_s, sum_s
                 best = np.concatenate((chains.after, chains.enter))
+                if best_s < 0.995 * scale_s:
+                    scale_s = best_s
+                    now = _felt_by_all(chains, scale_s)
         else:
             chains.after[:], chains.before[:], chains.enter[:], chains.leave[:] = kept[0], kept[1], kept[2], kept[3]
             chains.trip[:], chains.trip_s[:], chains.flyer_s[:] = kept[4], kept[5], kept[6]

@@ -29,8 +29,8 @@ MOST_TOURED = 150
 """Of so many legs another order than the given one is tried to begin with."""
 MOST_PERMUTED = 5
 """Up to so many flyers every order along the path is tried."""
-LOOKS = 20_000_000
-"""Places for a piece that the search looks at, about."""
+TRIES = 8_000
+"""Of the search."""
 
 
 class Ways(Protocol):
@@ -105,10 +105,10 @@ def partition(
         return Partition(tuple(Share((), (), 0.0) for _ in flyers), 0.0, 0.0)
     pieces = pieces_of(legs, longest_m=_longest_m(legs, flyers))
     task = _task(pieces, flyers, ways)
-    _refuse_unreachable(pieces, flyers, task)
+    _exclude_unreachable(pieces, flyers, task)
     rings = _contiguous(legs, pieces, task)
     searched = (len(flyers) > 1 or np.isfinite(task.endurance_s).any()) and len(pieces) <= MOST_SEARCHED
-    tries = int(effort * LOOKS / (10 * len(pieces))) if searched else 0
+    tries = int(effort * TRIES) if searched else 0
     shared = shared_out(task, rings, tries=tries, seed=seed)
     shares = tuple(_share(pieces, trips, flyer, task, ways) for flyer, trips in enumerate(shared))
     return Partition(shares, max(share.duration_s for share in shares), bound_s(legs, flyers))
@@ -164,9 +164,13 @@ def _task(pieces: Sequence[Piece], flyers: Sequence[Flyer], ways: Ways | None) -
     for row, flyer in enumerate(flyers):
         work_s[row, [piece.number in flyer.excluded for piece in pieces]] = np.inf
     count = len(pieces)
-    between = lengths_m[: 2 * count, : 2 * count].reshape(count, 2, count, 2).min(axis=(1, 3))
+    quarters = [lengths_m[a : 2 * count : 2, b : 2 * count : 2] for a in (0, 1) for b in (0, 1)]
+    between = np.minimum(np.minimum(quarters[0], quarters[1]), np.minimum(quarters[2], quarters[3]))
     np.fill_diagonal(between, np.inf)
-    near = np.argsort(between, axis=1, kind="stable")[:, : min(NEIGHBOURS, count - 1)]
+    near = np.argpartition(between, min(NEIGHBOURS, count - 1) - 1, axis=1)[:, : min(NEIGHBOURS, count - 1)]
+    near = np.take_along_axis(
+        near, np.argsort(np.take_along_axis(between, near, axis=1), axis=1, kind="stable"), axis=1
+    )
     return Task(
         ways_m=np.ascontiguousarray(lengths_m),
         work_s=work_s,
@@ -177,22 +181,23 @@ def _task(pieces: Sequence[Piece], flyers: Sequence[Flyer], ways: Ways | None) -
     )
 
 
-def _refuse_unreachable(pieces: Sequence[Piece], flyers: Sequence[Flyer], task: Task) -> None:
-    """Raises AreaInvalid for a piece that nobody can fly to, fly and return from."""
+def _exclude_unreachable(pieces: Sequence[Piece], flyers: Sequence[Flyer], task: Task) -> None:
+    """Excludes flyers from pieces that they cannot fly to, fly and return from; AreaInvalid where nobody can."""
     count = len(pieces)
     homes_m = task.ways_m[2 * count :, : 2 * count].reshape(-1, count, 2).sum(axis=2)
     alone_s = homes_m * task.slowness[:, None] + task.work_s
     excluded = np.isinf(alone_s).all(axis=0)
     if excluded.any():
         raise AreaInvalid(f"leg {pieces[int(np.argmax(excluded))].number}: everyone is excluded from it")
-    short = (alone_s > task.endurance_s[:, None] + 1e-6).all(axis=0)
-    if short.any():
-        first = int(np.argmax(short))
+    short = alone_s > task.endurance_s[:, None]
+    if short.all(axis=0).any():
+        first = int(np.argmax(short.all(axis=0)))
         piece, best = pieces[first], int(np.argmin(alone_s[:, first] - task.endurance_s))
         raise AreaInvalid(
             f"leg {piece.number}: nobody can reach x {piece.end[0]:.0f} m, y {piece.end[1]:.0f} m and return: "
             f"{alone_s[best, first]:.0f} s needed, {flyers[best].endurance_s:.0f} s is the endurance; start nearer"
         )
+    task.work_s[short] = np.inf
 
 
 def _contiguous(legs: Sequence[Leg], pieces: Sequence[Piece], task: Task) -> list[list[list[int]]]:

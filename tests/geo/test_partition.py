@@ -149,5 +149,13 @@ def test_what_nobody_can_do_is_refused_with_its_place() -> None:
         partition(job, [])
 
 
+def test_only_who_lasts_long_enough_goes_far() -> None:
+    job = [Leg((x, 0.0), (x + 200.0, 0.0)) for x in range(0, 4000, 250)]
+    flyers = [Flyer((0.0, 0.0), endurance_s=120.0)] * 6 + [Flyer((0.0, 0.0), endurance_s=900.0)]
+    found = partition(job, flyers, effort=0.05)
+    judge(job, flyers, found)
+    assert all(leg.end[0] <= 600 for share in found.shares[:6] for trip in share.trips for leg in trip)
+
+
 def test_nothing_to_do_takes_no_time() -> None:
     assert partition([], [Flyer((0.0, 0.0))]).makespan_s == 0.0
