@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-import msgspec
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -14,11 +12,23 @@ from shapely import Polygon
 
 from geo import geoids
 from geo.areas import polygon_parts
-from geo.crossings import LONGEST_STRETCH_M, Footprints
+from geo.breaches import Breach, breaches_at
+from geo.crossings import Footprints
 from geo.errors import AreaInvalid, DatumUnknown, WayBlocked
 from geo.positions import Altitude, Datum
 from geo.spans import both, outside, spans
 from geo.terrain import Terrain
+from geo.track_rows import (
+    AT_LIMIT_M,
+    above_zero,
+    column,
+    in_time,
+    level_rows,
+    short_stretches,
+    spans_of_rows,
+    stretches_of,
+    whole,
+)
 from geo.tracks import Track
 from geo.volumes import Circle, Volume4D, above, grown, metres_per_degree, widened
 from geo.ways import shortest_way
@@ -26,51 +36,14 @@ from geo.zones import CLEARABLE, EXCLUSIVE, Kind, Zone
 
 Array = NDArray[np.float64]
 
-GROUND_STEP_M = 10.0
-"""Limits above ground are compared so often along a track, and evenly in between."""
 GROUND_POSTS = 60
 """Rows and columns in which the ground is looked at where a band and a zone count from different datums."""
-AT_LIMIT_M = 1e-6
-"""At a limit itself one is not yet in the zone; heights are that exact."""
 CLEARANCE_M = 0.01
 """Ways keep so much more than the margin, so that rounding does not touch it."""
 INSCRIBED = 0.0015
 """A circle that must not be left is drawn as a polygon of a radius smaller by this share."""
 MOST_ROUNDS = 500
 """A way that still meets new zones after being laid so often is given up."""
-
-
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """A place on a track."""
-
-    utc_s: float
-    """When, UTC, s since 1970."""
-    lon: float
-    """Longitude, deg."""
-    lat: float
-    """Latitude, deg."""
-    amsl_m: float
-    """Height, m AMSL."""
-
-
-class Breach(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of a track in a zone where it must not be."""
-
-    zone: Zone | None
-    """Which; None: outside of every zone that the flight must stay inside of."""
-    begins: Moment
-    """Where it comes in."""
-    ends: Moment
-    """Where it goes out, or where the track ends."""
-
-    def __str__(self) -> str:
-        """For people."""
-        where = self.zone.title if self.zone is not None else "outside every inclusion zone"
-        at = datetime.fromtimestamp(self.begins.utc_s, UTC)
-        return (
-            f"{where} from {at:%Y-%m-%d %H:%M:%S} UTC for {self.ends.utc_s - self.begins.utc_s:.0f} s, "
-            f"at lon {self.begins.lon:.6f}, lat {self.begins.lat:.6f}, {self.begins.amsl_m:.0f} m AMSL"
-        )
 
 
 @dataclass(frozen=True)
@@ -132,16 +105,18 @@ class Airspace:
         plane and in time; in height too, but that the ground is taken as even between places 10 m apart.
         Raises AreaInvalid for a track that is not finite, DatumUnknown, TerrainMissing.
         """
-        track = _checked(track)
-        rows, stretches = _stretches(track)
+        track = whole(track)
+        rows, stretches = stretches_of(track)
         near, which = self._prints.near(stretches, margin_m)
         pairs, shares = self._prints.spans(stretches, near, which, margin_m)
-        found, owners = _rows(rows, near[pairs], shares), which[pairs]
+        found, owners = spans_of_rows(rows, near[pairs], shares), which[pairs]
         breaches = []
         for part in np.unique(owners).tolist():
             zone, volume = self._parts[part]
-            inside = _in_time(volume, track, spans(found[owners == part]))
-            breaches.extend(_breaches(zone, track, self._in_height(volume, track, inside, height_margin_m, zone.title)))
+            inside = in_time(volume, track, spans(found[owners == part]))
+            breaches.extend(
+                breaches_at(zone, track, self._in_height(volume, track, inside, height_margin_m, zone.title))
+            )
         if self._inclusions:
             breaches.extend(self._strayed(track, rows, stretches, margin_m, height_margin_m))
         return tuple(sorted(breaches, key=lambda breach: breach.begins.utc_s))
@@ -157,10 +132,10 @@ class Airspace:
             pairs, shares = self._inclusion_prints.spans(
                 stretches, every, np.full(len(every), part), margin_m, outward=True
             )
-            free = outside(spans(_rows(rows, every[pairs], shares)), 0.0, last)
-            timely = _in_time(volume, track, free)
+            free = outside(spans(spans_of_rows(rows, every[pairs], shares)), 0.0, last)
+            timely = in_time(volume, track, free)
             inside.append(self._in_height(volume, track, timely, -height_margin_m, "an inclusion zone"))
-        return _breaches(None, track, outside(spans(np.concatenate(inside)), 0.0, last))
+        return breaches_at(None, track, outside(spans(np.concatenate(inside)), 0.0, last))
 
     def _in_height(self, volume: Volume4D, track: Track, rows: Array, margin_m: float, name: str) -> Array:
         """Of spans of rows, those in which the track is between the limits of a volume, widened by a margin."""
@@ -168,13 +143,13 @@ class Airspace:
         from_ground = not above(volume.lower) and margin_m >= 0
         for begin, end in rows.tolist():
             limits = [limit for limit in (None if from_ground else volume.lower, volume.upper) if limit is not None]
-            stops = _stops(track, begin, end, fine=any(limit.datum != Datum.AMSL for limit in limits))
-            lon, lat, amsl_m = (_column(track, column, stops) for column in ("lon", "lat", "amsl_m"))
+            rows_at = level_rows(track, begin, end, fine=any(limit.datum != Datum.AMSL for limit in limits))
+            lon, lat, amsl_m = (column(track, part, rows_at) for part in ("lon", "lat", "amsl_m"))
             within = np.array([[begin, end]])
             if volume.lower is not None and not from_ground:
-                within = _positive(stops, amsl_m - self._amsl_m(volume.lower, lon, lat, name) + margin_m)
+                within = above_zero(rows_at, amsl_m - self._amsl_m(volume.lower, lon, lat, name) + margin_m)
             if volume.upper is not None:
-                lower_than = _positive(stops, self._amsl_m(volume.upper, lon, lat, name) + margin_m - amsl_m)
+                lower_than = above_zero(rows_at, self._amsl_m(volume.upper, lon, lat, name) + margin_m - amsl_m)
                 within = both(within, lower_than)
             found.append(within)
         return spans(np.concatenate(found))
@@ -320,7 +295,7 @@ class Airspace:
         self, way: Array, band: Band, keep_m: float, known: dict[int, bool], active: dict[int, Polygon]
     ) -> dict[int, Polygon]:
         """Zones not yet looked at that a way comes too near to."""
-        stretches = _cut(np.hstack([way[:-1], way[1:]]))[1]
+        stretches = short_stretches(np.hstack([way[:-1], way[1:]]))[1]
         near, which = self._prints.near(stretches, keep_m)
         fresh = np.isin(which, list(active), invert=True)
         pairs, _ = self._prints.spans(stretches, near[fresh], which[fresh], keep_m - CLEARANCE_M / 2)
@@ -413,93 +388,3 @@ def _inner(volume: Volume4D) -> Polygon:
         within_m = footprint.radius_m * (1 - INSCRIBED)
         return Circle(lon=footprint.lon, lat=footprint.lat, radius_m=within_m).polygon()
     return footprint.polygon()
-
-
-def _checked(track: Track) -> Track:
-    columns = np.array([track.utc_s, track.lon, track.lat, track.amsl_m], float)
-    bad = np.flatnonzero(~np.isfinite(columns).all(axis=0))
-    if columns.shape[1] == 0 or len(bad):
-        raise AreaInvalid(
-            f"track: row {bad[0]} is {columns[:, bad[0]].tolist()}" if len(bad) else "track: it has no rows"
-        )
-    return Track(*np.repeat(columns, 2, axis=1)) if columns.shape[1] == 1 else Track(*columns)
-
-
-def _stretches(track: Track) -> tuple[Array, Array]:
-    """Rows (n + 1,), counted from 0 with fractions, and the short stretches (n, 4) between them."""
-    ends = np.column_stack([track.lon, track.lat])
-    return _cut(np.hstack([ends[:-1], ends[1:]]))
-
-
-def _cut(stretches: Array) -> tuple[Array, Array]:
-    """Long stretches (n, 4) cut in pieces: the rows at which these begin and end, and the pieces."""
-    long_m = np.hypot(*((stretches[:, 2:] - stretches[:, :2]) * (111_400.0, 111_700.0)).T)
-    if long_m.max(initial=0.0) <= LONGEST_STRETCH_M:
-        return np.arange(len(stretches) + 1.0), stretches
-    counts = np.maximum(np.ceil(long_m / LONGEST_STRETCH_M), 1).astype(int)
-    owner = np.repeat(np.arange(len(stretches)), counts)
-    part = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows = np.append(owner + part / counts[owner], float(len(stretches)))
-    corners = np.vstack([stretches[:, :2], stretches[-1:, 2:]])
-    places = np.column_stack([np.interp(rows, np.arange(len(corners)), column) for column in corners.T])
-    return rows, np.hstack([places[:-1], places[1:]])
-
-
-def _rows(rows: Array, stretches: NDArray[np.int64], shares: Array) -> Array:
-    """Spans of rows (n, 2) from shares of stretches; the end of one is exactly the beginning of the next."""
-    begins, ends = rows[stretches], rows[stretches + 1]
-    last = np.where(shares[:, 1] == 1.0, ends, begins + shares[:, 1] * (ends - begins))
-    return np.column_stack([begins + shares[:, 0] * (ends - begins), last])
-
-
-def _column(track: Track, column: str, rows: Array) -> Array:
-    values = getattr(track, column)
-    return np.asarray(np.interp(rows, np.arange(len(values)), values))
-
-
-def _stops(track: Track, begin: float, end: float, *, fine: bool) -> Array:
-    """Rows from begin to end between which heights are taken as even."""
-    inner = np.arange(np.floor(begin) + 1, np.ceil(end))
-    stops = np.concatenate([[begin], inner, [end]])
-    if not fine:
-        return stops
-    lon, lat = _column(track, "lon", stops), _column(track, "lat", stops)
-    east_m, north_m = metres_per_degree(float(lat.mean()))
-    counts = np.maximum(np.ceil(np.hypot(np.diff(lon) * east_m, np.diff(lat) * north_m) / GROUND_STEP_M), 1)
-    along = np.concatenate([[0.0], np.cumsum(counts)])
-    return np.asarray(np.interp(np.arange(along[-1] + 1), along, stops))
-
-
-def _positive(rows: Array, values: Array) -> Array:
-    """Spans of rows in which a value, even between the rows, is above AT_LIMIT_M."""
-    low, high = values[:-1] - AT_LIMIT_M, values[1:] - AT_LIMIT_M
-    some = (low > 0) | (high > 0)
-    begin, end, low, high = rows[:-1][some], rows[1:][some], low[some], high[some]
-    share = np.divide(low, low - high, out=np.zeros_like(low), where=low != high)
-    turn = begin + share * (end - begin)
-    return spans(np.column_stack([np.where(low > 0, begin, turn), np.where(high > 0, end, turn)]))
-
-
-def _in_time(volume: Volume4D, track: Track, rows: Array) -> Array:
-    """Of spans of rows, those at which a volume is active."""
-    if not volume.times or not len(rows):
-        return rows
-    active = volume.active_s(track.utc_s[0], max(track.utc_s[-1], track.utc_s[0] + 1e-3))
-    return both(rows, spans(np.column_stack([_row(track, active[:, 0], "left"), _row(track, active[:, 1], "right")])))
-
-
-def _row(track: Track, utc_s: Array, side: str) -> Array:
-    """Rows at times: of several rows of one time the first (left) or the last (right)."""
-    after = np.searchsorted(track.utc_s, utc_s, side="left" if side == "left" else "right")
-    after = np.clip(after, 1, len(track.utc_s) - 1)
-    begin, end = track.utc_s[after - 1], track.utc_s[after]
-    share = np.divide(utc_s - begin, end - begin, out=np.full(len(utc_s), float(side == "right")), where=end > begin)
-    return np.asarray(after - 1 + np.clip(share, 0.0, 1.0))
-
-
-def _breaches(zone: Zone | None, track: Track, rows: Array) -> list[Breach]:
-    columns = [_column(track, name, rows.ravel()).tolist() for name in ("utc_s", "lon", "lat", "amsl_m")]
-    moments = [
-        Moment(utc_s=utc_s, lon=lon, lat=lat, amsl_m=amsl_m) for utc_s, lon, lat, amsl_m in zip(*columns, strict=True)
-    ]
-    return [Breach(zone=zone, begins=begin, ends=end) for begin, end in zip(moments[::2], moments[1::2], strict=True)]

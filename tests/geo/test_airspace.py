@@ -173,6 +173,9 @@ def test_a_limit_above_ground_without_terrain_is_an_error_not_a_guess() -> None:
 
     with pytest.raises(TerrainMissing, match="N51E071"):
         Airspace([high], Nowhere()).breaches(over)
+    over_180 = Track(np.array([0.0, 9.0]), np.array([179.9, -179.9]), np.array([51.0, 51.0]), np.array([400.0, 400.0]))
+    with pytest.raises(AreaInvalid, match=r"row 0, \[179.9, 51.0\], it crosses the antimeridian"):
+        Airspace([high]).breaches(over_180)
     with pytest.raises(AreaInvalid, match="row 1"):
         Airspace([high]).breaches(track((0, 0, 0, 400), (10, 5, 0, np.nan)))
 
