@@ -61,7 +61,7 @@ def corners(seed: int, count: int = 7) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1000, 1000, (count, 2))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 9999), high_m=st.floats(1, 60), tolerance_m=st.floats(1, 8), height_m=st.floats(30, 120))
 def test_without_limits_the_height_stays_within_the_tolerance(
     seed: int, high_m: float, tolerance_m: float, height_m: float
@@ -78,7 +78,7 @@ def test_without_limits_the_height_stays_within_the_tolerance(
     assert too_low(path, PLANE, hills, least_m=height_m - tolerance_m - 0.3) == ()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 9999),
     high_m=st.floats(10, 150),

@@ -94,7 +94,7 @@ def test_a_climb_on_the_spot_and_a_single_place_count() -> None:
     assert Obstacles((), PLANE, FLAT).breaches(climb, horizontal_m=5, vertical_m=5) == ()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000), horizontal_m=st.floats(2, 40), vertical_m=st.floats(0, 30))
 def test_breaches_are_those_that_a_look_at_every_half_metre_finds(
     seed: int, horizontal_m: float, vertical_m: float

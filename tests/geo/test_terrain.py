@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,22 @@ def test_a_national_height_datum_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "dem.tif", np.full((10, 10), 700.0), crs="EPSG:4326+5705")
     with pytest.raises(DatumUnknown, match="Baltic"):
         GridTerrain.from_file(path)
+
+
+def test_a_dem_of_a_gigabyte_costs_only_the_blocks_that_are_asked_for(tmp_path: Path) -> None:
+    path, size = tmp_path / "huge.tif", 20_000
+    with rasterio.open(
+        path, "w", driver="GTiff", width=size, height=size, count=1, dtype="float32", crs="EPSG:4326", nodata=-9999.0,
+        transform=rasterio.Affine(1e-5, 0, 76.8, 0, -1e-5, 43.3), tiled=True, SPARSE_OK=True,
+    ) as raster:  # fmt: skip
+        raster.write(np.full((1024, 1024), 850.0, np.float32), 1, window=((5120, 6144), (5120, 6144)))
+    tracemalloc.start()
+    try:
+        terrain = GridTerrain.from_file(path)
+        line = np.linspace(76.8 + 5130e-5, 76.8 + 6130e-5, 5000)
+        np.testing.assert_array_equal(terrain.amsl_m(line, 43.3 - 5500e-5), 850.0)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(TerrainMissing, match="a hole in the data"):
+        terrain.amsl_m(76.81, 43.29)
