@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from aerial_models.errors import ModelCorrupt, ModelUnknown
+from aerial_models.recall import PassRecall
 
 CATALOGUE = Path(__file__).with_name("catalogue.json")
 WEIGHTS = Path(__file__).with_name("weights")
@@ -87,6 +88,8 @@ class ModelEntry(msgspec.Struct, frozen=True):
     """Figures on pictures it never saw, written by the evaluation."""
     inference: tuple[InferenceTime, ...] = ()
     """Time of one picture, written by the evaluation."""
+    recall: tuple[PassRecall, ...] = ()
+    """Recall in passes by size and number of looks, of classes that things not found can be vouched for."""
 
     @property
     def path(self) -> Path:

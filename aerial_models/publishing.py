@@ -18,6 +18,7 @@ from aerial_models.catalogue import ModelEntry, SetFigures
 from aerial_models.datasets import CITY_CLASSES, PICTURE_SETS
 from aerial_models.errors import ModelCorrupt
 from aerial_models.evaluation import Evaluation, evaluate, write
+from aerial_models.recall import PassRecall, SizeRecall, lower_bound
 from aerial_models.training import Progress, Recipe, train
 
 FIGURES_BEGIN, FIGURES_END = "<!-- figures -->", "<!-- end of figures -->"
@@ -132,9 +133,33 @@ def figures_text(entry: ModelEntry) -> str:
         "Operating thresholds: " + ", ".join(f"{c} {entry.thresholds[c]:g}" for c in entry.classes) + ".\n",
     ]
     parts += [_table(s) for s in entry.measured]
+    parts += [_recall_table(recall) for recall in entry.recall]
     rows = [f"| {t.runtime} | {t.threads} | {t.median_ms:g} |" for t in entry.inference]
     parts.append(_lines("### Time of one picture of 1280x720 px, ms", "| runtime | threads | median |", rows))
     return "\n".join(parts)
+
+
+def _recall_table(recall: PassRecall) -> str:
+    """Found at least once and at least three times, by size and number of looks."""
+    said = (
+        f"{recall.what}: {len(recall.seeds)} worlds, things of {recall.area_m2[0]:g} to {recall.area_m2[1]:g} m2, GSD"
+        f" {100 * recall.gsd_m[0]:g} to {100 * recall.gsd_m[1]:g} cm, at most {recall.off_nadir_most_deg:g} deg off"
+        f" nadir, threshold {recall.threshold:g}. Size is the root of the area over the GSD; in brackets the lower"
+        " bound at 95 % (Clopper-Pearson). Misses are not independent: more looks at a thing help little."
+    )
+    rows = [
+        f"| {size.from_px:g} to {size.to_px:g} | {size.things[0]} | {_share(size, 1, 1)} | {_share(size, 1, 5)} |"
+        f" {_share(size, 3, 5)} |"
+        for size in recall.sizes
+    ]
+    header = "| size, px | things | 1 of 1 look | 1 of 5 | 3 of 5 |"
+    return _lines(f"### Recall of {recall.name} in passes\n\n{said}", header, rows)
+
+
+def _share(size: SizeRecall, hits: int, looks: int) -> str:
+    column = min(looks, len(size.things)) - 1
+    found, of = size.found[hits - 1][column], size.things[column]
+    return f"{found / of:.2f} ({lower_bound(found, of, 0.95):.2f})"
 
 
 def _table(figures: SetFigures) -> str:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from geo.sun import sun_elevation_deg
 from geo.visibility import Array, Cells, Exposures, Margin, is_hidden, lens_numbers, view_of, windows
 
-MOST_GSDS = 12
+MOST_BANDS = 16
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +48,8 @@ class Seen:
 
     cells: Cells
     """Which cells."""
-    gsds_m: Array
-    """(k,) the GSDs that runs are counted for, coarsest first."""
+    bands_m: Array
+    """(k, 2) finest and coarsest GSD of the bands that runs are counted for; they may overlap."""
     frames: NDArray[np.int32]
     """Frames in which it was seen at all."""
     best_gsd_m: NDArray[np.float32]
@@ -67,23 +67,24 @@ class Seen:
     hidden: NDArray[np.int32]
     """Frames in which it would have been seen, had nothing stood in between."""
     runs: NDArray[np.int16]
-    """(rows, cols, k) most looks of one run at each GSD of `gsds_m` or finer, that count by the conditions."""
+    """(rows, cols, k) most looks of one run within each band of GSD, that count by the conditions."""
     _run: NDArray[np.int16]
+    """(rows, cols, k + 1) looks of the run under way, by band and in all."""
     _last: Array
     """(rows, cols, 3) direction (tangents east and north) of the first look of the run, and time of its last."""
 
     @classmethod
-    def nothing(cls, cells: Cells, gsds_m: Array) -> Seen:
-        """Before the first frame. At most MOST_GSDS GSDs."""
-        gsds_m = np.sort(np.asarray(gsds_m, float))[::-1].copy()
-        if not 0 < len(gsds_m) <= MOST_GSDS:
-            raise ValueError(f"{len(gsds_m)} GSDs; there can be 1 to {MOST_GSDS}")
+    def nothing(cls, cells: Cells, bands_m: ArrayLike) -> Seen:
+        """Before the first frame. At most MOST_BANDS bands."""
+        bands_m = np.asarray(bands_m, float).reshape(-1, 2)
+        if not 0 < len(bands_m) <= MOST_BANDS:
+            raise ValueError(f"{len(bands_m)} bands of GSD; there can be 1 to {MOST_BANDS}")
         size = cells.wanted.shape
         far = np.full((*size, 3), np.nan)
         far[..., 2] = -np.inf
         return cls(
             cells,
-            gsds_m,
+            bands_m,
             frames=np.zeros(size, np.int32),
             best_gsd_m=np.full(size, np.inf, np.float32),
             off_nadir_deg=np.full(size, np.inf, np.float32),
@@ -92,8 +93,8 @@ class Seen:
             first_utc_s=np.full(size, np.inf),
             last_utc_s=np.full(size, -np.inf),
             hidden=np.zeros(size, np.int32),
-            runs=np.zeros((*size, len(gsds_m)), np.int16),
-            _run=np.zeros((*size, len(gsds_m)), np.int16),
+            runs=np.zeros((*size, len(bands_m)), np.int16),
+            _run=np.zeros((*size, len(bands_m) + 1), np.int16),
             _last=far,
         )
 
@@ -123,7 +124,7 @@ class Seen:
                 conditions.sun_least_deg, conditions.apart, conditions.pause_most_s, conditions.exposure_s,
                 conditions.min_range_m, conditions.max_range_m,
             ]),
-            self.gsds_m,
+            self.bands_m,
             self.frames, self.best_gsd_m, self.off_nadir_deg, self.blur_px, self.sun_deg, self.first_utc_s,
             self.last_utc_s, self.hidden, self.runs, self._run, self._last,
         )  # fmt: skip
@@ -144,7 +145,7 @@ def _accumulate(
     lens: Array,
     margin: Array,
     rules: Array,
-    gsds: Array,
+    bands: Array,
     frames: NDArray[np.int32],
     best_gsd: NDArray[np.float32],
     off_nadir: NDArray[np.float32],
@@ -194,17 +195,15 @@ def _accumulate(
                 last[row, column] = max(last[row, column], times[number])
                 if slant > widest or blur > most_blur or suns[number] < least_sun or range2 < nearest * nearest:
                     continue
-                if gsd > gsds[0]:
-                    continue
                 if times[number] - latest[row, column, 2] > pause:
                     run[row, column, :] = 0
                     latest[row, column, 0], latest[row, column, 1] = east, north
                 latest[row, column, 2] = times[number]
                 turned = math.hypot(east - latest[row, column, 0], north - latest[row, column, 1])
-                if turned < apart * run[row, column, 0]:
+                if turned < apart * run[row, column, -1]:
                     continue
-                for k in range(len(gsds)):
-                    if gsd > gsds[k]:
-                        break
-                    run[row, column, k] += 1
-                    runs[row, column, k] = max(runs[row, column, k], run[row, column, k])
+                run[row, column, -1] += 1
+                for k in range(len(bands)):
+                    if bands[k, 0] <= gsd <= bands[k, 1]:
+                        run[row, column, k] += 1
+                        runs[row, column, k] = max(runs[row, column, k], run[row, column, k])

@@ -11,10 +11,11 @@ import rasterio.features
 import shapely
 from numba import njit
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from geo.cameras import BrownCamera
 from geo.errors import AreaInvalid
-from geo.poses import PoseSigmas
+from geo.poses import CAMERA_BODY_FROM_CAMERA, ENU_FROM_NED, PoseSigmas
 from geo.positions import LocalPlane
 from geo.terrain import Terrain
 
@@ -57,8 +58,8 @@ class Cells:
     """(rows, cols) height of whatever stands there."""
     wanted: NDArray[np.bool_]
     """(rows, cols) whether the middle of a cell lies in the area and not under a building."""
-    built_m2: float
-    """Of the area, under buildings: nobody claims to have seen that ground."""
+    under: NDArray[np.bool_]
+    """(rows, cols) whether the middle of a cell lies in the area under a building: nobody claims to see that ground."""
 
     @classmethod
     def over(
@@ -86,8 +87,12 @@ class Cells:
         inside = _burned([(flat, 1.0)], (rows, columns), transform, touched=False) > 0
         if not inside.any():
             raise AreaInvalid(f"area: {flat.area:.1f} m2 around lon {middle.x:.6f}, lat {middle.y:.6f} hold no cell")
-        built_m2 = float((inside & under).sum()) * side_m**2
-        return cls(plane, west, south, side_m, ground_m, ground_m + tops_m, inside & ~under, built_m2)
+        return cls(plane, west, south, side_m, ground_m, ground_m + tops_m, inside & ~under, inside & under)
+
+    @property
+    def built_m2(self) -> float:
+        """Of the area, under buildings, m2."""
+        return float(self.under.sum()) * self.side_m**2
 
     @property
     def wanted_m2(self) -> float:
@@ -101,14 +106,15 @@ class Cells:
         rows, columns = self.wanted.shape
         return (row, column) if 0 <= row < rows and 0 <= column < columns else None
 
-    def outlines(self, chosen: NDArray[np.bool_]) -> list[shapely.Polygon]:
-        """The chosen cells (rows, cols) as polygons (lon, lat; deg), the largest first."""
+    def outlines(self, chosen: NDArray[np.bool_], *, least_m2: float = 0.0) -> list[shapely.Polygon]:
+        """The chosen cells (rows, cols) as polygons (lon, lat; deg) of at least some size, the largest first."""
         transform = rasterio.Affine(self.side_m, 0.0, self.west_m, 0.0, self.side_m, self.south_m)
         shapes = rasterio.features.shapes(chosen.astype(np.uint8), mask=chosen, transform=transform)
         found = sorted((shapely.geometry.shape(shape) for shape, _ in shapes), key=lambda one: -float(one.area))
         return [
             shapely.transform(one, lambda xy: np.stack(self.plane.to_lonlat(xy[:, 0], xy[:, 1]), axis=-1))
             for one in found
+            if one.area >= least_m2
         ]
 
 
@@ -151,6 +157,22 @@ class Exposures:
     """(n, 3, 3) rotations to east, north, up from camera axes."""
     velocity_enu_m_s: Array
     """(n, 3) east, north, up, m/s."""
+
+    @classmethod
+    def posed(
+        cls, camera: BrownCamera, utc_s: Array, places: Array, attitudes_deg: Array, velocity_enu_m_s: Array
+    ) -> Exposures:
+        """From places (n, 3) lon, lat, m AMSL and attitudes (n, 3) roll, pitch, yaw of the mount, as in geo.poses."""
+        ned_from_body = Rotation.from_euler("ZYX", attitudes_deg[:, ::-1], degrees=True).as_matrix()
+        return cls(
+            camera=camera,
+            utc_s=utc_s,
+            lon=places[:, 0],
+            lat=places[:, 1],
+            amsl_m=places[:, 2],
+            enu_from_camera=ENU_FROM_NED @ ned_from_body @ CAMERA_BODY_FROM_CAMERA,
+            velocity_enu_m_s=velocity_enu_m_s,
+        )
 
     def __len__(self) -> int:
         return len(self.utc_s)

@@ -19,6 +19,7 @@ from rich.markup import escape
 from aerial_models.errors import ModelError, ModelUnknown, SourceRefused
 from fleet.errors import FleetError
 from geo.errors import AreaInvalid, CameraUnknown, GeoError
+from missioncontrol.coverage_commands import coverage_app
 from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
 from missioncontrol.flight_commands import convert, flights_app, plan_items
 from missioncontrol.key_commands import keys_app
@@ -38,6 +39,7 @@ app.add_typer(plan_app, name="plan")
 app.add_typer(models_app, name="models")
 app.add_typer(flights_app, name="flights")
 app.add_typer(keys_app, name="keys")
+app.add_typer(coverage_app, name="coverage")
 app.command("convert")(convert)
 
 USAGE_ERRORS = (AreaInvalid, CameraUnknown, InputInvalid, SettingsInvalid, ModelUnknown, SourceRefused)

@@ -32,6 +32,7 @@ from geo.errors import GeoError
 from geo.footprint import footprint
 from geo.terrain import Terrain
 from missioncontrol.crowds import Crowds
+from missioncontrol.exposures import Exposures, Watching
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import VideoHub
 from missioncontrol.looks import CROWD, TARGETS, UNKNOWN_TARGET, Looker
@@ -72,8 +73,9 @@ class Perception:
         incidents: Incidents,
         videos: VideoHub,
         flight_of: FlightOf,
+        exposures: Exposures,
     ) -> None:
-        """`vehicles` by sysid: each with its camera and the history of its poses."""
+        """`vehicles` by sysid: each with its camera and the history of its poses; `exposures` hears of each frame."""
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="detector")
         self._reporter = Reporter(settings, detector, registry, incidents)
         self._watches = [
@@ -88,6 +90,7 @@ class Perception:
                 videos=videos,
                 flight_of=flight_of,
                 reporter=self._reporter,
+                exposures=exposures,
             )
             for vehicle, camera, history in vehicles.values()
             if vehicle.video
@@ -113,6 +116,20 @@ class Reporter:
         self._sigmas, self._registry, self._incidents = settings.sigmas, registry, incidents
         self._thresholds = dict(zip(detector.classes, detector.thresholds.tolist(), strict=True))
         self._model = ModelStamp(name=detector.model.name, version=detector.model.created, sha256=detector.model.sha256)
+        self._settings = settings
+
+    def watching(self, camera: BrownCamera) -> Watching:
+        """How frames of a camera are looked at."""
+        settings = self._settings
+        return Watching.through(
+            camera,
+            model=self._model,
+            thresholds={name: round(value, 6) for name, value in self._thresholds.items()},
+            min_hits=settings.min_hits,
+            min_range_m=settings.min_range_m,
+            max_range_m=settings.max_range_m,
+            sigmas=settings.sigmas,
+        )
 
     async def report(self, sysid: int, sighting: Sighting, flight: tuple[str, str]) -> None:
         """Tell incidents of a sighting from a flight and its mission."""
@@ -170,12 +187,13 @@ class VideoWatch:
         videos: VideoHub,
         flight_of: FlightOf,
         reporter: Reporter,
+        exposures: Exposures,
     ) -> None:
         """`threads` is the detector's own thread, shared by all videos."""
         self.name = f"video[{vehicle.name}]"
         self._vehicle, self._camera, self._history, self._terrain = vehicle, camera, history, terrain
         self._settings, self._detector, self._threads = settings, detector, threads
-        self._videos, self._flight_of, self._reporter = videos, flight_of, reporter
+        self._videos, self._flight_of, self._reporter, self._exposures = videos, flight_of, reporter, exposures
         self._sightings, self._crowds = Sightings(min_looks=settings.min_hits), Crowds(settings.crowd)
         self._looker: Looker | None = None
         self._flight: tuple[str, str] | None = None
@@ -267,6 +285,7 @@ class VideoWatch:
         looks += self._crowds.add(looks, sample.pose.utc_s)
         if self._flight is None:
             return
+        await self._exposures.note(self._flight[0], self._reporter.watching(looker.camera), sample)
         kept = [
             replace(look, picture=cut_out(frame.image, look.box)) if kind_of(look.label) else look for look in looks
         ]
@@ -278,6 +297,8 @@ class VideoWatch:
         for sighting in self._sightings.flush():
             if self._flight is not None:
                 await self._reporter.report(self._vehicle.sysid, sighting, self._flight)
+        if self._flight is not None:
+            await self._exposures.write(self._flight[0])
 
     async def _show(
         self, frame: Frame, detections: Detections, sample: CameraPoseSample | None, looker: Looker | None

@@ -26,8 +26,10 @@ from missioncontrol.adapters import enter_adapters
 from missioncontrol.api.app import Rooms, make_app
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
+from missioncontrol.coverage import Coverage
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.evidence import Evidence
+from missioncontrol.exposures import Exposures
 from missioncontrol.flightlog import FlightLogs
 from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox, check_sink, open_sink
@@ -135,6 +137,10 @@ class Service:
         sky = WeatherWatch(settings, clock)
         planner = Planner(settings, terrain, fleet)
         missions = Missions(store, planner.plan, clock, on_change=feed.mission)
+        exposures = Exposures(store)
+        registry = Registry(
+            buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
+        )
         incidents = Incidents(
             store, settings, evidence, clock, on_change=feed.incident, on_handoff=lambda: outbox.wake()
         )
@@ -151,6 +157,8 @@ class Service:
             store=store,
             people=People(store, settings.http, clock),
             missions=missions,
+            exposures=exposures,
+            coverage=Coverage(store, missions, exposures, registry, terrain, settings, clock),
             flights=Flights(
                 store,
                 fleet,
@@ -172,9 +180,7 @@ class Service:
             incidents=incidents,
             outbox=outbox,
             evidence=evidence,
-            registry=Registry(
-                buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
-            ),
+            registry=registry,
             layers=Layers(settings.layers),
             feed=feed,
             videos=VideoHub(),
@@ -327,6 +333,7 @@ def _watching(
         incidents=rooms.incidents,
         videos=rooms.videos,
         flight_of=rooms.roster.flight_of,
+        exposures=rooms.exposures,
     )
     return perception.run()
 

@@ -148,6 +148,18 @@ track_points = Table(
     Index(None, "flight_id", "number"),
 )
 
+exposures = Table(
+    "exposures",
+    metadata,
+    _number(),
+    Column("flight_id", String(36), ForeignKey("flights.id"), nullable=False),
+    _utc("from_utc_s"),
+    _utc("until_utc_s"),
+    Column("watching", JSON, nullable=False),
+    Column("frames", JSON, nullable=False),
+    Index(None, "flight_id", "number"),
+)
+
 incidents = Table(
     "incidents",
     metadata,

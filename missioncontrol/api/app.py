@@ -16,6 +16,7 @@ from litestar.types import Message, Scope
 
 from missioncontrol.api import (
     city,
+    coverage,
     flights,
     health,
     incidents,
@@ -31,7 +32,9 @@ from missioncontrol.api import (
 from missioncontrol.api.access import logged_in
 from missioncontrol.api.errors import HANDLERS
 from missioncontrol.control import Control
+from missioncontrol.coverage import Coverage
 from missioncontrol.evidence import Evidence
+from missioncontrol.exposures import Exposures
 from missioncontrol.flightlog import FlightLogs
 from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox
@@ -72,6 +75,8 @@ class Rooms:
     store: Store
     people: People
     missions: Missions
+    exposures: Exposures
+    coverage: Coverage
     flights: Flights
     flightlogs: FlightLogs
     wellbeing: Health
@@ -93,6 +98,7 @@ def make_app(rooms: Rooms) -> Litestar:
         people.router,
         missions.preview,
         missions.router,
+        coverage.router,
         flights.router,
         vehicles.router,
         maintenance.health,

@@ -28,7 +28,7 @@ def _middle(poses_m: list[float], *, each_s: float = 1.0, utc_s: float = UTC_S, 
     poses = [
         replace(pose_at(0, y, 800.0 + HEIGHT_M), utc_s=utc_s + number * each_s) for number, y in enumerate(poses_m)
     ]
-    seen = Seen.nothing(cells, [0.2, 0.075, 0.05])
+    seen = Seen.nothing(cells, [(0.0, 0.2), (0.06, 0.075), (0.0, 0.05)])
     seen.add(exposures_of(poses, velocity=(0.0, 8.0, 0.0)), margin=MARGIN, conditions=replace(CONDITIONS, **change))
     return seen
 
@@ -39,7 +39,7 @@ def _runs(seen: Seen) -> list[int]:
 
 
 def test_a_pass_counts_by_how_far_the_view_turns() -> None:
-    """Frames half as far apart as wanted make half as many looks; a finer GSD than was flown has none."""
+    """Frames half as far apart as wanted make half as many looks; a band of finer GSD than was flown has none."""
     steps = np.arange(-3, 3.01, 0.5) * APART_M * 1.001
     assert _runs(_middle(steps.tolist())) == [7, 7, 0]
 
@@ -60,7 +60,7 @@ def test_a_pause_begins_a_new_run_and_the_best_run_counts() -> None:
     cells = Cells.over(lonlat(shapely.box(-3, -3, 3, 3)), FLAT, side_m=2.0)
     poses = [replace(pose_at(0, y, 870.0), utc_s=UTC_S + number) for number, y in enumerate(first)]
     poses += [replace(pose_at(0, y, 870.0), utc_s=UTC_S + 13 + number) for number, y in enumerate(second)]
-    seen = Seen.nothing(cells, [0.2])
+    seen = Seen.nothing(cells, [(0.0, 0.2)])
     seen.add(exposures_of(poses), margin=MARGIN, conditions=CONDITIONS)
     assert _runs(seen) == [3]
     assert _runs(_middle([*first, *second])) == [5, 5, 0]
@@ -120,7 +120,7 @@ def test_a_thousand_frames_over_a_square_kilometre() -> None:
         np.tile(down, (1000, 1, 1)),
         np.zeros((1000, 3)),
     )
-    seen = Seen.nothing(cells, [0.1])
+    seen = Seen.nothing(cells, [(0.0, 0.1)])
     began_s = time.process_time()
     seen.add(frames, margin=MARGIN, conditions=CONDITIONS)
     assert time.process_time() - began_s < 5.0

@@ -41,13 +41,11 @@ def pose_at(x: float, y: float, amsl_m: float, **attitude: float) -> Pose:
 
 def exposures_of(poses: list[Pose], *, velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Exposures:
     """Frames at poses, one after the other."""
-    return Exposures(
+    return Exposures.posed(
         LENS,
         np.array([pose.utc_s for pose in poses]),
-        np.array([pose.position.lon for pose in poses]),
-        np.array([pose.position.lat for pose in poses]),
-        np.array([pose.position.altitude.value_m for pose in poses]),
-        np.stack([pose.enu_from_camera() for pose in poses]),
+        np.array([[pose.position.lon, pose.position.lat, pose.position.altitude.value_m] for pose in poses]),
+        np.array([[pose.attitude.roll_deg, pose.attitude.pitch_deg, pose.attitude.yaw_deg] for pose in poses]),
         np.tile(velocity, (len(poses), 1)).astype(float),
     )
 
@@ -63,7 +61,7 @@ def hills(height_m: float = 25.0) -> GridTerrain:
 
 def seen_by(pose: Pose, terrain: Terrain, prisms: tuple[Prism, ...] = (), margin: Margin = EXACT) -> Seen:
     """One frame over 160 x 160 m."""
-    seen = Seen.nothing(Cells.over(lonlat(shapely.box(-80, -80, 80, 80)), terrain, prisms, side_m=2.0), [1.0])
+    seen = Seen.nothing(Cells.over(lonlat(shapely.box(-80, -80, 80, 80)), terrain, prisms, side_m=2.0), [(0.0, 1.0)])
     seen.add(exposures_of([pose]), margin=margin, conditions=ANY)
     return seen
 
