@@ -50,7 +50,7 @@ class CameraModel(msgspec.Struct, frozen=True, kw_only=True):
     source: Annotated[str, Meta(max_length=400)] = "given in the request"
     """Where the figures come from."""
     exif_models: tuple[str, ...] = ()
-    """Names it writes as EXIF Model."""
+    """Names that it, and no other camera of its vehicle, writes as EXIF Model."""
     k1: Annotated[float, Meta(ge=-1, le=1)] = 0.0
     """First radial coefficient (Brown), where known."""
     k2: Annotated[float, Meta(ge=-1, le=1)] = 0.0
