@@ -6,14 +6,19 @@ only within limits, and coordinates of any CRS come as lon, lat of WGS 84.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+
+import numpy as np
+from shapely import LineString, Point
 
 from geo.archives import pack, unpack
 from geo.errors import AreaInvalid
 from geo.geojson import from_geojson, to_geojson
 from geo.kml import from_kml, to_kml
-from geo.shapes import MOST_SHAPES, Shape, check_count
+from geo.legs import Leg
+from geo.positions import LocalPlane
+from geo.shapes import MOST_SHAPES, Shape, Value, check_count
 
 MOST_BYTES = 64_000_000
 """A file above this size is not read: a million corners as text take some 40 MB."""
@@ -118,6 +123,29 @@ def write_features(path: Path | str, shapes: Iterable[Shape]) -> None:
             part.replace(target)
     except OSError as exc:
         raise AreaInvalid(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+
+
+def leg_shapes(legs: Sequence[Leg], plane: LocalPlane) -> tuple[Shape, ...]:
+    """A pattern or a coverage path as shapes for `write_features`: each leg a line, or a point where it has no length,
+    and each way to one that has corners or a length a line of its own."""
+    shapes: list[Shape] = []
+    for number, leg in enumerate(legs):
+        if number:
+            way = [legs[number - 1].end, *leg.approach, leg.start]
+            if any(place != way[0] for place in way):
+                shapes.append(_leg_shape(way, plane, f"way {number}", {"leg": number, "pictures": leg.seen_approach}))
+        values = {"leg": number, "pictures": leg.photographs, "pitch_deg": leg.pitch_deg, "hold_s": leg.hold_s}
+        shapes.append(_leg_shape([leg.start, leg.end], plane, f"leg {number}", values))
+    return tuple(shapes)
+
+
+def _leg_shape(
+    places: list[tuple[float, float]], plane: LocalPlane, name: str, attributes: Mapping[str, Value]
+) -> Shape:
+    x, y = zip(*places, strict=True)
+    corners = np.column_stack(plane.to_lonlat(x, y))
+    same = all(place == places[0] for place in places)
+    return Shape(Point(corners[0]) if same else LineString(corners), name, attributes)
 
 
 def _written(path: Path, shapes: tuple[Shape, ...]) -> dict[Path, bytes]:

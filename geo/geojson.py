@@ -66,6 +66,7 @@ def from_geojson(where: str, content: bytes) -> list[Shape]:
     check_count(where, "objects", content.count(b"{"), MOST_OBJECTS)
     check_count(where, "corners", content.count(b"["), MOST_CORNERS)
     try:
+        content.decode("utf-8")
         root = msgspec.json.decode(content, type=_Object)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         said = str(exc).removesuffix(" - at `$`")

@@ -120,7 +120,7 @@ def _read(where: str, path: Path, crs: str | None) -> list[Shape]:
         with warnings.catch_warnings():  # what GDAL mends by itself
             warnings.simplefilter("ignore", RuntimeWarning)
             return _layers(where, path, crs)
-    except (RuntimeError, ValueError, ShapelyError) as exc:
+    except (RuntimeError, ValueError, ShapelyError, UnboundLocalError) as exc:  # the last: pyogrio 0.13, a spoiled .prj
         raise AreaInvalid(f"{where}: cannot be read: {exc}".replace(str(path.parent), "")) from exc
 
 

@@ -14,10 +14,11 @@ import pytest
 import shapely
 from shapely import LineString, Point, Polygon
 
-from geo.area_files import FORMATS, features_of, read_features, write_features
+from geo.area_files import FORMATS, features_of, leg_shapes, read_features, write_features
 from geo.areas import area_of, read_area, read_line, read_points
 from geo.errors import AreaInvalid
-from geo.positions import distance_m
+from geo.legs import Leg
+from geo.positions import LocalPlane, distance_m
 from geo.shapes import Shape
 
 LON, LAT = 76.9, 43.2
@@ -141,6 +142,24 @@ def test_lines_and_points_are_chosen_from_all_that_a_file_holds(tmp_path: Path) 
         read_line(path)
     with pytest.raises(AreaInvalid, match="no point but 1 Polygon"):
         read_points(path)
+
+
+@pytest.mark.parametrize("kind", [".geojson", ".kmz", ".gpkg", ".zip"])
+def test_a_coverage_path_is_written_leg_by_leg(kind: str, tmp_path: Path) -> None:
+    plane = LocalPlane(lon=LON, lat=LAT)
+    stop = Leg((0.0, 50.0), (0.0, 50.0), hold_s=3.0)
+    legs = (Leg((0.0, 0.0), (100.0, 0.0)), Leg((100.0, 50.0), (0.0, 50.0), approach=((120.0, 25.0),)), stop)
+    write_features(tmp_path / f"a{kind}", leg_shapes(legs, plane))
+    found = {shape.name: shape for shape in read_features(tmp_path / f"a{kind}")}
+    assert set(found) == {"leg 0", "way 1", "leg 1", "leg 2"}, "no way to a leg that begins where the last ended"
+    for name, corners in (
+        ("leg 0", [(0, 0), (100, 0)]),
+        ("way 1", [(100, 0), (120, 25), (100, 50)]),
+        ("leg 2", [(0, 50)]),
+    ):
+        x, y = plane.to_plane(*np.array(found[name].geometry.coords).T)
+        assert np.allclose(np.column_stack([x, y]), corners, atol=1e-3)
+    assert float(str(found["leg 2"].attributes["hold_s"])) == 3.0
 
 
 def test_a_view_in_a_geopackage_is_not_run(tmp_path: Path) -> None:

@@ -341,6 +341,17 @@ def test_a_spoiled_file_is_read_or_refused(kind: str, at: float, cut: int, put: 
     looked_at(f"a.{kind}", content[:start] + put + content[start + cut :])
 
 
+def test_words_that_are_no_text_and_a_crs_that_is_none(whole: dict[str, bytes]) -> None:
+    with pytest.raises(AreaInvalid, match="not GeoJSON: 'utf-8' codec"):
+        features_of("a", whole["geojson"].replace(b"pond", b"po\xffd"))
+    with zipfile.ZipFile(io.BytesIO(whole["zip"])) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    for prj in (b"", b"GEOGCS[", b"\xff" * 50, files["areas.prj"][:-40], files["areas.prj"].replace(b"6378137", b"x")):
+        looked_at("a.zip", pack({**files, "areas.prj": prj}))
+    with pytest.raises(AreaInvalid, match=r"does not say its CRS|cannot be read"):
+        features_of("a.zip", pack({**files, "areas.prj": b""}))
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     start=st.sampled_from(

@@ -79,6 +79,21 @@ def test_a_plan_of_one_program_is_written_for_another(tmp_path: Path) -> None:
             answer(app, source, target, "--home", wrong)
 
 
+def test_areas_are_converted_and_a_crs_is_given_where_it_is_not_said(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(convert)
+    area, layer = tmp_path / "area.geojson", tmp_path / "area.shp"
+    ring = [[76.944, 43.2375], [76.9465, 43.2375], [76.9465, 43.2392], [76.944, 43.2375]]
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    assert answer(app, area, layer)["shapes"] == 1
+    layer.with_suffix(".prj").unlink()
+    with pytest.raises(PlanFileInvalid, match="does not say its CRS"):
+        answer(app, layer, tmp_path / "b.kmz")
+    assert answer(app, layer, tmp_path / "b.kmz", "--crs", "EPSG:4326")["shapes"] == 1
+    with pytest.raises(PlanFileInvalid, match="a Polygon is no point and no route: plan a survey of it"):
+        answer(app, area, tmp_path / "c.waypoints", "--height-m", "60")
+
+
 def test_items_are_read_from_every_kind_of_plan(tmp_path: Path) -> None:
     for name in ("a.waypoints", "b.kml", "c.plan"):
         write_plan(tmp_path / name, survey(), HOME)
