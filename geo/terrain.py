@@ -28,6 +28,8 @@ MOST_BLOCKS = 64
 """So many squares of one file are kept: 64 MB."""
 WEIGHT_ROUNDING = 1e-6
 """Neighbouring rasters that meet may fall so far short of a whole weight: their corners are rounded."""
+SUFFIXES = re.compile(r"\.(tiff?|hgt|hgt\.zip)$", re.IGNORECASE)
+"""Ends of the names of DEMs in a folder."""
 METRES = {None, "", "m", "metre", "metres", "meter", "meters"}
 
 
@@ -207,6 +209,31 @@ class TerrainTiles:
         """Tiles in order of preference, of any resolutions, coordinate systems and height datums."""
         self.tiles = tuple(tiles)
         self._bounds = np.array([tile.bounds for tile in tiles]).reshape(-1, 4)
+
+    @classmethod
+    def from_files(
+        cls, paths: Sequence[Path], *, height_datum: HeightDatum | None = None, geoid_folders: Sequence[Path] = ()
+    ) -> TerrainTiles:
+        """DEMs, in order of preference, and all the DEMs of folders, in the order of their names.
+
+        `height_datum` is that of every file; None: what each states, else EGM96. Raises TerrainMissing, DatumUnknown,
+        GeoidMissing.
+        """
+        files: list[Path] = []
+        for path in paths:
+            found = sorted(each for each in path.iterdir() if SUFFIXES.search(each.name)) if path.is_dir() else [path]
+            if not found:
+                raise TerrainMissing(f"{path}: holds no DEM (.tif, .tiff, .hgt, .hgt.zip)")
+            files.extend(found)
+        tiles = [GridTerrain.from_file(each, height_datum=height_datum, geoid_folders=geoid_folders) for each in files]
+        for datum in {tile.height_datum for tile in tiles} - {HeightDatum.EGM96, HeightDatum.W84}:
+            geoids.geoid(datum, geoid_folders)
+        return cls(tiles)
+
+    @property
+    def unstated(self) -> tuple[str, ...]:
+        """Names of the files whose height datum neither they nor the caller stated: they are taken as EGM96."""
+        return tuple(tile.name for tile in self.tiles if not tile.stated)
 
     def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> Array:
         """Ground height, m AMSL, at lon and lat, deg; arrays of any one shape.

@@ -268,3 +268,24 @@ def test_a_dem_of_a_gigabyte_costs_only_the_blocks_that_are_asked_for(tmp_path: 
         tracemalloc.stop()
     with pytest.raises(TerrainMissing, match="a hole in the data"):
         terrain.amsl_m(76.81, 43.29)
+
+
+def test_folders_of_dems_become_one_terrain(tmp_path: Path) -> None:
+    folder = tmp_path / "dems"
+    folder.mkdir()
+    with pytest.raises(TerrainMissing, match=r"dems: holds no DEM"):
+        TerrainTiles.from_files([folder])
+    written(folder / "east.tif", heights(76.1, 43.2, 100, 100, 0.001), west=76.1)
+    written(folder / "west.TIF", heights(76.0, 43.2, 100, 100, 0.001), tags={"VERTICAL_DATUM": "EGM96"})
+    (folder / "west.TIF.aux.xml").write_text("<PAMDataset/>")
+    first = written(tmp_path / "dsm.tif", np.full((10, 10), 5.0))
+    found = TerrainTiles.from_files([first, folder])
+    assert [Path(tile.name).name for tile in found.tiles] == ["dsm.tif", "east.tif", "west.TIF"]
+    assert [Path(name).name for name in found.unstated] == ["dsm.tif", "east.tif"]
+    assert found.amsl_m(76.005, 43.195) == pytest.approx(5.0)
+    lon = np.linspace(76.05, 76.15, 50)
+    np.testing.assert_allclose(found.amsl_m(lon, 43.15), ground(lon, np.full(50, 43.15)), atol=2e-3)
+    told = TerrainTiles.from_files([first], height_datum=HeightDatum.W84)
+    assert told.unstated == ()
+    with pytest.raises(GeoidMissing, match="us_nga_egm08_25"):
+        TerrainTiles.from_files([first], height_datum=HeightDatum.EGM2008, geoid_folders=(tmp_path,))
