@@ -23,8 +23,8 @@ Codes = NDArray[np.int64]
 
 PIECES_EACH = 24
 """Lines are cut so that there are about so many pieces for each flyer, or more."""
-MOST_SEARCHED = 2500
-"""With more pieces than this the job is cut along the path only."""
+MOST_PIECES = 2000
+"""More pieces than this are refused: the ways between all of them are held at once."""
 MOST_TOURED = 150
 """Of so many legs another order than the given one is tried to begin with."""
 MOST_PERMUTED = 5
@@ -97,18 +97,23 @@ def partition(
 
     Legs may be cut, flown in any order and from either end; a photographed turn between two of them stays with
     the line that it leads to. Ways that no leg's approach gives are straight, or those of `ways`. `effort` scales
-    the time of the search; the same input gives the same answer. Raises AreaInvalid where nobody can do a leg.
+    the time of the search; the same input gives the same answer. Raises AreaInvalid where nobody can do a leg, and for
+    too many legs.
     """
     if not flyers:
         raise AreaInvalid("nobody to share the job out among")
     if not legs:
         return Partition(tuple(Share((), (), 0.0) for _ in flyers), 0.0, 0.0)
     pieces = pieces_of(legs, longest_m=_longest_m(legs, flyers))
+    if len(pieces) > MOST_PIECES:
+        raise AreaInvalid(
+            f"{len(legs)} legs for {len(flyers)}: more than {MOST_PIECES} pieces to share out; divide the job"
+        )
     task = _task(pieces, flyers, ways)
     _exclude_unreachable(pieces, flyers, task)
     rings = _contiguous(legs, pieces, task)
-    searched = (len(flyers) > 1 or np.isfinite(task.endurance_s).any()) and len(pieces) <= MOST_SEARCHED
-    tries = int(effort * TRIES) if searched else 0
+    alone = len(flyers) == 1 and not np.isfinite(task.endurance_s).any()
+    tries = 0 if alone else int(effort * TRIES)
     shared = shared_out(task, rings, tries=tries, seed=seed)
     shares = tuple(_share(pieces, trips, flyer, task, ways) for flyer, trips in enumerate(shared))
     return Partition(shares, max(share.duration_s for share in shares), bound_s(legs, flyers))
@@ -151,7 +156,8 @@ def _task(pieces: Sequence[Piece], flyers: Sequence[Flyer], ways: Ways | None) -
     ends = np.array([place for piece in pieces for place in (piece.start, piece.end)])
     points = np.concatenate([ends, [flyer.start for flyer in flyers]])
     if ways is None:
-        lengths_m = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
+        x, y = points.T
+        lengths_m = np.hypot(x[:, None] - x, y[:, None] - y)
     else:
         lengths_m = ways.lengths_m(points)
     for at, (before, piece) in enumerate(pairwise(pieces), start=1):

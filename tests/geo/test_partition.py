@@ -147,6 +147,8 @@ def test_what_nobody_can_do_is_refused_with_its_place() -> None:
         partition(job, [Flyer((0.0, 0.0), excluded=frozenset({0}))])
     with pytest.raises(AreaInvalid, match="nobody to share"):
         partition(job, [])
+    with pytest.raises(AreaInvalid, match="2001 legs for 1: more than 2000 pieces"):
+        partition(job[:1] * 2001, [Flyer((0.0, 0.0))])
 
 
 def test_only_who_lasts_long_enough_goes_far() -> None:
