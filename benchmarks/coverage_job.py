@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ RECORDED = {
     "qgc_best_of_36": "QGroundControl, best of 36 angles (recorded)",
     "qgc_default": "QGroundControl, default angle (recorded)",
 }
+OWN = Path(__file__).parent / "data" / "coverage_shapes.geojson"
 RUNS = 5
 
 
 def compare(peers: Peers) -> Iterator[dict[str, Any]]:
-    """Each area against the recorded figures and against opencoverage, live.
+    """Each area against the recorded figures and against opencoverage, live; shapes of our own against the latter.
 
     Path lengths are given as a share of area / swath, so 1 would be lines alone without any way between them.
     What is left uncovered is counted for both live paths in one way; the recorded figures state none.
@@ -43,6 +45,10 @@ def compare(peers: Peers) -> Iterator[dict[str, Any]]:
                 unit="path / (area / swath)", lower=True,
             )  # fmt: skip
         yield from _live(peers, properties["name"], area, swath_m, ours)
+    for feature in json.loads(OWN.read_text())["features"]:
+        properties = feature["properties"]
+        area, swath_m = read_area(feature), float(properties["swath_m"])
+        yield from _live(peers, properties["name"], area, swath_m, cover(area.metric, swath_m))
 
 
 def _live(peers: Peers, name: str, area: Area, swath_m: float, ours: CoveragePath) -> Iterator[dict[str, Any]]:

@@ -32,6 +32,10 @@ NEAR = 15
 """Ways between line ends up to so many swaths apart are measured exactly."""
 KICKS = 200
 """Tries to improve a tour by chance."""
+ROUGH = 1 / 200
+"""The outline is simplified by so many swaths."""
+MOST_CORNERS = 5000
+"""An outline of more corners after that is refused."""
 RETRIES = 4
 """So often line ends are drawn in less where too little is covered."""
 MOST_LINES = 4000
@@ -65,7 +69,8 @@ def cover(
 
     `margin_m` (half a swath if not given) is how far lines and ways may leave the polygon to cover its corners.
     Of all directions, or that one (clockwise from north), the path that turns out shortest is taken; ways
-    between lines are the shortest inside. Raises AreaInvalid where the swath asks for too many lines.
+    between lines are the shortest inside. Raises AreaInvalid where the swath asks for too many lines or the
+    outline has too many corners.
     """
     if not swath_m > 0:
         raise AreaInvalid(f"a swath of {swath_m:g} m covers nothing: it must be above 0")
@@ -82,7 +87,7 @@ def cover(
     ground = Ground(polygon, cell_m=swath_m / 20)
     paths = [(search.trimmed(route, ground, BARE), route) for route in routes[: PATHS[search.large]]]
     legs, route = min(paths, key=lambda path: length_m(points_of(path[0])))
-    other = Ground(polygon, cell_m=swath_m / 23)  # the ends are drawn in to suit the cells of the first
+    other = Ground(polygon, cell_m=1.13 * ground.cell_m)  # the ends are drawn in to suit the cells of the first
     covered = _covered(legs, other, swath_m)
     share = BARE
     for _ in range(RETRIES):
@@ -112,8 +117,15 @@ def _width_m(polygon: Polygon) -> float:
 
 def _few_corners(polygon: Polygon, swath_m: float) -> Polygon:
     """The polygon without corners that make no difference to lines so far apart."""
-    simple = polygon.simplify(swath_m / 200)
-    return simple if isinstance(simple, Polygon) and simple.is_valid and not simple.is_empty else polygon
+    simple = polygon.simplify(ROUGH * swath_m)
+    few = simple if isinstance(simple, Polygon) and simple.is_valid and not simple.is_empty else polygon
+    count = int(shapely.get_num_coordinates(few))
+    if count > MOST_CORNERS:
+        raise AreaInvalid(
+            f"the outline has {count} corners that matter to a swath of {swath_m:g} m, at most {MOST_CORNERS} are "
+            f"planned over: simplify it (by {ROUGH * swath_m:.2g} m changes nothing)"
+        )
+    return few
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ class _Search:
         self._swath_m = swath_m
         self.large = polygon.area > (LARGE * swath_m) ** 2
         self._edges = Edges.of(polygon)
-        self._detours = Detours(polygon, margin_m=margin_m)
+        self._detours = Detours(polygon, margin_m=max(0.0, margin_m - ROUGH * swath_m))
         shapely.prepare(self._detours.domain)
 
     def lines(self, direction_rad: float) -> Array:

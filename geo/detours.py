@@ -192,9 +192,13 @@ def _ways(
     for row in range(count):
         seen[row] = _visible(points[row], corners, ends)
     through = np.full((count, bends), np.inf)
+    known = np.empty((count, bends), np.int64)
+    many = np.zeros(count, np.int64)
     for row in range(count):
         for middle in range(bends):
             if np.isfinite(seen[row, middle]):
+                known[row, many[row]] = middle
+                many[row] += 1
                 for last in range(bends):
                     length = seen[row, middle] + between[middle, last]
                     if length < through[row, last]:
@@ -206,7 +210,8 @@ def _ways(
                 best = straight[row, column]
             else:
                 best = np.inf
-                for last in range(bends):
+                for at in range(many[column]):
+                    last = known[column, at]
                     length = through[row, last] + seen[column, last]
                     if length < best:
                         best = length

@@ -63,7 +63,7 @@ class Ground:
         return np.asarray(turned @ TURN.T)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _west(row: int, west: float, cell: float) -> float:
     """Where a row begins: each elsewhere, so that no line runs along a column (steps of the golden ratio)."""
     return west + (row * 0.6180339887498949 % 1.0 - 0.5) * cell
@@ -107,7 +107,7 @@ def _bare(inside: Mask, hits: Counts) -> int:
     return total
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _run(
     y: float, ax: float, ay: float, bx: float, by: float, reach: float, west: float, cell: float
 ) -> tuple[int, int]:
