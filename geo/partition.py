@@ -21,8 +21,8 @@ from geo.tours import shortest_tour
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-PIECES_EACH = 24
-"""Lines are cut so that there are about so many pieces for each flyer, or more."""
+PIECES_EACH, PIECES_OF_ALL = 40, 1000
+"""Lines are cut so that there are about so many pieces for each flyer, and for all of them, or more."""
 MOST_PIECES = 2000
 """More pieces than this are refused: the ways between all of them are held at once."""
 MOST_TOURED = 150
@@ -147,7 +147,7 @@ def _working_s(flyer: Flyer, trip_s: float, time_s: float) -> float:
 def _longest_m(legs: Sequence[Leg], flyers: Sequence[Flyer]) -> float:
     """How long a piece may be."""
     whole_m = sum(leg.length_m for leg in legs)
-    each_m = whole_m / (PIECES_EACH * len(flyers)) if len(flyers) > 1 else np.inf
+    each_m = whole_m / min(PIECES_EACH * len(flyers), PIECES_OF_ALL) if len(flyers) > 1 else np.inf
     trips_m = [0.1 * flyer.endurance_s * flyer.speed_m_s for flyer in flyers]
     return max(1.0, float(min(each_m, max(trips_m), whole_m + 1.0)))
 
