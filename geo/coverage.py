@@ -24,10 +24,10 @@ SEEN_TURN = 4.0
 """Pictures go on during turns of up to so many swaths."""
 DIRECTIONS, LONG_EDGES = 90, 12
 """So many directions are compared, and those of so many edges."""
-ROUTES, PATHS = (8, 4), (3, 2)
-"""Of so many directions the lines are put in order, of the best so many the ends drawn in: small and large areas."""
+ROUTES, PATHS = 8, 2
+"""Of so many directions the lines are put in order, and of the best so many the ends drawn in."""
 LARGE = 100
-"""An area is large from so many swaths across on."""
+"""For an area so many swaths across half as many directions have to do."""
 NEAR = 15
 """Ways between line ends up to so many swaths apart are measured exactly."""
 KICKS = 200
@@ -85,7 +85,7 @@ def cover(
     directions = search.promising() if direction_deg is None else [np.radians(90.0 - direction_deg)]
     routes = sorted((search.route(direction) for direction in directions), key=lambda route: route.path_m)
     ground = Ground(polygon, cell_m=swath_m / 20)
-    paths = [(search.trimmed(route, ground, BARE), route) for route in routes[: PATHS[search.large]]]
+    paths = [(search.trimmed(route, ground, BARE), route) for route in routes[:PATHS]]
     legs, route = min(paths, key=lambda path: length_m(points_of(path[0])))
     other = Ground(polygon, cell_m=1.13 * ground.cell_m)  # the ends are drawn in to suit the cells of the first
     covered = _covered(legs, other, swath_m)
@@ -141,7 +141,7 @@ class _Search:
 
     def __init__(self, polygon: Polygon, swath_m: float, margin_m: float) -> None:
         self._swath_m = swath_m
-        self.large = polygon.area > (LARGE * swath_m) ** 2
+        self.routes = ROUTES // 2 if polygon.area > (LARGE * swath_m) ** 2 else ROUTES
         self._edges = Edges.of(polygon)
         self._detours = Detours(polygon, margin_m=max(0.0, margin_m - ROUGH * swath_m))
         shapely.prepare(self._detours.domain)
@@ -159,7 +159,7 @@ class _Search:
         tried = np.concatenate([np.linspace(0, np.pi, DIRECTIONS, endpoint=False), longest])
         tried = tried[np.unique(tried.round(3), return_index=True)[1]]
         guesses = guesses_m(self._edges, tried, spacing_m=self._swath_m, reach_m=self._swath_m / 2)
-        return [float(tried[row]) for row in np.argsort(guesses, kind="stable")[: ROUTES[self.large]]]
+        return [float(tried[row]) for row in np.argsort(guesses, kind="stable")[: self.routes]]
 
     def route(self, direction_rad: float) -> _Route:
         """The best order of the lines in a direction."""
