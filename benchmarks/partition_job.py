@@ -48,7 +48,11 @@ def _against(peers: Peers, job: list[Leg], flyers: list[Flyer], trips: int) -> I
         if answer["trips"] is None:
             say(f"the peer found nothing with {strategy} in {answer['seconds']:.1f} s")
             continue
-        theirs = makespan_s(job, flyers, [[_entered(job, codes) for codes in share] for share in answer["trips"]])
+        try:
+            theirs = makespan_s(job, flyers, [[_entered(job, codes) for codes in share] for share in answer["trips"]])
+        except RuntimeError as exc:
+            say(f"the peer's answer with {strategy} does not count: {exc}")
+            continue
         common = {"job": "partition", "peer": f"OR-tools {strategy}, guided local search", "unit": "s", "lower": True}
         yield {"case": "makespan", "ours": [ours], "theirs": [theirs], **common}
         yield {"case": "time to plan", "ours": ours_s, "theirs": [answer["seconds"]], **common}
