@@ -35,6 +35,7 @@ from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.preflight import Preflight
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
+from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,7 @@ class Flights:
         vehicles: Vehicles,
         control: Control,
         preflight: Preflight,
+        traffic: Traffic,
         settings: Settings,
         clock: Clock,
         *,
@@ -76,7 +78,7 @@ class Flights:
         self._logbook, self._fleet, self._missions, self._vehicles = Logbook(store), fleet, missions, vehicles
         self._control = control
         self._settings, self._clock, self._start, self._on_alarm = settings, clock, start, on_alarm
-        self._preflight = preflight
+        self._preflight, self._traffic = preflight, traffic
         self._on_ended = on_ended
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._busy: dict[int, str] = {}
@@ -103,13 +105,14 @@ class Flights:
             self._returning.discard(mission_id)
             for part in due:
                 parts.append((part, await self._open(mission_id, part)))
+                self._traffic.enter(parts[-1][1].id, part.sysid, part.track(self._clock()))
             detail = {"hash": plan.hash, "vehicles": [part.sysid for part in due]}
             await self._missions.note(mission_id, "launched", person=person, detail=detail)
         except BaseException:
             try:
                 await self._call_off(mission_id, [flight for _, flight in parts], [])
             finally:
-                self._release(due)
+                self._release(due, [flight for _, flight in parts])
             raise
         self._launches[mission_id] = self._start(
             self._fly_all(mission_id, plan, parts, person), f"mission[{mission_id}]"
@@ -210,6 +213,9 @@ class Flights:
         try:
             plan = await self._missions.launched_plan(flight.mission_id)
             part = plan.part(flight.sysid, flight.hash)
+            self._traffic.enter(
+                flight.id, flight.sysid, part.track((flight.airborne_utc_s or self._clock()) - part.delay_s)
+            )
             await self._fleet.commander(flight.sysid).verify_mission(part.hash)
         except (FleetError, HashMismatch) as exc:
             text = f"vehicle {flight.sysid} flies on, but its mission is not known to be the approved one: {exc}"
@@ -239,9 +245,11 @@ class Flights:
         if state.condition not in (Condition.READY, Condition.LANDED):
             raise Conflict(f"vehicle {sysid} is {state.condition.value}; only a ready or landed one can be launched")
 
-    def _release(self, parts: Iterable[VehiclePlan]) -> None:
+    def _release(self, parts: Iterable[VehiclePlan], found: Iterable[Flight]) -> None:
         for part in parts:
             self._busy.pop(part.sysid, None)
+        for flight in found:
+            self._traffic.leave(flight.id)
 
     async def _open(self, mission_id: str, part: VehiclePlan) -> Flight:
         ours = self._settings.vehicle(part.sysid)
@@ -260,7 +268,7 @@ class Flights:
                 await self._call_off(mission_id, found, failures)
         finally:
             if not ready:
-                self._release(part for part, _ in parts)
+                self._release([part for part, _ in parts], found)
                 self._launches.pop(mission_id, None)
         if ready:
             await self._until_down(mission_id, found, [self._fly(part, flight, person) for part, flight in parts])
@@ -327,7 +335,10 @@ class Flights:
         vehicle = self._fleet.commander(part.sysid)
         try:
             await self._stage(flight, "arming")
+            if part.delay_s:
+                await asyncio.sleep(part.delay_s / self._fleet.clock_rate(part.sysid))
             self._check_may_go(flight, person)
+            self._traffic.enter(flight.id, part.sysid, part.track(self._clock() - part.delay_s))
             if failures := self._preflight.last_look(part, person=person):
                 raise LaunchFailed("pre-flight: " + "; ".join(check.text for check in failures))
             await vehicle.arm(part.hash)
@@ -401,6 +412,7 @@ class Flights:
             self._launches.pop(mission_id, None)
             for flight in found:
                 self._busy.pop(flight.sysid, None)
+                self._traffic.leave(flight.id)
                 self._vehicles.on_flight(flight.sysid, None)
         await self._finish(mission_id, found)
 

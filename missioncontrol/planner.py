@@ -1,12 +1,20 @@
-"""Plans for the service: the vehicles' own places, off the event loop."""
+"""Plans for the service: the vehicles' own places, batteries and weather, off the event loop."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
+import msgspec
+
+from fleet.air import CALM
+from fleet.batteries import WARM_C, BatteryState, battery_state
 from fleet.fleet import Fleet
+from geo.obstacles import Obstacle, read_obstacles
 from geo.terrain import Terrain
+from missioncontrol.clocks import Clock
 from missioncontrol.errors import InputInvalid
+from missioncontrol.health import Health
 from missioncontrol.planning import plan
 from missioncontrol.plans import Plan
 from missioncontrol.requests import PlanRequest
@@ -14,24 +22,82 @@ from missioncontrol.safety import with_safety
 from missioncontrol.settings import Settings
 from missioncontrol.sites import Site
 from missioncontrol.sorties import Start
+from missioncontrol.weather_watch import WeatherWatch
 
 
 class Planner:
     """Makes plans of requests."""
 
-    def __init__(self, settings: Settings, terrain: Terrain | None, fleet: Fleet) -> None:
-        """Over `terrain`, for the vehicles of `settings`, starting where `fleet` says they are at home."""
+    def __init__(
+        self,
+        settings: Settings,
+        terrain: Terrain | None,
+        fleet: Fleet,
+        health: Health,
+        sky: WeatherWatch,
+        clock: Clock,
+    ) -> None:
+        """Over `terrain`, for the vehicles of `settings`, starting where `fleet` says they are at home.
+
+        Raises ObstacleInvalid, AreaInvalid for files of obstacles that cannot be read.
+        """
         self._settings, self._terrain, self._fleet = settings, terrain, fleet
+        self._health, self._sky, self._clock = health, sky, clock
+        self._obstacles: tuple[Obstacle, ...] = ()
+        for path in settings.terrain.obstacles:
+            self._obstacles += read_obstacles(path)
 
     async def plan(self, request: PlanRequest) -> Plan:
         """A plan; a vehicle whose battery does not last has several flights.
 
         Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid, VehicleUnknown.
         """
-        starts = tuple(self._start(sysid) for sysid in request.vehicles)
-        made = await asyncio.to_thread(plan, request, Site(starts, self._terrain))
+        site = await self.site(request)
+        made = await asyncio.to_thread(plan, request, site)
+        if self._settings.weather.source is not None and self._sky.conditions(0.0) is None:
+            said = "the weather is not known: time and energy are those of a calm day"
+            made = msgspec.structs.replace(made, warnings=(*made.warnings, said))
         fleet = self._settings.fleet
         return with_safety(made, fence_margin_m=fleet.fence_margin_m, lost_link=request.lost_link or fleet.lost_link)
+
+    async def site(self, request: PlanRequest) -> Site:
+        """What is known of the place and the vehicles of a request."""
+        starts = tuple(self._start(sysid) for sysid in request.vehicles)
+        ground_m = 0.0 if self._terrain is None else float(self._terrain.amsl_m(starts[0].lon, starts[0].lat))
+        ours = {sysid: found for sysid in request.vehicles if (found := self._settings.vehicle(sysid)) is not None}
+        return Site(
+            starts,
+            self._terrain,
+            airframes={sysid: vehicle.airframe for sysid, vehicle in ours.items()},
+            batteries={sysid: await self._battery(sysid) for sysid in ours},
+            conditions=self._sky.conditions(ground_m) or CALM,
+            obstacles=self._obstacles,
+            begins_utc_s=self._begins_utc_s(request),
+        )
+
+    def _begins_utc_s(self, request: PlanRequest) -> float:
+        if request.begins_utc is None:
+            return self._clock()
+        try:
+            begins = datetime.fromisoformat(request.begins_utc)
+        except ValueError as exc:
+            raise InputInvalid(f"begins_utc: {request.begins_utc!r} is no time, as in 2026-05-01T08:30:00Z") from exc
+        if begins.tzinfo is None:
+            raise InputInvalid(f"begins_utc: {request.begins_utc!r} has no offset from UTC: add Z or +05:00")
+        return begins.timestamp()
+
+    async def _battery(self, sysid: int) -> BatteryState:
+        """As its flights tell; as warm as the air."""
+        vehicle = self._settings.vehicle(sysid)
+        assert vehicle is not None
+        battery, latest = (await self._health.of(sysid)).battery, self._sky.latest
+        return battery_state(
+            vehicle.airframe.pack,
+            cycles=battery.cycles,
+            resistance=battery.resistance,
+            trend=battery.trend,
+            temperature_c=WARM_C if latest is None or latest.temperature_c is None else latest.temperature_c,
+        )
 
     def _start(self, sysid: int) -> Start:
         """Where it stands by its telemetry; before it is heard, its home in the settings."""

@@ -6,21 +6,26 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from fleet.airframes import Kind
 from fleet.errors import BeyondBattery
 from fleet.missions import MOST_ITEMS, mission_hash
 from fleet.sortie_breaks import breaks
 from geo.airspace import Allowed, Band
+from geo.conflicts import separate
 from geo.heights import above_ground_m
 from geo.legs import Leg, points_of
 from geo.obstacles import Obstacles
 from geo.parts import Atoms, share
+from geo.pictures import USUAL_HIGHEST_M
 from geo.positions import Altitude, Datum
 from geo.terrain import FlatTerrain
+from geo.turns import flyable, ordered_for_turns
 from geo.ways import shortest_way
 from missioncontrol.errors import InputInvalid
 from missioncontrol.patterns import OVER_CUT_M, Ground, Work, tolerance_m, work_of
@@ -39,13 +44,19 @@ AROUND_M = 2000.0
 """Zones are gone round within so much of the work."""
 LONGEST_S = 4 * 3600.0
 """Zones that become active within this after the take-off count for areas and ways."""
+LEAD_IN_S = 3.0
+"""A fixed wing flies level for so long before a line begins."""
 SWAP_S = 300.0
 """For a fresh battery between two flights."""
 BREAK_TRIES = 12
 """So often breaks are looked for with a little less battery."""
 ITEMS_A_PIECE, ITEMS_A_FLIGHT = 4, 12
 """Mission items of a piece of work besides the points that were inserted, and of the rest of a flight."""
-LAYER_M = 5.0
+APART_M, ABOVE_EACH_OTHER_M = 20.0, 8.0
+"""Vehicles keep apart by one or the other."""
+LATE_S = 5.0
+"""By which a flight may be early or late."""
+LAYER_M = 10.0
 """Each further vehicle flies to its first leg so much higher than the one before."""
 
 
@@ -78,7 +89,12 @@ class _Planner:
         cut = None if site.airspace is None else self._left_by_zones
         self.work: Work = work_of(request, Ground(terrain=terrain, near=near, obstacles=site.obstacles, cut=cut))
         self.plane = self.work.plane
-        self.obstacles = Obstacles(site.obstacles, self.plane, terrain) if site.obstacles else None
+        self.around = shapely.MultiPoint(
+            [*points_of(self.work.legs), *(self._place(start) for start in site.starts)]
+        ).convex_hull.buffer(AROUND_M)
+        self.obstacles = None
+        if site.obstacles:
+            self.obstacles = Obstacles(site.obstacles, self.plane, terrain, within=self.around)
         self.kept_out = tuple(self._kept_out())
         self.forbidden = shapely.union_all([shape for _, shape in self.kept_out])
         self.warnings += self.work.warnings
@@ -95,9 +111,7 @@ class _Planner:
     def _kept_out(self) -> Iterator[tuple[str, shapely.Geometry]]:
         """Where on the plane no way may lead: zones, and obstacles that are too high to pass over."""
         if self.site.airspace is not None:
-            points = [*points_of(self.work.legs), *(self._place(start) for start in self.site.starts)]
-            hull = shapely.MultiPoint(points).convex_hull.buffer(AROUND_M)
-            near = shapely.transform(hull, lambda xy: np.column_stack(self.plane.to_lonlat(xy[:, 0], xy[:, 1])))
+            near = shapely.transform(self.around, lambda xy: np.column_stack(self.plane.to_lonlat(xy[:, 0], xy[:, 1])))
             for blocked in self.site.airspace.blocked(near, self._band(self.work.height_m), margin_m=ZONE_MARGIN_M):
                 yield (
                     blocked.zone.title,
@@ -108,7 +122,7 @@ class _Planner:
         if self.obstacles is not None:
             margin_m = OBSTACLE_MARGIN_M
             for shape in self.obstacles.to_go_round(
-                highest_m=self.work.height_m, horizontal_m=margin_m, vertical_m=margin_m
+                highest_m=max(USUAL_HIGHEST_M, self.work.height_m), horizontal_m=margin_m, vertical_m=margin_m
             ):
                 yield ", ".join(self.obstacles.names_at(shape)), shape
 
@@ -199,7 +213,7 @@ class _Planner:
             usable_wh=self.site.usable_wh(start.sysid),
             conditions=self.site.conditions,
         )
-        legs, way_home = self._round(legs, start)
+        legs, way_home = self._round(self._turned(legs, start), start)
         return Flight(
             legs,
             start,
@@ -210,6 +224,19 @@ class _Planner:
             way_home=way_home,
             obstacles=self.obstacles,
         )
+
+    def _turned(self, legs: tuple[Leg, ...], start: Start) -> tuple[Leg, ...]:
+        """What a fixed wing can fly: lines entered level, turns of its radius between."""
+        airframe = self.site.airframe(start.sysid)
+        if airframe.kind is not Kind.FIXED_WING:
+            return legs
+        if any(leg.levels_amsl_m is not None or leg.length_m == 0.0 for leg in legs):
+            raise InputInvalid(
+                f"vehicles: {start.sysid} is a fixed wing: it flies surveys, corridors, patrols and waypoints only"
+            )
+        radius_m = airframe.turn_radius_m(self.work.speed_m_s)
+        lead_m = LEAD_IN_S * self.work.speed_m_s
+        return flyable(ordered_for_turns(legs, radius_m, lead_in_m=lead_m), radius_m, lead_in_m=lead_m)
 
     def _fits(self, flight: Flight) -> bool:
         return flight.cost().energy_wh <= flight.flying.usable_wh and len(flight.items()) <= MOST_ITEMS
@@ -240,11 +267,22 @@ class _Planner:
             sysid = flight.start.sysid
             sorties[sysid] = sorties.get(sysid, 0) + 1
             parts.append(_part(flight, sorties[sysid]))
+        parts = [
+            msgspec.structs.replace(part, delay_s=delay)
+            for part, delay in zip(parts, self._delays_s(parts), strict=True)
+        ]
         durations: dict[int, float] = {}
         for part in parts:
-            durations[part.sysid] = durations.get(part.sysid, 0.0) + part.duration_s
+            durations[part.sysid] = durations.get(part.sysid, 0.0) + part.delay_s + part.duration_s
         for flight in self.flights:
             self._check(flight)
+        if high := [stretch for flight in self.flights for stretch in flight.too_high]:
+            worst = max(high, key=lambda stretch: stretch.above_ground_m)
+            self.warnings.append(
+                f"{sum(stretch.length_m for stretch in high):.0f} m are flown higher than asked for, up to "
+                f"{worst.above_ground_m:.0f} m above the ground at lon {worst.lon:.5f}, lat {worst.lat:.5f}: "
+                "slopes or obstacles are too steep for this speed"
+            )
         gsd_cm = 100 * np.concatenate([self._gsd_m(flight) for flight in self.flights])
         return Plan(
             hash=plan_hash(tuple(parts)),
@@ -264,6 +302,24 @@ class _Planner:
             warnings=tuple(self.warnings),
             vehicles=tuple(parts),
         )
+
+    def _delays_s(self, parts: list[VehiclePlan]) -> list[float]:
+        """How much later each flight takes off than the first of its round, so that none comes too close to another."""
+        delays = [0.0] * len(parts)
+        for sortie in {part.sortie for part in parts}:
+            together = [number for number, part in enumerate(parts) if part.sortie == sortie]
+            tracks = [self.flights[number].track(self.site.begins_utc_s) for number in together]
+            clearances = separate(
+                tracks, self.plane, horizontal_m=APART_M, vertical_m=ABOVE_EACH_OTHER_M, time_margin_s=LATE_S
+            )
+            for number, clearance in zip(together, clearances, strict=True):
+                delays[number] = round(clearance.delay_s, 1)
+        if max(delays) > 0:
+            who = ", ".join(
+                f"{part.sysid} by {delay:.0f} s" for part, delay in zip(parts, delays, strict=True) if delay
+            )
+            self.warnings.append(f"take-offs are delayed to keep {APART_M:g} m apart: vehicle {who}")
+        return delays
 
     def _gsd_m(self, flight: Flight) -> Array:
         """GSD in the middle of the picture, m, along the legs, below and to both sides as far as the next line."""
@@ -285,6 +341,7 @@ def _part(flight: Flight, sortie: int) -> VehiclePlan:
         items=tuple(items),
         hash=mission_hash(items),
         path=flight.feature(f"flight {sortie}"),
+        times_s=tuple(round(float(at_s), 1) for at_s in flight.times_s),
         path_m=round(flight.path_m, 2),
         duration_s=round(cost.duration_s, 1),
         energy_wh=round(cost.energy_wh, 2),

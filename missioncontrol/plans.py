@@ -7,10 +7,12 @@ from collections.abc import Set
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from fleet.failsafes import LostLinkPolicy
 from fleet.fences import FencePolygon, fence_hash
 from fleet.missions import MissionItem
+from geo.tracks import Track
 
 
 class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,10 +34,21 @@ class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Flying time, s."""
     energy_wh: float
     """Energy used, Wh."""
+    times_s: tuple[float, ...] = ()
+    """When it is at each point of `path`, s after the order to take off."""
+    delay_s: float = 0.0
+    """It takes off so much later than the first of its round, to keep apart, s."""
     battery_percent: float
     """Share of a full battery used, 0 to 100."""
     fence: tuple[FencePolygon, ...] = ()
     """What it stays inside of; it is uploaded, read back and watched by the vehicle itself."""
+
+    def track(self, begins_utc_s: float) -> Track | None:
+        """Where it is over time if its round begins then; None for a plan of which that is not known."""
+        if not self.times_s:
+            return None
+        lon, lat, amsl_m = np.array(self.path["geometry"]["coordinates"], float).T
+        return Track(begins_utc_s + self.delay_s + np.array(self.times_s), lon, lat, amsl_m)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

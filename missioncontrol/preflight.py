@@ -35,6 +35,7 @@ from missioncontrol.errors import ControlHeld
 from missioncontrol.health import Health
 from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.settings import Settings
+from missioncontrol.traffic import Traffic
 from missioncontrol.weather_watch import WeatherWatch
 
 SETTLE_S = 15.0
@@ -57,9 +58,10 @@ class Preflight:
         clock: Clock,
         transmitters: Mapping[int, RemoteIdSender],
         sky: WeatherWatch,
+        traffic: Traffic,
     ) -> None:
         """By the limits of `settings`; `transmitters` of the vehicles that have remote ID, by sysid."""
-        self._transmitters, self._health, self._sky = transmitters, health, sky
+        self._transmitters, self._health, self._sky, self._traffic = transmitters, health, sky, traffic
         self._fleet, self._control, self._settings, self._clock = fleet, control, settings, clock
         fleet_settings = settings.fleet
         self._limits = ReadinessLimits(
@@ -130,12 +132,13 @@ class Preflight:
     async def _aboard(self, vehicle: MavlinkVehicle, plan: Plan, part: VehiclePlan) -> list[Check]:
         """What is asked once: our books of its maintenance, and of the vehicle parameters, failsafes and fence. What it
         does not answer is not passed."""
-        maintenance = await self._maintenance_checks(part.sysid)
+        found = await self._maintenance_checks(part.sysid)
+        together = [other.sysid for other in plan.vehicles]
+        found.append(self._traffic.check(part.track(self._clock()), without=together))
         if vehicle.telemetry.autopilot is None:
-            return maintenance
+            return found
         ours = self._settings.vehicle(part.sysid)
         registered = ours.parameters if ours is not None else {}
-        found = maintenance
         if plan.lost_link is not None:
             policy = await _or_none(vehicle.read_lost_link())
             found.append(lost_link_check(policy, plan.lost_link, gcs_sysid=self._settings.fleet.gcs_sysid))

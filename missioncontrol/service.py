@@ -20,7 +20,7 @@ from fleet.errors import FleetError, RemoteIdInvalid
 from fleet.fleet import Fleet
 from fleet.remote_id import RemoteIdSender
 from fleet.vehicle import VehicleRecord
-from geo.terrain import GridTerrain, Terrain
+from geo.terrain import Terrain, TerrainTiles
 from missioncontrol import logs
 from missioncontrol.adapters import enter_adapters
 from missioncontrol.api.app import Rooms, make_app
@@ -46,6 +46,7 @@ from missioncontrol.registry import Registry
 from missioncontrol.settings import Settings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
+from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
 from missioncontrol.weather_watch import WeatherWatch
 
@@ -106,7 +107,12 @@ class Service:
             check_sink(sink)
         for name in settings.unrouted_sinks():
             log.warning("no route leads to this sink, it will get nothing", sink=name)
-        terrain = None if settings.terrain.dem is None else GridTerrain.from_file(settings.terrain.dem)
+        terrain = None
+        if (ground := settings.terrain).dem is not None:
+            folders = () if ground.geoids is None else (ground.geoids,)
+            terrain = TerrainTiles.from_files([ground.dem], height_datum=ground.height_datum, geoid_folders=folders)
+            if terrain.unstated:
+                log.warning("terrain heights are taken as EGM96: the files do not say", files=terrain.unstated)
         listener = _listen(settings)
         async with AsyncExitStack() as stack:
             stack.callback(listener.close)
@@ -135,7 +141,8 @@ class Service:
         vehicles = Vehicles(fleet, settings, terrain, store, feed, clock, control, keyring)
         health = Health(store, settings, clock)
         sky = WeatherWatch(settings, clock)
-        planner = Planner(settings, terrain, fleet)
+        traffic = Traffic()
+        planner = Planner(settings, terrain, fleet, health, sky, clock)
         missions = Missions(store, planner.plan, clock, on_change=feed.mission)
         exposures = Exposures(store)
         registry = Registry(
@@ -165,7 +172,8 @@ class Service:
                 missions,
                 vehicles,
                 control,
-                Preflight(fleet, control, health, settings, clock, self._transmitters, sky),
+                Preflight(fleet, control, health, settings, clock, self._transmitters, sky, traffic),
+                traffic,
                 settings,
                 clock,
                 start=self._start,

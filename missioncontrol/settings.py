@@ -24,6 +24,7 @@ from fleet.airframes import Airframe
 from fleet.failsafes import LostLinkAction, LostLinkPolicy
 from fleet.health import HealthLimits
 from fleet.remote_id import RemoteId
+from geo.geoids import HeightDatum
 from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
 from missioncontrol.crowds import CrowdRule
@@ -178,7 +179,13 @@ class TerrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Heights of the ground."""
 
     dem: Path | None = None
-    """GeoTIFF of heights, m AMSL."""
+    """GeoTIFF or SRTM tile of heights, or a folder of several."""
+    height_datum: HeightDatum | None = None
+    """What its heights count from; absent: what the files state, else EGM96."""
+    geoids: Path | None = None
+    """Folder with PROJ's grids of geoids; EGM96 is shipped."""
+    obstacles: tuple[Path, ...] = ()
+    """Buildings, masts and wires with their heights, as GeoJSON; plans keep clear of them."""
 
 
 class CitySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -507,7 +514,12 @@ def _anchored(settings: Settings, folder: Path, tree: dict[str, Any]) -> Setting
             key_store=at(settings.fleet.key_store),
             key_identity=at(settings.fleet.key_identity),
         ),
-        terrain=replace(settings.terrain, dem=at(settings.terrain.dem)),
+        terrain=replace(
+            settings.terrain,
+            dem=at(settings.terrain.dem),
+            geoids=at(settings.terrain.geoids),
+            obstacles=tuple(folder / path for path in settings.terrain.obstacles),
+        ),
         city=replace(city, buildings=at(city.buildings), cadastre=at(city.cadastre), permits=at(city.permits)),
         layers=tuple(replace(layer, path=folder / layer.path) for layer in settings.layers),
     )

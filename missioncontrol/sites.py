@@ -11,7 +11,7 @@ from fleet.batteries import BatteryState
 from fleet.endurance import Airframe
 from geo.airspace import Airspace
 from geo.obstacles import Obstacle
-from geo.terrain import FlatTerrain, GridTerrain, Terrain, TerrainTiles
+from geo.terrain import FlatTerrain, Terrain, TerrainTiles
 from missioncontrol.sorties import Start
 
 
@@ -48,7 +48,10 @@ class Site:
 
 
 def terrain_of(dem: Sequence[Path], ground_amsl_m: float | None = None) -> Terrain | None:
-    """Terrain from GeoTIFFs, or flat ground of a height, or None where neither is given. Raises TerrainMissing."""
+    """Terrain from DEMs and folders of them, flat ground of a height, or None where neither is given.
+
+    Raises TerrainMissing, DatumUnknown.
+    """
     if dem:
-        return TerrainTiles([GridTerrain.from_file(path) for path in dem])
+        return TerrainTiles.from_files(dem)
     return None if ground_amsl_m is None else FlatTerrain(ground_amsl_m)

@@ -16,7 +16,7 @@ from fleet.endurance import Airframe, Cost, landing_cost, path_costs, takeoff_co
 from fleet.missions import MissionItem
 from fleet.returns import return_margins
 from fleet.sortie_breaks import PieceCosts
-from geo.heights import follow
+from geo.heights import Stretch, follow, too_high, too_low
 from geo.legs import Leg, length_m
 from geo.obstacles import Obstacles
 from geo.positions import LocalPlane
@@ -125,17 +125,20 @@ class Flight:
         """(k, 4): above the end of the last leg, above home, at home."""
 
     def _check_clearance(self) -> None:
-        for before, after in pairwise(self.path):
-            count = max(2, int(np.hypot(*(after[:2] - before[:2])) / 10.0))
-            places = before[:3] + (after[:3] - before[:3]) * np.linspace(0, 1, count)[:, None]
-            lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
-            above_m = places[:, 2] - self._terrain.amsl_m(lon, lat)
-            lowest = int(np.argmin(above_m))
-            if above_m[lowest] < LEAST_CLEARANCE_M - 0.5:
-                raise InputInvalid(
-                    f"height_m: {above_m[lowest]:.0f} m above the ground at lon {lon[lowest]:.5f}, "
-                    f"lat {lat[lowest]:.5f}, at least {LEAST_CLEARANCE_M:g} m are needed: fly higher or further away"
-                )
+        low = too_low(self.path, self.plane, self._terrain, least_m=LEAST_CLEARANCE_M - 0.5)
+        if low:
+            raise InputInvalid(
+                f"height_m: {low[0].above_ground_m:.0f} m above the ground at lon {low[0].lon:.5f}, "
+                f"lat {low[0].lat:.5f}, at least {LEAST_CLEARANCE_M:g} m are needed: fly higher or further away"
+            )
+
+    @property
+    def too_high(self) -> tuple[Stretch, ...]:
+        """Where slopes or obstacles keep it higher above the ground than wanted."""
+        if any(leg.levels_amsl_m is not None for leg in self.legs):
+            return ()
+        height_m, tolerance_m = self.flying.height_m, self.flying.tolerance_m
+        return too_high(self.survey_path, self.plane, self._terrain, height_m=height_m, tolerance_m=tolerance_m)
 
     def _safe_return_m(self) -> float:
         """Height of the way home, m AMSL: that of the last leg's end, or what clears the ground between."""
@@ -265,12 +268,15 @@ class Flight:
         )
         margins.check(self.plane)
 
+    @property
+    def times_s(self) -> Array:
+        """(k,) when it is at each point of the route, s after the order to take off."""
+        return np.cumsum(self._stretches[0][:-1])
+
     def track(self, begins_utc_s: float) -> Track:
-        """Where it is over time if it takes off then."""
-        ground = np.array([[*self.home, self.home_amsl_m]])
-        places = np.concatenate([ground, self.route[:, :3], ground])
-        lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
-        return Track(begins_utc_s + np.concatenate([[0.0], np.cumsum(self._stretches[0])]), lon, lat, places[:, 2])
+        """Where it is over time if it takes off then: from above the take-off to above home."""
+        lon, lat = self.plane.to_lonlat(self.route[:, 0], self.route[:, 1])
+        return Track(begins_utc_s + self.times_s, lon, lat, self.route[:, 2])
 
     def items(self) -> list[MissionItem]:
         """What is uploaded: heights are relative to the ground at the start."""
@@ -300,7 +306,7 @@ class Flight:
 
     def feature(self, name: str) -> dict[str, object]:
         """The whole flight as a GeoJSON LineString of lon, lat, m AMSL, from the start back to it."""
-        whole = np.vstack([self._way_out[:, :3], self.survey_path[:, :3], self._way_back[:-1, :3]])
+        whole = self.route
         lon, lat = self.plane.to_lonlat(whole[:, 0], whole[:, 1])
         return {
             "type": "Feature",

@@ -32,6 +32,8 @@ STATUSES: dict[type[Exception], int] = {
     fleet_errors.LinkError: 503,
     fleet_errors.CommandError: 504,
     fleet_errors.MissionError: 409,
+    fleet_errors.EnduranceError: 422,
+    fleet_errors.PlanFileInvalid: 422,
     fleet_errors.FleetError: 500,
 }
 """Status of each of our errors; a class not named has that of its nearest ancestor."""

@@ -29,6 +29,7 @@ from missioncontrol.requests import PlanRequest
 from missioncontrol.settings import FleetSettings, Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import flights as flights_table
+from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
 from tests.missioncontrol.conftest import StillClock, until
 from tests.missioncontrol.test_missions import draft, planner
@@ -163,6 +164,7 @@ class House:
             vehicles,
             self.control,
             self.gate,  # type: ignore[arg-type]
+            Traffic(),
             settings,
             clock,
             start=self._start,

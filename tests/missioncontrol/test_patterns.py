@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import shapely
 
+from fleet.airframes import AEROPLANE
 from fleet.missions import check_mission
 from geo.airspace import Airspace
 from geo.obstacles import Obstacle
@@ -144,11 +146,13 @@ def test_a_route_through_a_zone_is_refused_by_name() -> None:
 
 def test_obstacles_stop_a_plan_that_is_too_low() -> None:
     tower = Obstacle(
-        name="tower", geometry=shapely.geometry.shape(box(190, 60, 210, 90)), top=Altitude(60.0, Datum.AGL)
+        name="tower", geometry=shapely.geometry.shape(box(190, 60, 210, 90)), top=Altitude(125.0, Datum.AGL)
     )
     with pytest.raises(InputInvalid, match="tower"):
         plan(request("waypoints"), site(obstacles=(tower,)))
-    assert plan(request("waypoints", height_m=80.0), site(obstacles=(tower,))).sorties == 1
+    pole = replace(tower, top=Altitude(70.0, Datum.AGL))
+    over = plan(request("waypoints"), site(obstacles=(pole,)))
+    assert max(item.z for item in over.vehicles[0].items if item.command == 16) >= 80.0, "it is passed over"
 
 
 def test_a_place_behind_a_building_is_looked_at_from_the_other_side() -> None:
@@ -163,3 +167,15 @@ def test_a_place_behind_a_building_is_looked_at_from_the_other_side() -> None:
     sight_m = up_m * 25.0 / -east_m if east_m < -30 else 99.0  # of the ray's height where it passes the wall
     assert sight_m > 45.0
     assert stops[0] != stops[1]
+
+
+def test_a_fixed_wing_turns_in_its_radius_and_does_not_hover() -> None:
+    plane = {1: AEROPLANE}
+    made = plan(request("survey", height_m=80.0, speed_m_s=16.0), site(airframes=plane))
+    places = np.array(made.vehicles[0].path["geometry"]["coordinates"])
+    assert made.sorties == 1
+    assert made.path_m > 1.3 * plan(request("survey", height_m=80.0, speed_m_s=16.0), site()).path_m
+    assert len(places) > 60, "turns are many points"
+    for name in ("orbit", "visits", "look"):
+        with pytest.raises(InputInvalid, match="fixed wing"):
+            plan(request(name), site(airframes=plane))

@@ -279,7 +279,9 @@ async def test_with_remote_id_it_flies_only_once_the_transmitter_is_ready(tmp_pa
     place = Position(lon=HOME[0], lat=HOME[1], altitude=Altitude(760.0, Datum.W84))
     known = RemoteId(ua_id="UP.UA001", id_kind=IdKind.REGISTRATION, operator_id="KZ-OP-17", operator_place=place)
     first, second = settings.vehicles
-    settings = msgspec.structs.replace(settings, vehicles=(msgspec.structs.replace(first, remote_id=known), second))
+    fleet = msgspec.structs.replace(settings.fleet, preflight_skip=("traffic",))  # the first is still landing
+    ours = (msgspec.structs.replace(first, remote_id=known), second)
+    settings = msgspec.structs.replace(settings, vehicles=ours, fleet=fleet)
     for sysid in (1, 2):
         simulated(udp_port(settings), sysid, parameters={"DID_ENABLE": 1, "DID_OPTIONS": 1})
     async with running(settings) as house:

@@ -125,12 +125,12 @@ async def test_two_vehicles_fly_an_approved_survey_and_land(tmp_path: Path, simu
             points = track["geometry"]["coordinates"]
             part = next(part for part in mission["plan"]["vehicles"] if part["sysid"] == flight["sysid"])
             assert len(points) > 20
-            assert max(point[2] for point in points) == pytest.approx(HOME[2] + 40, abs=10)
+            assert max(point[2] for point in points) == pytest.approx(HOME[2] + 45, abs=12)
             assert part["path_m"] * 0.8 < flight["path_m"] < part["path_m"] + 600
             assert track["properties"]["utc_s"] == sorted(track["properties"]["utc_s"])
             summary = await summed_up(http, flight["id"])
             assert summary["distance_m"] == pytest.approx(flight["path_m"], rel=0.1)
-            assert summary["most_relative_m"] == pytest.approx(40, abs=6)
+            assert summary["most_relative_m"] == pytest.approx(45, abs=8), "40 m, and on the way out up to 10 m more"
             assert summary["resistance"]["ohm"] == pytest.approx(0.03, rel=0.03), "that of the simulated battery"
             assert summary["vibration_m_s2"] > 0
             assert summary["ekf_ratio"] > 0
