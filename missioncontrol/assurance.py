@@ -89,8 +89,8 @@ class Assured:
     def summary(self) -> dict[str, Any]:
         """In numbers."""
         seen, cells = self.seen, self.seen.cells
-        counted = seen.frames[cells.wanted] > 0
         ever = cells.wanted & (seen.frames > 0)
+        ground = max(int(cells.wanted.sum()), 1)
         return {
             **msgspec.to_builtins(self.question),
             "area_m2": self.area_m2[0],
@@ -103,8 +103,8 @@ class Assured:
             "cell_m": round(cells.side_m, 3),
             "frames": self.frames,
             "frames_left_out": self.left_out,
-            "seen_at_all": round(float(counted.mean()) if len(counted) else 0.0, 5),
-            "hidden": round(float(((seen.hidden > 0) & (seen.frames == 0))[cells.wanted].mean()), 5),
+            "seen_at_all": round(float(ever.sum()) / ground, 5),
+            "hidden": round(float((cells.wanted & (seen.hidden > 0) & (seen.frames == 0)).sum()) / ground, 5),
             "times_seen": _spread(seen.frames[ever]),
             "gsd_cm": _spread(100 * seen.best_gsd_m[ever]),
             "off_nadir_deg": _spread(seen.off_nadir_deg[ever]),

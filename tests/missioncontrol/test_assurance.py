@@ -138,6 +138,14 @@ def test_night_and_ground_behind_buildings_is_not_vouched_for() -> None:
     assert found.summary()["built_m2"] == pytest.approx(160, rel=0.3)
 
 
+def test_an_area_all_under_a_roof_is_told_as_that() -> None:
+    """There is no ground to say anything of; nothing is vouched for."""
+    roof = Prism(lonlat(shapely.box(-70, -70, 70, 70)), 10.0)
+    found = assure(QUESTION, AREA, [watched(survey())], MODEL, terrain=FlatTerrain(800.0), prisms=[roof]).summary()
+    assert (found["ground_m2"], found["share"], found["seen_at_all"], found["gsd_cm"]) == (0.0, 0.0, 0.0, None)
+    assert found["built_m2"] == pytest.approx(14_400, rel=0.03)
+
+
 @pytest.mark.parametrize(
     "question",
     [

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from missioncontrol.cli import app
 from missioncontrol.errors import InputInvalid, SettingsInvalid
 from missioncontrol.statements import Signer, verify, words
 
@@ -42,6 +44,20 @@ def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     mixed = {"statement": STATEMENT, "signature": {**msgspec.to_builtins(first.signature), "public_key": "00" * 32}}
     with pytest.raises(InputInvalid):
         verify(msgspec.json.encode(mixed))
+
+
+def test_the_command_says_what_is_stated_and_refuses_what_is_not(tmp_path: Path) -> None:
+    """Exit code 0 with the words; an error for a changed file, another key, or no file."""
+    signed, file = Signer(tmp_path / "key.pem").sign(STATEMENT), tmp_path / "statement.json"
+    file.write_bytes(msgspec.json.encode(signed))
+    run = CliRunner()
+    done = run.invoke(app, ["coverage", "verify", str(file), "--key", signed.signature.public_key, "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["statement"]["share"] == 0.971
+    assert isinstance(run.invoke(app, ["coverage", "verify", str(file), "--key", "00" * 32]).exception, InputInvalid)
+    file.write_bytes(file.read_bytes().replace(b"0.971", b"0.999"))
+    assert isinstance(run.invoke(app, ["coverage", "verify", str(file)]).exception, InputInvalid)
+    assert isinstance(run.invoke(app, ["coverage", "verify", str(tmp_path / "none")]).exception, InputInvalid)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"statement":{},"signature":{}}', b"\xff\xfe", b"[" * 100_000])
