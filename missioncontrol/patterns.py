@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from geo.airspace import Allowed
-from geo.areas import Area, read_area
+from geo.areas import Area, read_area, read_line, read_points
 from geo.camera_library import CameraModel, camera
 from geo.corridors import Side, corridor, strip
 from geo.coverage import cover
@@ -199,7 +199,7 @@ def _survey(request: SurveyRequest, model: CameraModel, seen: Pictures, ground: 
 
 
 def _corridor(request: CorridorRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
-    plane, line = _on_plane(_lonlat("line", request.line, ("LineString",)), ground.terrain)
+    plane, line = _on_plane(_line(request.line, ground), ground.terrain)
     side = Side(request.side)
     legs = corridor(line, request.width_m, seen.swath_m, side=side)
     legs = tuple(replace(leg, pitch_deg=request.pitch_deg) for leg in legs)
@@ -207,7 +207,7 @@ def _corridor(request: CorridorRequest, model: CameraModel, seen: Pictures, grou
 
 
 def _waypoints(request: WaypointsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
-    plane, line = _on_plane(_lonlat("line", request.line, ("LineString",)), ground.terrain)
+    plane, line = _on_plane(_line(request.line, ground), ground.terrain)
     legs = tuple(
         Leg((float(a[0]), float(a[1])), (float(b[0]), float(b[1])), pitch_deg=request.pitch_deg)
         for a, b in pairwise(line)
@@ -229,7 +229,7 @@ def _patrol(request: PatrolRequest, model: CameraModel, seen: Pictures, ground: 
 
 def _orbit(request: OrbitRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
     """The circle begins on the side of the vehicles."""
-    plane, (centre,) = _on_plane(_lonlat("place", request.place, ("Point",)), ground.terrain)
+    plane, (centre,) = _on_plane(_spot(request.place, ground), ground.terrain)
     ground_m = plane.height_m
     east_m, north_m = ground.on(plane)
     start_deg = float(np.degrees(np.arctan2(east_m - centre[0], north_m - centre[1])) % 360.0)
@@ -270,12 +270,12 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
 
 
 def _visits(request: VisitsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
-    plane, spots = _on_plane(_lonlat("places", request.places, ("MultiPoint", "Point")), ground.terrain)
+    plane, spots = _on_plane(_spots(request.places, ground), ground.terrain)
     return _work(model, seen, visits(spots, ground.on(plane), hold_s=request.hold_s), plane)
 
 
 def _search(request: SearchRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
-    plane, (datum,) = _on_plane(_lonlat("place", request.place, ("Point",)), ground.terrain)
+    plane, (datum,) = _on_plane(_spot(request.place, ground), ground.terrain)
     place = float(datum[0]), float(datum[1])
     if request.shape == "square":
         legs = expanding_square(place, seen.swath_m, request.radius_m, pitch_deg=request.pitch_deg)
@@ -286,7 +286,7 @@ def _search(request: SearchRequest, model: CameraModel, seen: Pictures, ground: 
 
 def _look(request: LookRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
     """From as far away, along the slope, as the height asked for is above the ground."""
-    plane, (spot,) = _on_plane(_lonlat("place", request.place, ("Point",)), ground.terrain)
+    plane, (spot,) = _on_plane(_spot(request.place, ground), ground.terrain)
     walls = None
     if ground.obstacles:
         around = shapely.Point(spot).buffer(LOOK_RANGE_M)
@@ -306,22 +306,23 @@ def _look(request: LookRequest, model: CameraModel, seen: Pictures, ground: Grou
     return _work(model, seen, (leg,), plane, slant_m=(found.slant_range_m,))
 
 
-def _lonlat(name: str, geometry: dict[str, Any], kinds: tuple[str, ...]) -> Array:
-    """(n, 2) lon, lat of a geometry of one of these kinds."""
-    if geometry.get("type") not in kinds:
-        raise InputInvalid(f"{name}: geometry is {geometry.get('type')!r}, {' or '.join(kinds)} is needed")
-    rows: Any = geometry.get("coordinates") or []
-    try:
-        lonlat = [(float(row[0]), float(row[1])) for row in ([rows] if geometry["type"] == "Point" else rows)]
-    except (TypeError, ValueError, IndexError) as exc:
-        raise InputInvalid(f"{name}: holds something that is not [lon, lat]: {exc}") from exc
-    places: Array = np.array(lonlat, np.float64).reshape(-1, 2)
-    wrong = np.flatnonzero(~((np.abs(places[:, 0]) <= 180) & (np.abs(places[:, 1]) <= 84)))
-    if len(wrong):
-        raise InputInvalid(f"{name}: {places[wrong[0]].tolist()} is no place that can be planned over")
-    if len(places) < (2 if "LineString" in kinds else 1):
-        raise InputInvalid(f"{name}: {len(places)} places are too few")
-    return places
+def _line(geometry: dict[str, Any], ground: Ground) -> Array:
+    """(n, 2) lon, lat of a line."""
+    return np.asarray(shapely.get_coordinates(read_line(geometry, near=ground.near)), np.float64)
+
+
+def _spots(geometry: dict[str, Any], ground: Ground) -> Array:
+    """(n, 2) lon, lat of points."""
+    points = [shape.geometry for shape in read_points(geometry, near=ground.near)]
+    return np.asarray(shapely.get_coordinates(points), np.float64)
+
+
+def _spot(geometry: dict[str, Any], ground: Ground) -> Array:
+    """(1, 2) lon, lat of the only point."""
+    spots = _spots(geometry, ground)
+    if len(spots) != 1:
+        raise InputInvalid(f"place: {len(spots)} points, one is needed")
+    return spots
 
 
 def _on_plane(lonlat: Array, terrain: Terrain) -> tuple[LocalPlane, Array]:

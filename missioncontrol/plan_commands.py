@@ -10,15 +10,15 @@ import shapely
 import typer
 from shapely.geometry import shape
 
-from geo.areas import read_area
+from geo.areas import read_area, read_line, read_points
 from missioncontrol.errors import InputInvalid
 from missioncontrol.terminal import Json, answer
 
 plan_app = typer.Typer(help="Make a plan without a running service.", no_args_is_help=True)
 
-AreaFile = Annotated[Path, typer.Option(help="GeoJSON polygon.")]
-LineFile = Annotated[Path, typer.Option(help="GeoJSON line.")]
-PlacesFile = Annotated[Path, typer.Option(help="GeoJSON points.")]
+AreaFile = Annotated[Path, typer.Option(help="A polygon: GeoJSON, KML, KMZ, GeoPackage, Shapefile.")]
+LineFile = Annotated[Path, typer.Option(help="A line: GeoJSON, KML, KMZ, GeoPackage, Shapefile.")]
+PlacesFile = Annotated[Path, typer.Option(help="Points: GeoJSON, KML, KMZ, GeoPackage, Shapefile.")]
 Place = Annotated[str, typer.Option(help="LON,LAT in degrees.")]
 Camera = Annotated[str, typer.Option(help="Name of a camera, see `plan cameras`; or a JSON file with one of your own.")]
 Out = Annotated[Path, typer.Option(help="Where the plan is written.")]
@@ -316,24 +316,18 @@ def _field(name: str, value: Any) -> Any:
     if name == "place":
         return {"type": "Point", "coordinates": _place("--place", value)}
     if name == "area":
-        return msgspec.json.decode(shapely.to_geojson(read_area(value).polygon))
-    if isinstance(value, Path):
-        return _geometry(value)
+        return _geojson(read_area(value).polygon)
+    if name == "line":
+        return _geojson(read_line(value))
+    if name == "places":
+        return _geojson(shapely.MultiPoint([shape.geometry for shape in read_points(value)]))
     if name == "camera" and value.endswith(".json"):
         return _json(Path(value))
     return value
 
 
-def _geometry(path: Path) -> dict[str, Any]:
-    """The one geometry of a GeoJSON file."""
-    tree = _json(path)
-    if isinstance(tree, dict) and tree.get("type") == "FeatureCollection" and len(tree.get("features", ())) == 1:
-        (tree,) = tree["features"]
-    if isinstance(tree, dict) and tree.get("type") == "Feature":
-        tree = tree.get("geometry")
-    if not isinstance(tree, dict) or not {"type", "coordinates"} <= tree.keys():
-        raise InputInvalid(f"{path}: holds no single GeoJSON geometry")
-    return tree
+def _geojson(geometry: shapely.Geometry) -> Any:
+    return msgspec.json.decode(shapely.to_geojson(geometry))
 
 
 def _json(path: Path) -> Any:

@@ -17,6 +17,7 @@ from litestar.types import Message, Scope
 from missioncontrol.api import (
     city,
     coverage,
+    features,
     flights,
     health,
     incidents,
@@ -99,6 +100,7 @@ def make_app(rooms: Rooms) -> Litestar:
         missions.preview,
         missions.router,
         coverage.router,
+        features.read,
         flights.router,
         vehicles.router,
         maintenance.health,

@@ -215,6 +215,23 @@ async def test_a_plan_is_shown_before_anything_is_kept(house: Running) -> None:
     assert (await http.get("/missions")).json() == []
 
 
+KML = """<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><name>canal</name><LineString><coordinates>
+76.94,43.20 76.95,43.21</coordinates></LineString></Placemark></kml>"""
+
+
+async def test_shapes_come_out_of_peoples_files(house: Running) -> None:
+    http = await house.client()
+    answer = await http.post("/features", params={"name": "canal.kml"}, content=KML.encode())
+    assert answer.status_code == 200, answer.text
+    (feature,) = answer.json()["features"]
+    assert feature["geometry"] == {"type": "LineString", "coordinates": [[76.94, 43.2], [76.95, 43.21]]}
+    assert feature["properties"]["name"] == "canal"
+    hostile = '<!DOCTYPE kml [<!ENTITY a "b">]>' + KML.replace("canal", "&a;")
+    answer = await http.post("/features", params={"name": "bad.kml"}, content=hostile.encode())
+    assert answer.status_code == 422
+    assert "bad.kml" in answer.json()["detail"]
+
+
 async def test_garbage_is_refused_and_names_what_is_wrong(house: Running) -> None:
     http = await house.client()
     problem(await http.post("/missions", content=b"{", headers={"content-type": "application/json"}), 400)
