@@ -67,6 +67,10 @@ class Work:
 
     legs: tuple[Leg, ...]
     """In an order that is short; they may be cut."""
+    free: bool = False
+    """Whether they may be flown in any order and from either end."""
+    inside: Polygon | None = None
+    """On the plane: where ways between legs have to stay; None: anywhere."""
     plane: LocalPlane
     """Where their coordinates count from."""
     camera: CameraModel
@@ -195,7 +199,17 @@ def _survey(request: SurveyRequest, model: CameraModel, seen: Pictures, ground: 
     if bare_m2 > 0.001 * area_m2:
         warnings.append(f"{100 * bare_m2 / area_m2:.2f} % of the area lies between or beyond the lines")
     legs = tuple(replace(leg, pitch_deg=request.pitch_deg) for leg in legs)
-    return _work(model, seen, legs, area.plane, area_m2=area_m2, piece_m=swath_m, warnings=tuple(warnings))
+    return _work(
+        model,
+        seen,
+        legs,
+        area.plane,
+        free=True,
+        area_m2=area_m2,
+        piece_m=swath_m,
+        warnings=tuple(warnings),
+        inside=parts[0] if len(parts) == 1 else None,
+    )
 
 
 def _corridor(request: CorridorRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
@@ -203,7 +217,7 @@ def _corridor(request: CorridorRequest, model: CameraModel, seen: Pictures, grou
     side = Side(request.side)
     legs = corridor(line, request.width_m, seen.swath_m, side=side)
     legs = tuple(replace(leg, pitch_deg=request.pitch_deg) for leg in legs)
-    return _work(model, seen, legs, plane, area_m2=float(strip(line, request.width_m, side).area))
+    return _work(model, seen, legs, plane, free=True, area_m2=float(strip(line, request.width_m, side).area))
 
 
 def _waypoints(request: WaypointsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
@@ -271,7 +285,7 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
 
 def _visits(request: VisitsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
     plane, spots = _on_plane(_spots(request.places, ground), ground.terrain)
-    return _work(model, seen, visits(spots, ground.on(plane), hold_s=request.hold_s), plane)
+    return _work(model, seen, visits(spots, ground.on(plane), hold_s=request.hold_s), plane, free=True)
 
 
 def _search(request: SearchRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
@@ -281,7 +295,7 @@ def _search(request: SearchRequest, model: CameraModel, seen: Pictures, ground: 
         legs = expanding_square(place, seen.swath_m, request.radius_m, pitch_deg=request.pitch_deg)
     else:
         legs = sector_search(place, request.radius_m, rounds=2, pitch_deg=request.pitch_deg)
-    return _work(model, seen, legs, plane)
+    return _work(model, seen, legs, plane, free=True)
 
 
 def _look(request: LookRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:

@@ -18,9 +18,11 @@ from fleet.missions import MOST_ITEMS, mission_hash
 from fleet.sortie_breaks import breaks
 from geo.airspace import Allowed, Band
 from geo.conflicts import separate
+from geo.detours import Detours
 from geo.heights import above_ground_m
 from geo.legs import Leg, points_of
 from geo.obstacles import Obstacles
+from geo.partition import Flyer, partition
 from geo.parts import Atoms, share
 from geo.pictures import USUAL_HIGHEST_M
 from geo.positions import Altitude, Datum
@@ -46,6 +48,10 @@ LONGEST_S = 4 * 3600.0
 """Zones that become active within this after the take-off count for areas and ways."""
 LEAD_IN_S = 3.0
 """A fixed wing flies level for so long before a line begins."""
+AT_WORK = 0.85
+"""Of the endurance at the speed of the work, what is left by take-off, turns and landing."""
+FASTEST_SHARE = 0.8
+"""Of its highest airspeed, what a vehicle is asked to fly."""
 SWAP_S = 300.0
 """For a fresh battery between two flights."""
 BREAK_TRIES = 12
@@ -160,19 +166,37 @@ class _Planner:
 
     def fly(self) -> None:
         """Each vehicle's part of the legs, and its flights."""
-        starts = self.site.starts
-        places = np.array([self.plane.to_plane(start.lon, start.lat) for start in starts])
-        parts = share(self.work.legs, places, swath_m=self.work.piece_m)
-        for number, (start, part) in enumerate(zip(starts, parts, strict=True)):
-            if not part:
+        for number, (start, trips) in enumerate(zip(self.site.starts, self._shares(), strict=True)):
+            flights = [flight for trip in trips for flight in self._flights(trip, start, LAYER_M * number)]
+            if not flights:
                 self.warnings.append(f"vehicle {start.sysid} has nothing to do: there is too little to share")
-                continue
-            flights = self._flights(part, start, LAYER_M * number)
             if len(flights) > 1:
                 usable_wh = self.site.usable_wh(start.sysid)
                 said = f"vehicle {start.sysid} needs {len(flights)} flights, with a change of battery between"
                 self.warnings.append(f"{said}: {usable_wh:.0f} Wh usable")
             self.flights.extend(flights)
+
+    def _shares(self) -> list[tuple[tuple[Leg, ...], ...]]:
+        """The trips of each vehicle, as far as its endurance is known before the flights are."""
+        starts = self.site.starts
+        places = [self._place(start) for start in starts]
+        if len(starts) == 1:
+            return [(self.work.legs,)]
+        if not self.work.free:
+            parts = share(self.work.legs, np.array(places), swath_m=self.work.piece_m)
+            return [(part,) if part else () for part in parts]
+        flyers = []
+        for start, place in zip(starts, places, strict=True):
+            speed_m_s = self._speed_m_s(start)
+            power_w = self.site.airframe(start.sysid).power_w(speed_m_s, conditions=self.site.conditions)
+            endurance_s = AT_WORK * 3600.0 * self.site.usable_wh(start.sysid) / power_w
+            flyers.append(Flyer(place, speed_m_s=speed_m_s, endurance_s=endurance_s, swap_s=SWAP_S))
+        inside = self.work.inside
+        ways = None if inside is None else Detours(inside, margin_m=self.work.piece_m / 2)
+        return [found.trips for found in partition(self.work.legs, flyers, ways=ways).shares]
+
+    def _speed_m_s(self, start: Start) -> float:
+        return min(self.work.speed_m_s, FASTEST_SHARE * self.site.airframe(start.sysid).max_m_s)
 
     def _flights(self, legs: tuple[Leg, ...], start: Start, layer_m: float) -> list[Flight]:
         """The part of one vehicle in as few flights as the battery and the autopilot's memory allow."""
@@ -207,7 +231,7 @@ class _Planner:
         flying = Flying(
             height_m=self.work.height_m,
             tolerance_m=tolerance_m(self.work.height_m),
-            speed_m_s=self.work.speed_m_s,
+            speed_m_s=self._speed_m_s(start),
             trigger_m=self.work.trigger_m,
             airframe=self.site.airframe(start.sysid),
             usable_wh=self.site.usable_wh(start.sysid),
@@ -234,8 +258,8 @@ class _Planner:
             raise InputInvalid(
                 f"vehicles: {start.sysid} is a fixed wing: it flies surveys, corridors, patrols and waypoints only"
             )
-        radius_m = airframe.turn_radius_m(self.work.speed_m_s)
-        lead_m = LEAD_IN_S * self.work.speed_m_s
+        speed_m_s = self._speed_m_s(start)
+        radius_m, lead_m = airframe.turn_radius_m(speed_m_s), LEAD_IN_S * speed_m_s
         return flyable(ordered_for_turns(legs, radius_m, lead_in_m=lead_m), radius_m, lead_in_m=lead_m)
 
     def _fits(self, flight: Flight) -> bool:

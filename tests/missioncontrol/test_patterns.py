@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import shapely
 
-from fleet.airframes import AEROPLANE
+from fleet.airframes import AEROPLANE, Airframe
 from fleet.missions import check_mission
 from geo.airspace import Airspace
 from geo.obstacles import Obstacle
@@ -179,3 +179,16 @@ def test_a_fixed_wing_turns_in_its_radius_and_does_not_hover() -> None:
     for name in ("orbit", "visits", "look"):
         with pytest.raises(InputInvalid, match="fixed wing"):
             plan(request(name), site(airframes=plane))
+
+
+def test_a_faster_vehicle_that_lasts_longer_does_more() -> None:
+    (place,) = lonlat([(-80.0, -60.0)])
+    pair = tuple(Start(sysid=sysid, lon=place[0], lat=place[1]) for sysid in (1, 2))
+    large = request("survey", area=box(0, 0, 900, 700), speed_m_s=12.0, front_overlap=60.0, vehicles=[1, 2])
+    weak = Airframe(battery_wh=90.0, max_m_s=10.0)
+    made = plan(large, Site(pair, FlatTerrain(GROUND_M), airframes={2: weak}))
+    work_m = {sysid: sum(part.path_m for part in made.vehicles if part.sysid == sysid) for sysid in (1, 2)}
+    assert work_m[1] > 1.3 * work_m[2]
+    for part in made.vehicles:
+        usable_wh = (Airframe() if part.sysid == 1 else weak).usable_wh
+        assert part.energy_wh <= usable_wh

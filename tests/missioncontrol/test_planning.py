@@ -157,7 +157,7 @@ def test_lines_cover_the_area_and_the_vehicles_share_it(three: Plan) -> None:
 def test_figures_hang_together(three: Plan) -> None:
     assert three.path_m == pytest.approx(sum(part.path_m for part in three.vehicles), abs=0.05)
     assert three.energy_wh == pytest.approx(sum(part.energy_wh for part in three.vehicles), abs=0.05)
-    assert three.photos == pytest.approx(three.path_m / 20.27, rel=0.05)
+    assert three.path_m / 20.27 * 0.8 < three.photos < three.path_m / 20.27 * 1.02
     assert three.gsd_cm["min"] < three.gsd_cm["median"] < three.gsd_cm["max"]
     assert three.gsd_cm["median"] == pytest.approx(6.97, abs=0.1)
     assert three.hash == survey().hash
