@@ -11,7 +11,7 @@ from fleet.missions import MissionItem, mission_hash
 from fleet.qgc import plan_json, to_plan
 from geo.positions import Altitude, Datum, Position
 from missioncontrol.errors import InputInvalid
-from missioncontrol.plans import Plan
+from missioncontrol.plans import Plan, plan_hash
 
 
 def summary_of(plan: Plan) -> dict[str, Any]:
@@ -50,6 +50,24 @@ def read_plan_items(path: Path, *, vehicle: int = 1) -> list[MissionItem]:
     if mission_hash(items) != stated:
         raise InputInvalid(f"{path}: the items do not hash to {stated[:12]}...: the file was changed after planning")
     return items
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan.json as a plan. Raises InputInvalid if it is none, or is not what was planned."""
+    try:
+        tree = msgspec.json.decode(path.read_bytes())
+        for part in tree["vehicles"]:
+            part["items"] = [{name: value for name, value in row.items() if name != "seq"} for row in part["items"]]
+        plan = msgspec.convert(tree, Plan)
+    except OSError as exc:
+        raise InputInvalid(f"{path}: cannot be read: {exc.strerror}") from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as exc:
+        raise InputInvalid(f"{path}: not a plan written by `missioncontrol plan`: {exc}") from exc
+    changed = [part.sysid for part in plan.vehicles if mission_hash(list(part.items)) != part.hash]
+    if changed or plan_hash(plan.vehicles, plan.lost_link) != plan.hash:
+        who = f"the items of vehicle {changed[0]}" if changed else "its parts"
+        raise InputInvalid(f"{path}: {who} do not hash to what it states: the file was changed after planning")
+    return plan
 
 
 def write_qgc(plan: Plan, path: Path) -> None:
