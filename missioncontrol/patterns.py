@@ -41,6 +41,7 @@ from missioncontrol.requests import (
     SearchRequest,
     SurveyRequest,
     VisitsRequest,
+    WatchRequest,
     WaypointsRequest,
 )
 
@@ -146,7 +147,9 @@ def work_of(request: PlanRequest, ground: Ground) -> Work:
         case SearchRequest():
             return _search(request, model, seen, ground)
         case LookRequest():
-            return _look(request, model, seen, ground)
+            return _look(request, model, seen, ground, hold_s=request.hold_s)
+        case WatchRequest():
+            return _look(request, model, seen, ground, hold_s=0.0)
 
 
 def _work(model: CameraModel, seen: Pictures, legs: tuple[Leg, ...], plane: LocalPlane, **more: Any) -> Work:
@@ -298,7 +301,9 @@ def _search(request: SearchRequest, model: CameraModel, seen: Pictures, ground: 
     return _work(model, seen, legs, plane, free=True)
 
 
-def _look(request: LookRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
+def _look(
+    request: LookRequest | WatchRequest, model: CameraModel, seen: Pictures, ground: Ground, *, hold_s: float
+) -> Work:
     """From as far away, along the slope, as the height asked for is above the ground."""
     plane, (spot,) = _on_plane(_spot(request.place, ground), ground.terrain)
     walls = None
@@ -316,7 +321,7 @@ def _look(request: LookRequest, model: CameraModel, seen: Pictures, ground: Grou
         climbs_m_s=CLIMB_M_S,
         view=View(slant_range_m=1.4 * seen.height_m, max_range_m=LOOK_RANGE_M, highest_m=max(120.0, seen.height_m)),
     )
-    leg = found.leg(request.hold_s)
+    leg = found.leg(hold_s)
     return _work(model, seen, (leg,), plane, slant_m=(found.slant_range_m,))
 
 

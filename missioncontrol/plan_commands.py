@@ -281,6 +281,33 @@ def plan_look(
     _plan(locals(), "look")
 
 
+@plan_app.command("watch")
+def plan_watch(
+    place: Place,
+    duration_s: Annotated[float, typer.Option(help="How long, s.")],
+    camera: Camera,
+    out: Out,
+    overlap_s: Annotated[float, typer.Option(help="The next one is there so long before, s.")] = 30.0,
+    gsd_cm: Gsd = None,
+    height_m: Height = None,
+    front_overlap: FrontOverlap = 75,
+    side_overlap: SideOverlap = 65,
+    speed_m_s: Speed = 10,
+    pitch_deg: Pitch = -45,
+    vehicles: Vehicles = 1,
+    start: From = None,
+    dem: Dem = None,
+    qgc_plan: QgcPlan = None,
+    as_json: Json = False,
+) -> None:
+    """Plan to watch a place without a gap, by vehicles that relieve each other.
+
+    Example: missioncontrol plan watch --place 76.9,43.2 --start 76.9,43.1 --duration-s 3600 --vehicles 3
+    --camera sim-wide --height-m 60 --out plan.json
+    """
+    _plan(locals(), "watch")
+
+
 def _plan(options: dict[str, Any], kind: str) -> None:
     """Plan, write the files, and say what it comes to."""
     from missioncontrol.plan_files import summary_of, write_plan, write_qgc

@@ -26,13 +26,14 @@ from geo.partition import Flyer, partition
 from geo.parts import Atoms, share
 from geo.pictures import USUAL_HIGHEST_M
 from geo.positions import Altitude, Datum
+from geo.relays import Watcher, relay
 from geo.terrain import FlatTerrain
 from geo.turns import flyable, ordered_for_turns
 from geo.ways import shortest_way
 from missioncontrol.errors import InputInvalid
 from missioncontrol.patterns import OVER_CUT_M, Ground, Work, tolerance_m, work_of
 from missioncontrol.plans import Plan, VehiclePlan, plan_hash
-from missioncontrol.requests import PlanRequest
+from missioncontrol.requests import PlanRequest, WatchRequest
 from missioncontrol.sites import Site
 from missioncontrol.sorties import OBSTACLE_MARGIN_M, Flight, Flying, Start
 
@@ -46,6 +47,8 @@ AROUND_M = 2000.0
 """Zones are gone round within so much of the work."""
 LONGEST_S = 4 * 3600.0
 """Zones that become active within this after the take-off count for areas and ways."""
+STAY_SHARE = 0.95
+"""Of the time that the battery allows to stay at a place, what a watch plans with."""
 LEAD_IN_S = 3.0
 """A fixed wing flies level for so long before a line begins."""
 AT_WORK = 0.85
@@ -77,7 +80,10 @@ def plan(request: PlanRequest, site: Site) -> Plan:
     if not site.starts:
         raise InputInvalid("vehicles: a plan needs at least one")
     planner = _Planner(request, site)
-    planner.fly()
+    if isinstance(request, WatchRequest):
+        planner.watch(request)
+    else:
+        planner.fly()
     return planner.plan(began_s)
 
 
@@ -105,6 +111,7 @@ class _Planner:
         self.forbidden = shapely.union_all([shape for _, shape in self.kept_out])
         self.warnings += self.work.warnings
         self.flights: list[Flight] = []
+        self.delays_s: list[float] | None = None
 
     def _band(self, height_m: float) -> Band:
         begins_s = self.site.begins_utc_s
@@ -175,6 +182,44 @@ class _Planner:
                 said = f"vehicle {start.sysid} needs {len(flights)} flights, with a change of battery between"
                 self.warnings.append(f"{said}: {usable_wh:.0f} Wh usable")
             self.flights.extend(flights)
+
+    def watch(self, request: WatchRequest) -> None:
+        """Turns at one place, in layers, each as long as its battery allows."""
+        (leg,) = self.work.legs
+        assert leg.levels_amsl_m is not None
+        level_m = leg.levels_amsl_m[0]
+        starts = {str(start.sysid): start for start in self.site.starts}
+
+        def flight(name: str, hold_s: float) -> Flight:
+            layer_m = LAYER_M * list(starts).index(name)
+            raised = replace(leg, levels_amsl_m=(level_m + layer_m, level_m + layer_m), hold_s=hold_s)
+            return self._flight((raised,), starts[name], layer_m)
+
+        watchers = []
+        for name in starts:
+            short, longer = flight(name, 0.0), flight(name, 100.0)
+            hover_w = 36.0 * (longer.cost().energy_wh - short.cost().energy_wh)
+            duration_s, out_s = short.cost().duration_s, short.arrives_s
+            stay_s = STAY_SHARE * 3600.0 * (short.flying.usable_wh - short.cost().energy_wh) / hover_w
+            watchers.append(
+                Watcher(
+                    name=name,
+                    endurance_s=duration_s + stay_s,
+                    out_s=out_s,
+                    back_s=duration_s - out_s,
+                    recharge_s=SWAP_S,
+                )
+            )
+        begins_s = max(watcher.out_s for watcher in watchers)
+        made = relay(watchers, begins_s=begins_s, ends_s=begins_s + request.duration_s, overlap_s=request.overlap_s)
+        first_s = min(turn.leaves_s for turn in made.turns)
+        self.flights = [flight(turn.name, turn.relieved_s - turn.arrives_s) for turn in made.turns]
+        self.delays_s = [round(turn.leaves_s - first_s, 1) for turn in made.turns]
+        if made.gaps:
+            self.warnings.append(
+                f"nobody can watch for {made.gap_s:.0f} s of {request.duration_s:.0f} s, first from "
+                f"{made.gaps[0].begins_s - begins_s:.0f} s on: {made.needed} vehicles like these keep a place watched"
+            )
 
     def _shares(self) -> list[tuple[tuple[Leg, ...], ...]]:
         """The trips of each vehicle, as far as its endurance is known before the flights are."""
@@ -291,10 +336,8 @@ class _Planner:
             sysid = flight.start.sysid
             sorties[sysid] = sorties.get(sysid, 0) + 1
             parts.append(_part(flight, sorties[sysid]))
-        parts = [
-            msgspec.structs.replace(part, delay_s=delay)
-            for part, delay in zip(parts, self._delays_s(parts), strict=True)
-        ]
+        delays_s = self._delays_s(parts) if self.delays_s is None else self.delays_s
+        parts = [msgspec.structs.replace(part, delay_s=delay) for part, delay in zip(parts, delays_s, strict=True)]
         durations: dict[int, float] = {}
         for part in parts:
             durations[part.sysid] = durations.get(part.sysid, 0.0) + part.delay_s + part.duration_s

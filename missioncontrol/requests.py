@@ -153,6 +153,17 @@ class LookRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How long to look, s."""
 
 
+class WatchRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="watch"):
+    """Watch a place without a gap: the vehicles relieve each other there."""
+
+    place: Geometry
+    """GeoJSON Point."""
+    duration_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+    """How long, s."""
+    overlap_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 30.0
+    """The next one is there so long before the one before must leave, s."""
+
+
 PlanRequest = (
     SurveyRequest
     | CorridorRequest
@@ -163,5 +174,6 @@ PlanRequest = (
     | VisitsRequest
     | SearchRequest
     | LookRequest
+    | WatchRequest
 )
 """Any of them, told apart by `kind`."""

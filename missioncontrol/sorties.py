@@ -273,6 +273,11 @@ class Flight:
         """(k,) when it is at each point of the route, s after the order to take off."""
         return np.cumsum(self._stretches[0][:-1])
 
+    @property
+    def arrives_s(self) -> float:
+        """When it begins its first leg, s after the order to take off; of a stop, when it ends."""
+        return float(self.times_s[len(self._way_out)])
+
     def track(self, begins_utc_s: float) -> Track:
         """Where it is over time if it takes off then: from above the take-off to above home."""
         lon, lat = self.plane.to_lonlat(self.route[:, 0], self.route[:, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from missioncontrol.sites import Site
 from missioncontrol.sorties import Start
 
 LON, LAT, GROUND_M = 76.945, 43.205, 800.0
+FLAT = FlatTerrain(GROUND_M)
 PLANE = LocalPlane(lon=LON, lat=LAT, height_m=GROUND_M)
 
 
@@ -192,3 +194,33 @@ def test_a_faster_vehicle_that_lasts_longer_does_more() -> None:
     for part in made.vehicles:
         usable_wh = (Airframe() if part.sysid == 1 else weak).usable_wh
         assert part.energy_wh <= usable_wh
+
+
+def test_a_place_is_watched_by_turns_that_overlap() -> None:
+    """While the second is on its way the first is still there; what cannot be watched is said."""
+    (place,) = lonlat([(-80.0, -60.0)])
+    trio = tuple(Start(sysid=sysid, lon=place[0], lat=place[1]) for sysid in (1, 2, 3))
+    asked = {"place": POINT, "duration_s": 3000.0, "overlap_s": 40.0, "vehicles": [1, 2, 3], "kind": "watch"}
+    made = plan(msgspec.convert({"camera": "sim-wide", "height_m": 50.0, **asked}, PlanRequest), Site(trio, FLAT))
+    assert made.sorties >= 3
+    first = [part for part in made.vehicles if part.sortie == 1]
+    for part in first:
+        assert part.energy_wh <= Airframe().usable_wh
+    at_place = []
+    for part in first:
+        track = part.track(0.0)
+        assert track is not None
+        times_s = np.arange(0.0, track.utc_s[-1], 1.0)
+        lon, lat, _ = track.at(times_s)
+        east_m, north_m = PLANE.to_plane(lon, lat)
+        stop = next(item for item in part.items if item.command == 16 and item.params[0] > 100)
+        x, y = PLANE.to_plane(stop.y / 1e7, stop.x / 1e7)
+        there = times_s[np.hypot(east_m - x, north_m - y) < 1.0]
+        at_place.append((there.min(), there.max()))
+    at_place.sort()
+    for before, after in pairwise(at_place):
+        assert 30.0 < before[1] - after[0] < 60.0
+    alone = plan(
+        msgspec.convert({"camera": "sim-wide", "height_m": 50.0, **asked, "vehicles": [1]}, PlanRequest), site()
+    )
+    assert any("nobody can watch for" in said for said in alone.warnings)
