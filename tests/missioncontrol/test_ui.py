@@ -322,10 +322,10 @@ def test_plan_approve_launch_hold_and_abort(watched: Watched, installation: Inst
     expect(preview).to_have_attribute("aria-disabled", "true")
     page.get_by_role("button", name="Paste GeoJSON").click()
     page.get_by_role("dialog").get_by_role("textbox").fill('{"type": "Point", "coordinates": [76, 43]}')
-    page.get_by_role("button", name="Use this area").click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_have_text("There is no polygon in this GeoJSON.")
+    page.get_by_role("button", name="Use this").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_have_text("There is no polygon in it.")
     page.get_by_role("dialog").get_by_role("textbox").fill(json.dumps(AREA))
-    page.get_by_role("button", name="Use this area").click()
+    page.get_by_role("button", name="Use this").click()
     page.get_by_label("alpha").check()
     page.get_by_label("Camera").select_option("sim-wide")
     page.get_by_label("Front overlap").fill("200")
@@ -418,22 +418,79 @@ def test_a_flight_is_taken_away_and_maintenance_recorded(watched: Watched, insta
     assert (told["maintenance"]["last"]["note"], told["maintenance"]["last"]["work"]) == ("new propellers", "service")
 
 
+def click_map(page: Page, *places: tuple[int, int]) -> None:
+    """Clicks at places counted from the middle of the map, pixels right and down."""
+    box = page.locator(".map-canvas").bounding_box()
+    assert box is not None
+    for right, down in places:
+        place = box["x"] + box["width"] / 2 + right, box["y"] + box["height"] / 2 + down
+        page.mouse.move(*place)
+        page.wait_for_timeout(200)
+        page.mouse.click(*place)
+
+
 @pytest.mark.slow
-def test_area_is_drawn_on_the_map(watched: Watched) -> None:
-    """Four clicks and Enter make a polygon of four corners."""
+def test_shapes_are_drawn_on_the_map(watched: Watched) -> None:
+    """Four clicks and Enter make a polygon of four corners; places are clicked until they are done."""
     page = watched.page
     open_console(page, "duty")
     page.get_by_role("tab", name="Plan").click()
     page.get_by_role("button", name="Draw on map").click()
-    box = page.locator(".map-canvas").bounding_box()
-    assert box is not None
-    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    for east, north in ((-120, -90), (120, -90), (110, 80), (-110, 80)):
-        page.mouse.move(middle[0] + east, middle[1] + north)
-        page.wait_for_timeout(200)
-        page.mouse.click(middle[0] + east, middle[1] + north)
+    click_map(page, (-120, -90), (120, -90), (110, 80), (-110, 80))
     page.keyboard.press("Enter")
     expect(page.get_by_text("4 corners")).to_be_visible()
+    page.get_by_label("Pattern").select_option("visits")
+    expect(page.get_by_label("Side overlap")).to_have_count(0)
+    page.get_by_role("button", name="Draw on map").click()
+    click_map(page, (-60, -30), (80, -30), (10, 60))
+    expect(page.get_by_text("Click each place")).to_be_visible()
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_text("3 places")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_corridor_and_an_orbit_are_planned_and_kept(watched: Watched, installation: Installation) -> None:
+    """Each pattern asks for its own fields, and what they say is what is planned."""
+    page = watched.page
+    open_console(page, "duty")
+    page.get_by_role("tab", name="Plan").click()
+    page.get_by_label("alpha").check()
+    page.get_by_label("Pattern").select_option("corridor")
+    page.get_by_role("button", name="Draw on map").click()
+    click_map(page, (-100, 0), (0, 40), (60, 0))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("3 points")).to_be_visible()
+    page.get_by_label("Width of the strip").fill("45")
+    page.get_by_label("Side of the line").select_option("left")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator(".plan-numbers")).to_contain_text("Legs", timeout=REQUEST_WAIT_MS)
+    page.locator(".share").first.click()
+    expect(page.get_by_role("img", name="Height along the way")).to_be_visible()
+    page.get_by_label("Mission name").fill("Left bank")
+    page.get_by_role("button", name="Save and plan mission").click()
+    mission = page.locator("[data-mission]", has_text="Left bank")
+    expect(mission.locator(".state").first).to_have_text("planned", timeout=REQUEST_WAIT_MS)
+
+    page.get_by_role("tab", name="Plan").click()
+    page.get_by_label("Pattern").select_option("orbit")
+    expect(page.get_by_label("Width of the strip")).to_have_count(0)
+    page.get_by_role("button", name="Draw on map").click()
+    click_map(page, (30, 20))
+    page.get_by_label(re.compile(r"^Radius\s*m")).fill("35")
+    page.get_by_label("Radius at the end").fill("60")
+    page.get_by_label("Clockwise").uncheck()
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_label("Mission name").fill("Round the mast", timeout=REQUEST_WAIT_MS)
+    page.get_by_role("button", name="Save and plan mission").click()
+    mission = page.locator("[data-mission]", has_text="Round the mast")
+    expect(mission.locator(".state").first).to_have_text("planned", timeout=REQUEST_WAIT_MS)
+    kept = {
+        told["name"]: told["request"] for told in installation.ask("GET", "/missions", token=installation.token("duty"))
+    }
+    corridor, orbit = kept["Left bank"], kept["Round the mast"]
+    assert (corridor["kind"], corridor["width_m"], corridor["side"]) == ("corridor", 45, "left")
+    assert (orbit["kind"], orbit["radius_m"], orbit["end_radius_m"], orbit["clockwise"]) == ("orbit", 35, 60, False)
+    assert orbit["end_height_m"] is None
 
 
 @pytest.mark.slow

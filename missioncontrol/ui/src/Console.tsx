@@ -1,18 +1,20 @@
 /** The console after log-in: vehicles, plans and missions at the left, the map in the middle, incidents at the right. */
-import type { Polygon } from "geojson";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { api } from "./api/client";
-import type { Incident, Mission, Plan, Vehicle } from "./api/types";
+import type { Incident, Mission, Shape, Vehicle } from "./api/types";
 import { useWords } from "./i18n";
 import { useConsole, useLive } from "./live/context";
 import { incidentId } from "./live/store";
+import { placesOf } from "./map/geojson";
 import { lineOf, placeOf } from "./map/overlay";
-import { MapView, type Focus } from "./map/MapView";
+import { MapView, type Editing, type Focus } from "./map/MapView";
 import { Header } from "./panels/Header";
 import { Flights } from "./panels/Flights";
 import { filtered, Incidents, NO_FILTER, type IncidentFilter } from "./panels/Incidents";
 import { isUnderWay } from "./panels/missionSteps";
 import { Missions } from "./panels/Missions";
+import { PATTERNS, shapeOf } from "./panels/patterns";
+import { usePlanning } from "./panels/planning";
 import { PlanPanel } from "./panels/PlanPanel";
 import { Vehicles } from "./panels/Vehicles";
 import { VideoDock } from "./panels/VideoDock";
@@ -72,23 +74,22 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
   const [incident, setIncident] = useState<string | null>(null);
   const [mission, setMission] = useState<string | null>(null);
   const [filter, setFilter] = useState<IncidentFilter>(NO_FILTER);
-  const [area, setArea] = useState<Polygon | null>(null);
-  const [drawing, setDrawing] = useState(false);
-  const [preview, setPreview] = useState<Plan | null>(null);
+  const planning = usePlanning();
+  const { preview } = planning;
   const [focus, setFocus] = useState<Focus | null>(null);
   useBackground(mission);
 
   const shown = useMemo(() => filtered(live.incidents.values(), filter), [live.incidents, filter]);
-  const planning = tab === "plan";
+  const atPlan = tab === "plan";
   const drawn = useMemo(
     () => [...live.missions.values()].filter((each) => each.plan && (isUnderWay(each) || each.id === mission)),
     [live.missions, mission],
   );
   const plans = useMemo(
-    () => (planning ? (preview === null ? [] : [preview]) : drawn.flatMap((each) => each.plan ?? [])),
-    [planning, preview, drawn],
+    () => (atPlan ? (preview === null ? [] : [preview]) : drawn.flatMap((each) => each.plan ?? [])),
+    [atPlan, preview, drawn],
   );
-  const areas = useMemo(() => (planning ? [] : drawn.flatMap((each) => each.request?.area ?? [])), [planning, drawn]);
+  const shapes = useMemo(() => (atPlan ? [] : drawn.flatMap((each) => shapeOf(each.request) ?? [])), [atPlan, drawn]);
 
   const selectIncident = useCallback(
     (id: string | null) => {
@@ -111,20 +112,14 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
     [store, tell, t, term, selectIncident],
   );
 
-  const changeArea = useCallback((next: Polygon | null, moved: boolean) => {
-    setArea(next);
-    setDrawing(false);
-    setPreview(null);
-    if (next !== null && moved) setFocus({ places: next.coordinates[0] ?? [] });
-  }, []);
-  const editing = useMemo(
-    () => (planning ? { area, drawing, changed: (next: Polygon) => changeArea(next, false) } : null),
-    [planning, area, drawing, changeArea],
-  );
+  const editing = useMemo<Editing | null>(() => {
+    const { shape, drawing, put, draft } = planning;
+    return atPlan ? { type: PATTERNS[draft.kind].shape, shape, drawing, changed: put } : null;
+  }, [atPlan, planning]);
+  const imported = (shape: Shape): void => setFocus({ places: placesOf(shape), closeness: 16 });
   const saved = (kept: Mission): void => {
     setMission(kept.id);
-    setPreview(null);
-    setArea(null);
+    planning.put(null, true);
     setTab("missions");
   };
   const openMission = (id: string | null): void => {
@@ -150,16 +145,8 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
         </div>
         <div className="tab" role="tabpanel" aria-label={term("tab", tab)}>
           {tab === "vehicles" && <Vehicles selected={vehicle} onSelect={setVehicle} onCentre={centre} />}
-          <div hidden={!planning}>
-            <PlanPanel
-              area={area}
-              drawing={drawing}
-              onDraw={setDrawing}
-              onArea={changeArea}
-              preview={preview}
-              onPreview={setPreview}
-              onSaved={saved}
-            />
+          <div hidden={!atPlan}>
+            <PlanPanel planning={planning} onImported={imported} onSaved={saved} />
           </div>
           {tab === "missions" && <Missions open={mission} onOpen={openMission} />}
           {tab === "flights" && <Flights />}
@@ -169,14 +156,14 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
         <MapView
           incidents={shown}
           plans={plans}
-          areas={areas}
+          shapes={shapes}
           editing={editing}
           focus={focus}
           selectedVehicle={vehicle}
           selectedIncident={incident}
           onVehicle={(sysid) => {
             setVehicle(sysid);
-            if (!planning) setTab("vehicles");
+            if (!atPlan) setTab("vehicles");
           }}
           onIncident={selectIncident}
         />

@@ -1,5 +1,5 @@
 /** The service's answers, as the console reads them. Heights are metres, angles degrees, times UTC. */
-import type { Feature, FeatureCollection, LineString, Point, Polygon, Position } from "geojson";
+import type { Feature, FeatureCollection, LineString, MultiPoint, Point, Polygon, Position } from "geojson";
 
 export type Role = "operator" | "inspector" | "administrator";
 
@@ -91,16 +91,31 @@ export interface Preflight {
   checks: Check[];
 }
 
-export interface PlanRequest {
-  kind: "survey";
-  area: Polygon;
+/** What a pattern is laid over. */
+export type Shape = Polygon | LineString | Point | MultiPoint;
+
+export type Pattern =
+  | "survey"
+  | "corridor"
+  | "waypoints"
+  | "patrol"
+  | "orbit"
+  | "facades"
+  | "visits"
+  | "search"
+  | "look";
+
+/** The name under which a request holds its shape. */
+export type ShapeField = "area" | "line" | "place" | "places";
+
+/** What every request holds; the other fields of each pattern stand in `panels/patterns.ts`. */
+export interface PlanRequest extends Partial<Record<ShapeField, unknown>> {
+  kind: Pattern;
   camera: string;
   gsd_cm?: number;
   height_m?: number;
-  front_overlap: number;
-  side_overlap: number;
-  speed_m_s?: number;
   vehicles: number[];
+  [field: string]: unknown;
 }
 
 export interface VehiclePlan {
@@ -111,7 +126,10 @@ export interface VehiclePlan {
   duration_s: number;
   energy_wh?: number;
   battery_percent?: number;
-  sorties?: number;
+  /** Its number among the flights of this vehicle, from 1. */
+  sortie?: number;
+  /** It takes off so much later than the first of its round, s. */
+  delay_s?: number;
 }
 
 export interface Plan {

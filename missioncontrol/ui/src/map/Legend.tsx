@@ -5,16 +5,16 @@ import { useLive } from "../live/context";
 import { KindIcon } from "../parts/icons";
 import { INCIDENT_KINDS } from "./palette";
 
-/** On a low screen the legend would cover the map. */
-const OPEN = window.innerHeight >= 800;
+/** In a small window the legend would cover the map. */
+const OPEN = window.innerHeight >= 800 && window.innerWidth > 1360;
 
 interface LegendProps {
   plans: readonly Plan[];
-  areas: boolean;
+  shapes: boolean;
   incidents: readonly Incident[];
 }
 
-export function Legend({ plans, areas, incidents }: LegendProps) {
+export function Legend({ plans, shapes, incidents }: LegendProps) {
   const { t, term } = useWords();
   const { vehicles, footprints } = useLive();
   const kinds = INCIDENT_KINDS.filter((kind) => incidents.some((incident) => incident.properties.kind === kind));
@@ -37,9 +37,9 @@ export function Legend({ plans, areas, incidents }: LegendProps) {
             <i className="key-area seen" /> {t("map.footprint")}
           </li>
         )}
-        {areas && (
+        {shapes && (
           <li>
-            <i className="key-area" /> {t("map.area")}
+            <i className="key-area" /> {t("map.shape")}
           </li>
         )}
         {kinds.map((kind) => (

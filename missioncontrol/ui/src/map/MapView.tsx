@@ -2,22 +2,22 @@
 import { Map as MapLibreMap, NavigationControl, ScaleControl, setWorkerUrl, type GeoJSONSource } from "maplibre-gl";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import "maplibre-gl/dist/maplibre-gl.css";
-import type { FeatureCollection, Polygon, Position } from "geojson";
+import type { FeatureCollection, Position } from "geojson";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { Incident, Plan, Vehicle } from "../api/types";
+import type { Incident, Plan, Shape, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
-import { AreaDrawing } from "./AreaDrawing";
 import { boundsOf } from "./geojson";
 import { addImages } from "./images";
 import { Legend } from "./Legend";
 import { LayersMenu } from "./LayersMenu";
+import { ShapeDrawing } from "./ShapeDrawing";
 import {
-  areaFeatures,
   ellipseFeatures,
   footprintFeatures,
   incidentFeatures,
   planFeatures,
+  shapeFeatures,
   trackFeatures,
   vehicleFeatures,
 } from "./overlay";
@@ -32,12 +32,19 @@ export interface Focus {
   closeness?: number;
 }
 
+/** The shape being made, when the planning panel is open. */
+export interface Editing {
+  type: Shape["type"];
+  shape: Shape | null;
+  drawing: boolean;
+  changed: (shape: Shape | null, done: boolean) => void;
+}
+
 export interface MapViewProps {
   incidents: readonly Incident[];
   plans: readonly Plan[];
-  areas: readonly Polygon[];
-  /** The area being edited, when the planning panel is open. */
-  editing: { area: Polygon | null; drawing: boolean; changed: (area: Polygon) => void } | null;
+  shapes: readonly Shape[];
+  editing: Editing | null;
   focus: Focus | null;
   selectedVehicle: number | null;
   selectedIncident: string | null;
@@ -45,6 +52,7 @@ export interface MapViewProps {
   onIncident: (id: string) => void;
 }
 
+const SAME_CLICK_MS = 300;
 const ALMATY: [number, number] = [76.945, 43.205];
 
 function useMap(): [React.RefObject<HTMLDivElement | null>, MapLibreMap | null, string | null] {
@@ -106,14 +114,19 @@ function useClicks(map: MapLibreMap | null, layer: string, property: string, cli
   }, [map, layer, property]);
 }
 
-function useAreaDrawing(map: MapLibreMap | null, editing: MapViewProps["editing"]): void {
-  const drawing = useRef<AreaDrawing | null>(null);
+/** Answers whether a click is free to mean something else: not while a shape is drawn, nor when it just ended it. */
+function useShapeDrawing(map: MapLibreMap | null, editing: Editing | null): () => boolean {
+  const drawing = useRef<ShapeDrawing | null>(null);
+  const drawn_ms = useRef(-Infinity);
   const latest = useRef(editing);
   latest.current = editing;
   const active = editing !== null;
   useEffect(() => {
     if (map === null || !active) return;
-    const made = new AreaDrawing(map, (area) => latest.current?.changed(area));
+    const made = new ShapeDrawing(map, (shape, done) => {
+      drawn_ms.current = performance.now();
+      latest.current?.changed(shape, done);
+    });
     drawing.current = made;
     return () => {
       drawing.current = null;
@@ -122,16 +135,17 @@ function useAreaDrawing(map: MapLibreMap | null, editing: MapViewProps["editing"
   }, [map, active]);
   useEffect(() => {
     if (editing === null) return;
-    if (editing.drawing) drawing.current?.begin();
-    else drawing.current?.show(editing.area);
-  }, [map, active, editing?.drawing, editing?.area]);
+    if (editing.drawing) drawing.current?.begin(editing.type);
+    else drawing.current?.show(editing.shape);
+  }, [map, active, editing?.type, editing?.drawing, editing?.shape]);
+  return () => latest.current?.drawing !== true && performance.now() - drawn_ms.current > SAME_CLICK_MS;
 }
 
 export function MapView(props: MapViewProps) {
   const [box, map, failure] = useMap();
   const { vehicles, tracks, footprints } = useLive();
   const { t, number } = useWords();
-  const { incidents, plans, areas, selectedVehicle, selectedIncident, focus, editing } = props;
+  const { incidents, plans, shapes, selectedVehicle, selectedIncident, focus, editing } = props;
 
   const label = useMemo(
     () => (vehicle: Vehicle) => {
@@ -145,13 +159,12 @@ export function MapView(props: MapViewProps) {
   useSource(map, "tracks", useMemo(() => trackFeatures(tracks, vehicles, selectedVehicle), [tracks, selectedVehicle]));
   useSource(map, "footprints", useMemo(() => footprintFeatures(footprints, vehicles), [footprints]));
   useSource(map, "plans", useMemo(() => planFeatures(plans, vehicles), [plans, vehicles.size]));
-  useSource(map, "area", useMemo(() => areaFeatures(areas), [areas]));
+  useSource(map, "shapes", useMemo(() => shapeFeatures(shapes), [shapes]));
   useSource(map, "incidents", useMemo(() => incidentFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
   useSource(map, "ellipses", useMemo(() => ellipseFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
-  useAreaDrawing(map, editing);
-  const idle = editing?.drawing !== true;
-  useClicks(map, "incidents-icon", "id", (id) => idle && props.onIncident(id));
-  useClicks(map, "vehicles-icon", "sysid", (sysid) => idle && props.onVehicle(Number(sysid)));
+  const free = useShapeDrawing(map, editing);
+  useClicks(map, "incidents-icon", "id", (id) => free() && props.onIncident(id));
+  useClicks(map, "vehicles-icon", "sysid", (sysid) => free() && props.onVehicle(Number(sysid)));
 
   useEffect(() => {
     const bounds = focus === null ? null : boundsOf(focus.places);
@@ -166,7 +179,7 @@ export function MapView(props: MapViewProps) {
       <div ref={box} className="map-canvas" role="application" aria-label={t("map.label")} data-ready={map !== null} />
       {failure !== null && <p className="map-failure">{t("map.no_webgl", { detail: failure })}</p>}
       {map !== null && <LayersMenu map={map} />}
-      <Legend plans={plans} areas={areas.length > 0 || editing?.area != null} incidents={incidents} />
+      <Legend plans={plans} shapes={shapes.length > 0 || editing?.shape != null} incidents={incidents} />
     </div>
   );
 }

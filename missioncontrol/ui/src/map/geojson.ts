@@ -1,33 +1,45 @@
-/** Reads a survey area out of pasted or uploaded GeoJSON. */
-import type { Polygon, Position } from "geojson";
+/** Reads shapes to plan over out of GeoJSON, and measures them. */
+import type { Position } from "geojson";
+import type { Shape } from "../api/types";
 
-/** Why a text is not an area; `key` names the message of the catalogue. */
-export class AreaError extends Error {
+/** Why there is no shape in it; `key` names the message of the catalogue. */
+export class ShapeError extends Error {
   constructor(
-    readonly key: "area.not_json" | "area.no_polygon" | "area.many_polygons" | "area.not_degrees",
+    readonly key: "shape.not_json" | "shape.not_degrees" | `shape.missing.${Shape["type"]}`,
     readonly detail = "",
   ) {
     super(`${key} ${detail}`);
   }
 }
 
-function polygonsIn(value: unknown): Polygon[] {
+/** A shape, and what the file calls it. */
+export interface NamedShape {
+  shape: Shape;
+  name: string;
+}
+
+/** Parts of a collection, and what a geometry of many parts consists of. */
+const PARTS: Record<string, "features" | "geometries"> = { FeatureCollection: "features", GeometryCollection: "geometries" };
+const SINGLE: Record<string, Shape["type"]> = { MultiPolygon: "Polygon", MultiLineString: "LineString", MultiPoint: "Point" };
+
+function nameOf(properties: unknown): string {
+  if (typeof properties !== "object" || properties === null) return "";
+  const { name, Name, title } = properties as Record<string, unknown>;
+  return [name, Name, title].map((each) => (typeof each === "string" ? each.trim() : "")).find(Boolean) ?? "";
+}
+
+function singles(value: unknown, name: string): NamedShape[] {
   if (typeof value !== "object" || value === null) return [];
-  const node = value as { type?: unknown; geometry?: unknown; features?: unknown; geometries?: unknown; coordinates?: unknown };
-  switch (node.type) {
-    case "Polygon":
-      return [{ type: "Polygon", coordinates: node.coordinates as Position[][] }];
-    case "MultiPolygon":
-      return (node.coordinates as Position[][][]).map((coordinates) => ({ type: "Polygon", coordinates }));
-    case "Feature":
-      return polygonsIn(node.geometry);
-    case "FeatureCollection":
-      return Array.isArray(node.features) ? node.features.flatMap(polygonsIn) : [];
-    case "GeometryCollection":
-      return Array.isArray(node.geometries) ? node.geometries.flatMap(polygonsIn) : [];
-    default:
-      return [];
-  }
+  const node = value as Record<string, unknown>;
+  const type = String(node["type"]);
+  if (type === "Feature") return singles(node["geometry"], nameOf(node["properties"]));
+  const parts = PARTS[type];
+  if (parts !== undefined) return Array.isArray(node[parts]) ? node[parts].flatMap((each) => singles(each, name)) : [];
+  const coordinates = node["coordinates"];
+  if (!Array.isArray(coordinates)) return [];
+  const single = SINGLE[type];
+  if (single !== undefined) return coordinates.map((each) => ({ name, shape: { type: single, coordinates: each } as Shape }));
+  return ["Polygon", "LineString", "Point"].includes(type) ? [{ name, shape: { type, coordinates } as Shape }] : [];
 }
 
 const isDegrees = (place: unknown): boolean =>
@@ -37,21 +49,33 @@ const isDegrees = (place: unknown): boolean =>
   Math.abs(place[0]) <= 180 &&
   Math.abs(place[1]) <= 90;
 
-/** The one polygon in a GeoJSON text (lon, lat). What is wrong with its shape the service says. */
-export function areaFrom(text: string): Polygon {
-  let value: unknown;
+/** The value of a text. */
+export function parsed(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new AreaError("area.not_json", cause instanceof Error ? cause.message : "");
+    throw new ShapeError("shape.not_json", cause instanceof Error ? cause.message : "");
   }
-  const [polygon, ...others] = polygonsIn(value);
-  if (polygon === undefined || !Array.isArray(polygon.coordinates?.[0])) throw new AreaError("area.no_polygon");
-  if (others.length > 0) throw new AreaError("area.many_polygons", String(others.length + 1));
-  if (!polygon.coordinates.every((ring) => Array.isArray(ring) && ring.every(isDegrees))) {
-    throw new AreaError("area.not_degrees");
+}
+
+/** Every shape of a type in a GeoJSON value (lon, lat), at least one; several places are one shape. */
+export function shapesIn(value: unknown, type: Shape["type"]): NamedShape[] {
+  const found = singles(value, "").filter((each) => each.shape.type === (type === "MultiPoint" ? "Point" : type));
+  const shapes =
+    type === "MultiPoint" && found.length > 0
+      ? [{ name: "", shape: { type, coordinates: found.map((each) => each.shape.coordinates as Position) } as Shape }]
+      : found;
+  if (shapes.length === 0) throw new ShapeError(`shape.missing.${type}`);
+  if (!shapes.every(({ shape }) => placesOf(shape).length > 0 && placesOf(shape).every(isDegrees))) {
+    throw new ShapeError("shape.not_degrees");
   }
-  return polygon;
+  return shapes;
+}
+
+/** Every position of a shape. */
+export function placesOf(shape: Shape): Position[] {
+  if (shape.type === "Point") return [shape.coordinates];
+  return shape.type === "Polygon" ? shape.coordinates.flat() : shape.coordinates;
 }
 
 /** The smallest box [west, south, east, north] around positions, or null where there are none. */
@@ -62,18 +86,34 @@ export function boundsOf(places: Position[]): [number, number, number, number] |
   return [Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)];
 }
 
-/** Area of a polygon on the sphere, m2, by the trapezoid rule on its rings. */
-export function areaM2(polygon: Polygon): number {
-  const rad = Math.PI / 180;
+const EARTH_M = 6_371_008.8;
+const RAD = Math.PI / 180;
+
+/** Distance of two positions on the sphere, m; heights are left out. */
+export function distanceM(from: Position, to: Position): number {
+  const [lon1 = 0, lat1 = 0] = from;
+  const [lon2 = 0, lat2 = 0] = to;
+  const east = Math.sin(((lon2 - lon1) * RAD) / 2) ** 2 * Math.cos(lat1 * RAD) * Math.cos(lat2 * RAD);
+  return 2 * EARTH_M * Math.asin(Math.sqrt(Math.sin(((lat2 - lat1) * RAD) / 2) ** 2 + east));
+}
+
+/** How far each position lies along its line, m. */
+export function alongM(line: Position[]): number[] {
+  let sum = 0;
+  return line.map((place, index) => (sum += index === 0 ? 0 : distanceM(line[index - 1] ?? place, place)));
+}
+
+/** Area of the rings of a polygon on the sphere, holes taken off, m2, by the trapezoid rule. */
+export function areaM2(rings: Position[][]): number {
   const ringArea = (ring: Position[]): number => {
     let sum = 0;
     for (let i = 0; i + 1 < ring.length; i++) {
       const [lon1 = 0, lat1 = 0] = ring[i] ?? [];
       const [lon2 = 0, lat2 = 0] = ring[i + 1] ?? [];
-      sum += (lon2 - lon1) * rad * (2 + Math.sin(lat1 * rad) + Math.sin(lat2 * rad));
+      sum += (lon2 - lon1) * RAD * (2 + Math.sin(lat1 * RAD) + Math.sin(lat2 * RAD));
     }
-    return Math.abs((sum * 6_371_008.8 ** 2) / 2);
+    return Math.abs((sum * EARTH_M ** 2) / 2);
   };
-  const [outer = [], ...holes] = polygon.coordinates;
+  const [outer = [], ...holes] = rings;
   return ringArea(outer) - holes.reduce((sum, hole) => sum + ringArea(hole), 0);
 }

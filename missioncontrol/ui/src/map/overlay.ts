@@ -1,6 +1,6 @@
 /** Turns what the console knows into the features the map draws. */
 import type { Feature, FeatureCollection, LineString, Polygon, Position } from "geojson";
-import type { Incident, Plan, Vehicle } from "../api/types";
+import type { Incident, Plan, Shape, Vehicle } from "../api/types";
 import { incidentId, vehicleId } from "../live/store";
 import { ellipsePolygon } from "./ellipse";
 import { incidentImageName, vehicleImageName } from "./images";
@@ -91,8 +91,8 @@ export function planFeatures(plans: readonly Plan[], vehicles: ReadonlyMap<numbe
   );
 }
 
-export function areaFeatures(areas: readonly Polygon[]): FeatureCollection {
-  return collection(areas.map((geometry): Feature => ({ type: "Feature", geometry, properties: {} })));
+export function shapeFeatures(shapes: readonly Shape[]): FeatureCollection {
+  return collection(shapes.map((geometry): Feature => ({ type: "Feature", geometry, properties: {} })));
 }
 
 /** The point an incident's marker stands on. */

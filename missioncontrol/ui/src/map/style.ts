@@ -6,7 +6,7 @@ const EMPTY = { type: "FeatureCollection" as const, features: [] };
 const FONT = ["Noto Sans Bold", "sans-serif"];
 
 /** Sources that the console fills, by name. */
-export const SOURCES = ["permits", "parcels", "buildings", "area", "plans", "footprints", "tracks", "ellipses", "incidents", "vehicles"] as const;
+export const SOURCES = ["permits", "parcels", "buildings", "shapes", "plans", "footprints", "tracks", "ellipses", "incidents", "vehicles"] as const;
 export type SourceName = (typeof SOURCES)[number];
 
 const LABEL_PAINT = { "text-color": "#f2f6f9", "text-halo-color": "#0a0f13", "text-halo-width": 1.6 };
@@ -31,12 +31,25 @@ const LAYERS: LayerSpecification[] = [
     source: "permits",
     paint: { "line-color": "#77d98a", "line-width": 1.6, "line-dasharray": [3, 2] },
   },
-  { id: "area-fill", type: "fill", source: "area", paint: { "fill-color": "#46b1e1", "fill-opacity": 0.1 } },
   {
-    id: "area-line",
+    id: "shapes-fill",
+    type: "fill",
+    source: "shapes",
+    filter: ["==", ["geometry-type"], "Polygon"],
+    paint: { "fill-color": "#46b1e1", "fill-opacity": 0.1 },
+  },
+  {
+    id: "shapes-line",
     type: "line",
-    source: "area",
+    source: "shapes",
     paint: { "line-color": "#8fd3f0", "line-width": 1.8, "line-dasharray": [4, 2] },
+  },
+  {
+    id: "shapes-point",
+    type: "circle",
+    source: "shapes",
+    filter: ["in", ["geometry-type"], ["literal", ["Point", "MultiPoint"]]],
+    paint: { "circle-radius": 5, "circle-color": "#46b1e1", "circle-stroke-color": "#ffffff", "circle-stroke-width": 1.5 },
   },
   {
     id: "plans-casing",

@@ -1,12 +1,14 @@
-/** Camera, resolution or height, overlaps, vehicles. */
+/** Pattern, camera, resolution or height, overlaps, vehicles. */
 import { useEffect, useState } from "react";
 import { api } from "../api/client";
-import type { Camera } from "../api/types";
+import type { Camera, Pattern } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { orderOf } from "../map/overlay";
 import { VehicleIcon } from "../parts/icons";
 import { useNotices } from "../parts/notices";
+import { NumberField, PatternFields } from "./PatternFields";
+import { PATTERN_NAMES, PATTERNS } from "./patterns";
 import type { PlanDraft } from "./planDraft";
 
 interface PlanFormProps {
@@ -23,31 +25,30 @@ function useCameras(): Camera[] {
   return cameras;
 }
 
-interface NumberFieldProps {
-  label: string;
-  unit: string;
-  value: string;
-  step?: number;
-  placeholder?: string;
-  onChange: (value: string) => void;
-}
-
-function NumberField({ label, unit, value, step = 1, placeholder = "", onChange }: NumberFieldProps) {
+/** What is flown, and what that means. */
+export function PatternChooser({ draft, onChange }: PlanFormProps) {
+  const { t } = useWords();
   return (
-    <label className="number">
-      <span>{label}</span>
-      <span className="with-unit">
-        <input
-          type="number"
-          min={0}
-          step={step}
-          value={value}
-          placeholder={placeholder}
-          onChange={(event) => onChange(event.target.value)}
-        />
-        <i>{unit}</i>
-      </span>
-    </label>
+    <fieldset>
+      <legend>{t("plan.pattern")}</legend>
+      <select
+        aria-label={t("plan.pattern")}
+        value={draft.kind}
+        onChange={(event) => onChange({ kind: event.target.value as Pattern })}
+      >
+        {PATTERN_NAMES.map((name) => (
+          <option key={name} value={name}>
+            {t(`pattern.${name}`)}
+          </option>
+        ))}
+      </select>
+      <p className="hint">{t(`pattern.what.${draft.kind}`)}</p>
+      {PATTERNS[draft.kind].fields.length > 0 && (
+        <div className="grid2">
+          <PatternFields fields={PATTERNS[draft.kind].fields} draft={draft} onChange={onChange} />
+        </div>
+      )}
+    </fieldset>
   );
 }
 
@@ -57,6 +58,7 @@ export function PlanForm({ draft, onChange }: PlanFormProps) {
   const cameras = useCameras();
   const order = orderOf(vehicles);
   const ours = order.filter((sysid) => vehicles.get(sysid)?.properties.registered !== false);
+  const pattern = PATTERNS[draft.kind];
 
   useEffect(() => {
     if (draft.camera !== "" || cameras.length === 0 || !loaded) return;
@@ -86,14 +88,16 @@ export function PlanForm({ draft, onChange }: PlanFormProps) {
           </select>
         </label>
         <div className="grid2">
-          <label>
-            {t("plan.by")}
-            <select value={draft.by} onChange={(event) => onChange({ by: event.target.value as PlanDraft["by"] })}>
-              <option value="height">{t("plan.height")}</option>
-              <option value="gsd">{t("plan.gsd")}</option>
-            </select>
-          </label>
-          {draft.by === "gsd" ? (
+          {pattern.gsd && (
+            <label>
+              {t("plan.by")}
+              <select value={draft.by} onChange={(event) => onChange({ by: event.target.value as PlanDraft["by"] })}>
+                <option value="height">{t("plan.height")}</option>
+                <option value="gsd">{t("plan.gsd")}</option>
+              </select>
+            </label>
+          )}
+          {pattern.gsd && draft.by === "gsd" ? (
             <NumberField
               label={t("plan.gsd")}
               unit={t("unit.name.cm_px")}
@@ -110,25 +114,7 @@ export function PlanForm({ draft, onChange }: PlanFormProps) {
               onChange={(height_m) => onChange({ height_m })}
             />
           )}
-          <NumberField
-            label={t("plan.front_overlap")}
-            unit="%"
-            value={draft.front_percent}
-            onChange={(front_percent) => onChange({ front_percent })}
-          />
-          <NumberField
-            label={t("plan.side_overlap")}
-            unit="%"
-            value={draft.side_percent}
-            onChange={(side_percent) => onChange({ side_percent })}
-          />
-          <NumberField
-            label={t("plan.speed")}
-            unit={t("unit.name.m_s")}
-            value={draft.speed_m_s}
-            placeholder={t("plan.speed_auto")}
-            onChange={(speed_m_s) => onChange({ speed_m_s })}
-          />
+          <PatternFields fields={pattern.picture} draft={draft} onChange={onChange} />
         </div>
       </fieldset>
       <fieldset>

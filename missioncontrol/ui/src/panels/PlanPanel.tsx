@@ -1,27 +1,28 @@
-/** Draw an area, see what it would take to survey it, keep it as a mission. */
-import { useCallback, useState } from "react";
+/** Choose a pattern, draw what it is laid over, see what it would take, keep it as a mission. */
+import { useState } from "react";
 import { api } from "../api/client";
-import type { Mission, Plan } from "../api/types";
+import type { Mission, Shape } from "../api/types";
 import { useWords } from "../i18n";
 import { useConsole, useMay } from "../live/context";
 import { Action, useBusy } from "../parts/controls";
 import { errorWords } from "../parts/notices";
-import { AreaInput, type AreaInputProps } from "./AreaInput";
-import { FIRST_DRAFT, requestOf, type PlanDraft } from "./planDraft";
-import { PlanForm } from "./PlanForm";
+import { requestOf } from "./planDraft";
+import { PatternChooser, PlanForm } from "./PlanForm";
+import type { Planning } from "./planning";
 import { PlanNumbers } from "./PlanNumbers";
+import { ShapeInput } from "./ShapeInput";
 
-interface PlanPanelProps extends AreaInputProps {
-  preview: Plan | null;
-  onPreview: (plan: Plan | null) => void;
+interface PlanPanelProps {
+  planning: Planning;
+  onImported: (shape: Shape) => void;
   onSaved: (mission: Mission) => void;
 }
 
-export function PlanPanel({ area, drawing, onDraw, onArea, preview, onPreview, onSaved }: PlanPanelProps) {
+export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
   const { t } = useWords();
   const { store } = useConsole();
   const may = useMay("operator", "administrator");
-  const [draft, setDraft] = useState<PlanDraft>(FIRST_DRAFT);
+  const { draft, shape, preview, change } = planning;
   const [name, setName] = useState("");
   const [purpose, setPurpose] = useState("");
   const [problem, setProblem] = useState<string | null>(null);
@@ -30,17 +31,10 @@ export function PlanPanel({ area, drawing, onDraw, onArea, preview, onPreview, o
     setProblem(detail === "" ? title : `${title}: ${detail}`);
   });
 
-  const change = useCallback(
-    (part: Partial<PlanDraft>) => {
-      setDraft((old) => ({ ...old, ...part }));
-      onPreview(null);
-    },
-    [onPreview],
-  );
   const missing = !may
     ? t("why.operator")
-    : area === null
-      ? t("why.area")
+    : shape === null
+      ? t("why.shape")
       : draft.vehicles.size === 0
         ? t("why.vehicles")
         : draft.camera === ""
@@ -49,15 +43,15 @@ export function PlanPanel({ area, drawing, onDraw, onArea, preview, onPreview, o
   const unnamed = missing ?? (name.trim() === "" ? t("why.name") : null);
 
   const showPreview = (): void => {
-    if (area === null) return;
+    if (shape === null) return;
     setProblem(null);
-    run(async () => onPreview(await api.preview(requestOf(draft, area))));
+    run(async () => planning.previewed(await api.preview(requestOf(draft, shape))));
   };
   const save = (): void => {
-    if (area === null) return;
+    if (shape === null) return;
     setProblem(null);
     run(async () => {
-      const mission = await api.createMission(name.trim(), purpose.trim(), requestOf(draft, area));
+      const mission = await api.createMission(name.trim(), purpose.trim(), requestOf(draft, shape));
       store.putMission(mission);
       onSaved(mission);
       const planned = await api.stepMission(mission.id, "plan");
@@ -67,7 +61,8 @@ export function PlanPanel({ area, drawing, onDraw, onArea, preview, onPreview, o
 
   return (
     <div className="panel plan">
-      <AreaInput area={area} drawing={drawing} onDraw={onDraw} onArea={onArea} />
+      <PatternChooser draft={draft} onChange={change} />
+      <ShapeInput key={draft.kind} planning={planning} onImported={onImported} />
       <PlanForm draft={draft} onChange={change} />
       <Action look={preview === null ? "primary" : "normal"} blocked={missing} busy={busy} onClick={showPreview}>
         {busy ? t("plan.working") : t("plan.preview")}
