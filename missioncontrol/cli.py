@@ -25,7 +25,7 @@ from missioncontrol.flight_commands import convert, flights_app, plan_items
 from missioncontrol.key_commands import keys_app
 from missioncontrol.model_commands import models_app
 from missioncontrol.plan_commands import plan_app
-from missioncontrol.preview_commands import plan_preview
+from missioncontrol.preview_commands import plan_diff, plan_preview
 from missioncontrol.terminal import Json, answer, bars, console
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(coverage_app, name="coverage")
 app.command("convert")(convert)
 plan_app.command("preview")(plan_preview)
+plan_app.command("diff")(plan_diff)
 
 USAGE_ERRORS = (AreaInvalid, CameraUnknown, InputInvalid, SettingsInvalid, ModelUnknown, SourceRefused)
 

@@ -52,3 +52,15 @@ def plan_preview(
             report=lambda share: progress.update(task, completed=round(100 * share)),
         )
     answer(preview, as_json, "\n".join(preview.words))
+
+
+def plan_diff(before: PlanFile, after: PlanFile, as_json: Json = False) -> None:
+    """Say in words what makes two plans differ, the most important first.
+
+    Example: missioncontrol plan diff monday.json tuesday.json --json
+    """
+    from missioncontrol.differences import NOTHING, differences
+    from missioncontrol.plan_files import read_plan
+
+    words = differences(read_plan(before), read_plan(after)) or (NOTHING,)
+    answer({"words": words}, as_json, "\n".join(words))
