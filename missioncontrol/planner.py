@@ -6,12 +6,14 @@ import asyncio
 from datetime import datetime
 
 import msgspec
+import numpy as np
 
 from fleet.air import CALM
 from fleet.batteries import WARM_C, BatteryState, battery_state
 from fleet.fleet import Fleet
 from geo.obstacles import Obstacle, read_obstacles
 from geo.terrain import Terrain
+from missioncontrol.clearance import Box, Clearance, around
 from missioncontrol.clocks import Clock
 from missioncontrol.errors import InputInvalid
 from missioncontrol.health import Health
@@ -24,6 +26,9 @@ from missioncontrol.sites import Site
 from missioncontrol.sorties import Start
 from missioncontrol.weather_watch import WeatherWatch
 
+REACH_DEG = 1.0
+"""Zones are known to a plan within so much of its starts."""
+
 
 class Planner:
     """Makes plans of requests."""
@@ -35,6 +40,7 @@ class Planner:
         fleet: Fleet,
         health: Health,
         sky: WeatherWatch,
+        clearance: Clearance,
         clock: Clock,
     ) -> None:
         """Over `terrain`, for the vehicles of `settings`, starting where `fleet` says they are at home.
@@ -42,7 +48,7 @@ class Planner:
         Raises ObstacleInvalid, AreaInvalid for files of obstacles that cannot be read.
         """
         self._settings, self._terrain, self._fleet = settings, terrain, fleet
-        self._health, self._sky, self._clock = health, sky, clock
+        self._health, self._sky, self._clearance, self._clock = health, sky, clearance, clock
         self._obstacles: tuple[Obstacle, ...] = ()
         for path in settings.terrain.obstacles:
             self._obstacles += read_obstacles(path)
@@ -71,6 +77,7 @@ class Planner:
             airframes={sysid: vehicle.airframe for sysid, vehicle in ours.items()},
             batteries={sysid: await self._battery(sysid) for sysid in ours},
             conditions=self._sky.conditions(ground_m) or CALM,
+            airspace=await self._clearance.airspace(request.vehicles, _within_reach(starts)),
             obstacles=self._obstacles,
             begins_utc_s=self._begins_utc_s(request),
         )
@@ -111,3 +118,7 @@ class Planner:
                 f"vehicles: {sysid} was not heard yet and has no home in the settings; where does it start?"
             )
         return Start(sysid=sysid, lon=ours.home.lon, lat=ours.home.lat)
+
+
+def _within_reach(starts: tuple[Start, ...]) -> Box:
+    return around(np.array([start.lon for start in starts]), np.array([start.lat for start in starts]), REACH_DEG)

@@ -29,6 +29,7 @@ from fleet.readiness import (
 )
 from fleet.remote_id import RemoteIdSender
 from fleet.telemetry import TelemetryState
+from missioncontrol.clearance import Clearance
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import ControlHeld
@@ -59,9 +60,11 @@ class Preflight:
         transmitters: Mapping[int, RemoteIdSender],
         sky: WeatherWatch,
         traffic: Traffic,
+        clearance: Clearance,
     ) -> None:
         """By the limits of `settings`; `transmitters` of the vehicles that have remote ID, by sysid."""
         self._transmitters, self._health, self._sky, self._traffic = transmitters, health, sky, traffic
+        self._clearance = clearance
         self._fleet, self._control, self._settings, self._clock = fleet, control, settings, clock
         fleet_settings = settings.fleet
         self._limits = ReadinessLimits(
@@ -135,6 +138,7 @@ class Preflight:
         found = await self._maintenance_checks(part.sysid)
         together = [other.sysid for other in plan.vehicles]
         found.append(self._traffic.check(part.track(self._clock()), without=together))
+        found += await self._clearance.checks(part, self._clock())
         if vehicle.telemetry.autopilot is None:
             return found
         ours = self._settings.vehicle(part.sysid)

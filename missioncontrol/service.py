@@ -24,6 +24,7 @@ from geo.terrain import Terrain, TerrainTiles
 from missioncontrol import logs
 from missioncontrol.adapters import enter_adapters
 from missioncontrol.api.app import Rooms, make_app
+from missioncontrol.clearance import Clearance
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.coverage import Coverage
@@ -40,6 +41,7 @@ from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
 from missioncontrol.missions import Missions
 from missioncontrol.people import People
+from missioncontrol.permits import Permits
 from missioncontrol.planner import Planner
 from missioncontrol.preflight import Preflight
 from missioncontrol.registry import Registry
@@ -49,6 +51,8 @@ from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
 from missioncontrol.weather_watch import WeatherWatch
+from missioncontrol.zone_watch import ZoneWatch
+from missioncontrol.zones import Zones
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +146,10 @@ class Service:
         health = Health(store, settings, clock)
         sky = WeatherWatch(settings, clock)
         traffic = Traffic()
-        planner = Planner(settings, terrain, fleet, health, sky, clock)
+        zones = Zones(store, clock, near=_somewhere(settings))
+        permits = Permits(store, settings, clock)
+        clearance = Clearance(zones, permits, settings, terrain)
+        planner = Planner(settings, terrain, fleet, health, sky, clearance, clock)
         missions = Missions(store, planner.plan, clock, on_change=feed.mission)
         exposures = Exposures(store)
         registry = Registry(
@@ -172,7 +179,7 @@ class Service:
                 missions,
                 vehicles,
                 control,
-                Preflight(fleet, control, health, settings, clock, self._transmitters, sky, traffic),
+                Preflight(fleet, control, health, settings, clock, self._transmitters, sky, traffic, clearance),
                 traffic,
                 settings,
                 clock,
@@ -181,6 +188,11 @@ class Service:
                 on_ended=health.flight_ended,
             ),
             flightlogs=FlightLogs(store, settings),
+            zone_records=zones,
+            permit_records=permits,
+            zone_watch=ZoneWatch(
+                clearance, traffic, fleet.vehicles, clock, on_alarm=lambda text: feed.alarm(text, "severe")
+            ),
             wellbeing=health,
             sky=sky,
             roster=vehicles,
@@ -214,6 +226,7 @@ class Service:
                 self._start(sender.run(), f"remote id[{sysid}]")
             self._start(rooms.wellbeing.keep_summaries(), "summaries")
             self._start(rooms.sky.run(), "weather")
+            self._start(rooms.zone_watch.run(), "zones")
             if watching is not None:
                 self._start(watching, "perception")
             for sink in self._settings.sinks:
@@ -295,6 +308,12 @@ def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
         candidates=keyring.candidates,
         limits=settings.health.limits,
     )
+
+
+def _somewhere(settings: Settings) -> tuple[float, float] | None:
+    """Lon and lat of the first home that the settings name."""
+    homes = (vehicle.home for vehicle in settings.vehicles if vehicle.home is not None)
+    return next(((home.lon, home.lat) for home in homes), None)
 
 
 def _transmitters(settings: Settings, fleet: Fleet, clock: Clock) -> dict[int, RemoteIdSender]:

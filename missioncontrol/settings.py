@@ -87,6 +87,12 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What vehicles do when they hear us no more, where a mission says nothing else. It is written before arming."""
     fence_margin_m: Annotated[float, msgspec.Meta(ge=0)] = 100.0
     """Each mission carries a fence around its route, so much wider, m; 0 for none."""
+    highest_agl_m: Positive = 120.0
+    """Flights that go higher above ground need a permit that allows it, m."""
+    night_needs_permit: bool = False
+    """Whether flights between the end of civil twilight and its beginning need a permit that allows it."""
+    sight_m: Positive | None = None
+    """Flights further from their start than this need a permit for flight beyond sight, m; absent: none do."""
     reserve_percent: Annotated[float, msgspec.Meta(ge=0, le=90)] = 20.0
     """Of the battery, what must be left at the end of a mission by the plan, percent."""
     least_satellites: Annotated[int, msgspec.Meta(ge=4)] = 6

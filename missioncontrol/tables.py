@@ -217,3 +217,50 @@ controls = Table(
     Column("token", Integer, nullable=False),
     _utc("since_utc_s", nullable=True),
 )
+
+zone_sources = Table(
+    "zone_sources",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("format", String(10), nullable=False),
+    Column("header", JSON, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("noted", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("imported_by", String(100), nullable=False),
+    _utc("imported_utc_s"),
+)
+
+zones = Table(
+    "zones",
+    metadata,
+    _number(),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("source", String(80), nullable=False),
+    Column("zone", JSON, nullable=False),
+    Index(None, "source", "number"),
+)
+
+permits = Table(
+    "permits",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("permit", JSON, nullable=False),
+    Column("created_by", String(100), nullable=False),
+    _utc("created_utc_s"),
+    _utc("revoked_utc_s", nullable=True),
+)
+
+permit_documents = Table(
+    "permit_documents",
+    metadata,
+    _number(),
+    Column("permit_id", String(36), ForeignKey("permits.id"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("media_type", String(40), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("added_by", String(100), nullable=False),
+    _utc("added_utc_s"),
+    Index(None, "permit_id", "number"),
+)

@@ -32,6 +32,10 @@ class Traffic:
         """A flight is over."""
         self._tracks.pop(flight_id, None)
 
+    def under_way(self) -> tuple[tuple[int, Track], ...]:
+        """Vehicles on flights of which the way is known, and that way."""
+        return tuple(self._tracks.values())
+
     def conflicts(self, track: Track, *, without: Collection[int] = ()) -> tuple[Conflict, ...]:
         """With flights of other vehicles than those, in order of time."""
         others = {f"vehicle {sysid}": way for sysid, way in self._tracks.values() if sysid not in without}

@@ -26,9 +26,11 @@ from missioncontrol.api import (
     missions,
     pages,
     people,
+    permits,
     session,
     vehicles,
     weather,
+    zones,
 )
 from missioncontrol.api.access import logged_in
 from missioncontrol.api.errors import HANDLERS
@@ -45,11 +47,14 @@ from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
 from missioncontrol.missions import Missions
 from missioncontrol.people import People
+from missioncontrol.permits import Permits
 from missioncontrol.registry import Registry
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
 from missioncontrol.weather_watch import WeatherWatch
+from missioncontrol.zone_watch import ZoneWatch
+from missioncontrol.zones import Zones
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -80,6 +85,9 @@ class Rooms:
     coverage: Coverage
     flights: Flights
     flightlogs: FlightLogs
+    zone_records: Zones
+    permit_records: Permits
+    zone_watch: ZoneWatch
     wellbeing: Health
     sky: WeatherWatch
     roster: Vehicles
@@ -106,6 +114,8 @@ def make_app(rooms: Rooms) -> Litestar:
         maintenance.health,
         maintenance.maintained,
         weather.weather,
+        zones.router,
+        permits.router,
         incidents.router,
         incidents.handoffs,
         incidents.retry,
