@@ -50,6 +50,7 @@ from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
+from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
 from missioncontrol.zone_watch import ZoneWatch
 from missioncontrol.zones import Zones
@@ -188,6 +189,7 @@ class Service:
                 on_ended=health.flight_ended,
             ),
             flightlogs=FlightLogs(store, settings),
+            watches=Watches(store, missions),
             zone_records=zones,
             permit_records=permits,
             zone_watch=ZoneWatch(

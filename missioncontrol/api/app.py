@@ -52,6 +52,7 @@ from missioncontrol.registry import Registry
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
+from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
 from missioncontrol.zone_watch import ZoneWatch
 from missioncontrol.zones import Zones
@@ -85,6 +86,7 @@ class Rooms:
     coverage: Coverage
     flights: Flights
     flightlogs: FlightLogs
+    watches: Watches
     zone_records: Zones
     permit_records: Permits
     zone_watch: ZoneWatch

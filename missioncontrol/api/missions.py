@@ -14,6 +14,7 @@ from missioncontrol.flights import Flights
 from missioncontrol.missions import Missions, NewMission
 from missioncontrol.people import Person, Role
 from missioncontrol.requests import PlanRequest
+from missioncontrol.watches import Watches
 
 _PLAN_GUARDS = [requires(Role.OPERATOR, Role.ADMINISTRATOR)]
 
@@ -86,6 +87,12 @@ async def launch(
     return await flights.launch(mission_id, person=request.user.name)
 
 
+@get("/{mission_id:str}/watch")
+async def watch(mission_id: FromPath[str], watches: NamedDependency[Watches]) -> dict[str, Any]:
+    """How a watch was kept: the times in which nobody was at the place, as flown."""
+    return await watches.of_mission(mission_id)
+
+
 @post("/{mission_id:str}/abort", guards=[requires(Role.OPERATOR)], status_code=200)
 async def abort(
     mission_id: FromPath[str], request: Request[Person, Any, Any], flights: NamedDependency[Flights]
@@ -95,5 +102,7 @@ async def abort(
 
 
 router = Router(
-    "/missions", route_handlers=[everything, create, one, plan, approve, preflight, launch, abort], tags=["missions"]
+    "/missions",
+    route_handlers=[everything, create, one, plan, approve, preflight, launch, watch, abort],
+    tags=["missions"],
 )
