@@ -28,8 +28,13 @@ def corner_speeds_m_s(figures: Figures, path: Array) -> Array:
         speeds[:] = np.inf
         return speeds
     for row in range(1, count - 1):
-        ax, ay = path[row, 0] - path[row - 1, 0], path[row, 1] - path[row - 1, 1]
-        bx, by = path[row + 1, 0] - path[row, 0], path[row + 1, 1] - path[row, 1]
+        before, after = row - 1, row + 1
+        while before > 0 and (path[before] == path[row]).all():
+            before -= 1
+        while after < count - 1 and (path[after] == path[row]).all():
+            after += 1
+        ax, ay = path[row, 0] - path[before, 0], path[row, 1] - path[before, 1]
+        bx, by = path[after, 0] - path[row, 0], path[after, 1] - path[row, 1]
         lengths = math.hypot(ax, ay) * math.hypot(bx, by)
         if lengths > 0.0:
             cosine = min(max((ax * bx + ay * by) / lengths, -1.0), 1.0)
