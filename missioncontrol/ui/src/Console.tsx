@@ -7,7 +7,7 @@ import { useConsole, useLive } from "./live/context";
 import { incidentId } from "./live/store";
 import { placesOf } from "./map/geojson";
 import { lineOf, placeOf } from "./map/overlay";
-import { MapView, type Editing, type Focus } from "./map/MapView";
+import { MapView, type Editing, type Focus, type Seen } from "./map/MapView";
 import { Header } from "./panels/Header";
 import { Flights } from "./panels/Flights";
 import { filtered, Incidents, NO_FILTER, type IncidentFilter } from "./panels/Incidents";
@@ -77,6 +77,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
   const planning = usePlanning();
   const { preview } = planning;
   const [focus, setFocus] = useState<Focus | null>(null);
+  const [seen, setSeen] = useState<Seen | null>(null);
   useBackground(mission);
 
   const shown = useMemo(() => filtered(live.incidents.values(), filter), [live.incidents, filter]);
@@ -148,7 +149,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
           <div hidden={!atPlan}>
             <PlanPanel planning={planning} onImported={imported} onSaved={saved} />
           </div>
-          {tab === "missions" && <Missions open={mission} onOpen={openMission} />}
+          {tab === "missions" && <Missions open={mission} onOpen={openMission} onSeen={setSeen} />}
           {tab === "flights" && <Flights />}
         </div>
       </aside>
@@ -158,6 +159,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
           plans={plans}
           shapes={shapes}
           editing={editing}
+          seen={seen}
           focus={focus}
           selectedVehicle={vehicle}
           selectedIncident={incident}

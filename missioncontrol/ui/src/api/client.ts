@@ -7,6 +7,7 @@ import type {
   CommandRequest,
   CommandResult,
   ControlAction,
+  Coverage,
   Flight,
   FlightFormat,
   Health,
@@ -18,6 +19,10 @@ import type {
   Plan,
   PlanRequest,
   Preflight,
+  Question,
+  Reflights,
+  Sky,
+  Statement,
   Vehicle,
 } from "./types";
 
@@ -65,9 +70,10 @@ async function bodyOf(response: Response): Promise<unknown> {
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (method !== "GET") headers["X-Requested-With"] = "missioncontrol";
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const raw = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = raw ? "application/octet-stream" : "application/json";
   const init: RequestInit = { method, headers, credentials: "same-origin" };
-  if (body !== undefined) init.body = JSON.stringify(body);
+  if (body !== undefined) init.body = raw ? body : JSON.stringify(body);
   let response: Response;
   try {
     response = await fetch(PREFIX + path, init);
@@ -110,6 +116,10 @@ export const api = {
   flights: (): Promise<Flight[]> => get("/flights"),
   flight: (id: string): Promise<Flight> => get(`/flights/${id}`),
 
+  /** The polygons, lines and points of a file of any format that the service reads. */
+  features: (name: string, content: Blob): Promise<FeatureCollection> =>
+    post(`/features?name=${encodeURIComponent(name)}`, content),
+
   preview: (plan: PlanRequest): Promise<Plan> => post("/plans", plan),
   missions: (): Promise<Mission[]> => get("/missions"),
   mission: (id: string): Promise<Mission> => get(`/missions/${id}`),
@@ -117,6 +127,13 @@ export const api = {
     post("/missions", { name, purpose, request: plan }),
   preflight: (id: string): Promise<Preflight[]> => get(`/missions/${id}/preflight`),
   stepMission: (id: string, step: MissionStep): Promise<Mission | undefined> => post(`/missions/${id}/${step}`),
+
+  coverage: (id: string, question: Question): Promise<Coverage> => get(`/missions/${id}/coverage?${queryOf(question)}`),
+  stateCoverage: (id: string, question: Question): Promise<Statement> =>
+    post(`/missions/${id}/coverage/statement`, question),
+  refly: (id: string, question: Question): Promise<Reflights> => post(`/missions/${id}/coverage/refly`, question),
+
+  weather: (): Promise<Sky> => get("/weather"),
 
   incident: (id: string): Promise<Incident> => get(`/incidents/${id}`),
   confirm: (id: string, note: string): Promise<Incident> =>
@@ -130,6 +147,14 @@ export type MissionStep = "plan" | "approve" | "launch" | "abort";
 export function featuresOf<F extends Vehicle | Incident>(answer: FeatureCollection | F[]): F[] {
   return (Array.isArray(answer) ? answer : answer.features) as F[];
 }
+
+function queryOf(question: Question): string {
+  return new URLSearchParams(Object.entries(question).map(([name, value]) => [name, String(value)])).toString();
+}
+
+/** Where the map of what was seen is to be had, a picture. */
+export const coveragePicture = (id: string, question: Question): string =>
+  `${PREFIX}/missions/${id}/coverage.png?${queryOf(question)}`;
 
 /** Where a flight is to be had as a file. */
 export function flightFile(id: string, format: FlightFormat): string {

@@ -103,7 +103,8 @@ export type Pattern =
   | "facades"
   | "visits"
   | "search"
-  | "look";
+  | "look"
+  | "watch";
 
 /** The name under which a request holds its shape. */
 export type ShapeField = "area" | "line" | "place" | "places";
@@ -233,6 +234,59 @@ export interface Health {
     last: { utc: Moment; person: string; work: string; note: string } | null;
   };
   alarms: { flight: string; utc: Moment; kind: string; text: string }[];
+}
+
+/** Of what it is asked whether it is not there. */
+export interface Question {
+  kind: string;
+  area_m2: number;
+  probability: number;
+}
+
+/** What the flights of a mission saw; shares are 0 to 1. */
+export interface Coverage extends FeatureCollection {
+  summary: {
+    share: number;
+    seen_at_all: number;
+    ground_m2: number;
+    seen_m2: number;
+    built_m2: number;
+    frames: number;
+    frames_left_out: number;
+    gsd_cm: { min: number; median: number; max: number } | null;
+    notes: string[];
+  };
+  /** Corners of its map: north-west, north-east, south-east, south-west. */
+  picture: { corners: Corners };
+}
+
+export type Corners = [[number, number], [number, number], [number, number], [number, number]];
+
+/** A statement of what is not there, in the languages of the console, and its signature. */
+export interface Statement {
+  statement: { words: Record<string, string>; [fact: string]: unknown };
+  signature: { algorithm: string; public_key: string; value: string };
+}
+
+export interface Reflights {
+  missions: Mission[];
+  pieces_left_out: number;
+}
+
+export interface Sky {
+  observation: {
+    utc: Moment;
+    source: string;
+    wind_m_s?: number | null;
+    wind_from_deg?: number | null;
+    gust_m_s?: number | null;
+    rain_mm_h?: number | null;
+    temperature_c?: number | null;
+    visibility_m?: number | null;
+  } | null;
+  stale: boolean;
+  error: string;
+  checks: Check[];
 }
 
 export interface ErrorEllipse {

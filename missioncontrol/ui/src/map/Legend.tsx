@@ -8,13 +8,17 @@ import { INCIDENT_KINDS } from "./palette";
 /** In a small window the legend would cover the map. */
 const OPEN = window.innerHeight >= 800 && window.innerWidth > 1360;
 
+/** Classes of the picture of what was seen. */
+const SEEN = ["good", "poor", "never", "built"] as const;
+
 interface LegendProps {
   plans: readonly Plan[];
   shapes: boolean;
+  seen: boolean;
   incidents: readonly Incident[];
 }
 
-export function Legend({ plans, shapes, incidents }: LegendProps) {
+export function Legend({ plans, shapes, seen, incidents }: LegendProps) {
   const { t, term } = useWords();
   const { vehicles, footprints } = useLive();
   const kinds = INCIDENT_KINDS.filter((kind) => incidents.some((incident) => incident.properties.kind === kind));
@@ -42,6 +46,12 @@ export function Legend({ plans, shapes, incidents }: LegendProps) {
             <i className="key-area" /> {t("map.shape")}
           </li>
         )}
+        {seen &&
+          SEEN.map((how) => (
+            <li key={how}>
+              <i className={`key-area ${how}`} /> {t(`map.seen.${how}`)}
+            </li>
+          ))}
         {kinds.map((kind) => (
           <li key={kind}>
             <KindIcon kind={kind} /> {term("kind", kind)}

@@ -4,7 +4,7 @@ import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import "maplibre-gl/dist/maplibre-gl.css";
 import type { FeatureCollection, Position } from "geojson";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { Incident, Plan, Shape, Vehicle } from "../api/types";
+import type { Corners, Incident, Plan, Shape, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { boundsOf } from "./geojson";
@@ -21,7 +21,7 @@ import {
   trackFeatures,
   vehicleFeatures,
 } from "./overlay";
-import { baseStyle, type SourceName } from "./style";
+import { ABOVE_SEEN, baseStyle, type SourceName } from "./style";
 
 setWorkerUrl(workerUrl);
 
@@ -40,11 +40,18 @@ export interface Editing {
   changed: (shape: Shape | null, done: boolean) => void;
 }
 
+/** A picture of what was seen of an area, and where its corners lie. */
+export interface Seen {
+  url: string;
+  corners: Corners;
+}
+
 export interface MapViewProps {
   incidents: readonly Incident[];
   plans: readonly Plan[];
   shapes: readonly Shape[];
   editing: Editing | null;
+  seen: Seen | null;
   focus: Focus | null;
   selectedVehicle: number | null;
   selectedIncident: string | null;
@@ -52,6 +59,7 @@ export interface MapViewProps {
   onIncident: (id: string) => void;
 }
 
+const SEEN = "seen";
 const SAME_CLICK_MS = 300;
 const ALMATY: [number, number] = [76.945, 43.205];
 
@@ -97,6 +105,22 @@ function useSource(map: MapLibreMap | null, name: SourceName, data: FeatureColle
   useEffect(() => {
     map?.getSource<GeoJSONSource>(name)?.setData(data);
   }, [map, name, data]);
+}
+
+function useSeen(map: MapLibreMap | null, seen: Seen | null): void {
+  useEffect(() => {
+    if (map === null || seen === null) return;
+    map.addSource(SEEN, { type: "image", url: new URL(seen.url, window.location.origin).href, coordinates: seen.corners });
+    map.addLayer(
+      { id: SEEN, type: "raster", source: SEEN, paint: { "raster-resampling": "nearest", "raster-fade-duration": 0, "raster-opacity": 0.6 } },
+      ABOVE_SEEN,
+    );
+    return () => {
+      if (map.getLayer(SEEN) === undefined) return;
+      map.removeLayer(SEEN);
+      map.removeSource(SEEN);
+    };
+  }, [map, seen]);
 }
 
 function useClicks(map: MapLibreMap | null, layer: string, property: string, clicked: (value: string) => void): void {
@@ -162,6 +186,7 @@ export function MapView(props: MapViewProps) {
   useSource(map, "shapes", useMemo(() => shapeFeatures(shapes), [shapes]));
   useSource(map, "incidents", useMemo(() => incidentFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
   useSource(map, "ellipses", useMemo(() => ellipseFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
+  useSeen(map, props.seen);
   const free = useShapeDrawing(map, editing);
   useClicks(map, "incidents-icon", "id", (id) => free() && props.onIncident(id));
   useClicks(map, "vehicles-icon", "sysid", (sysid) => free() && props.onVehicle(Number(sysid)));
@@ -179,7 +204,7 @@ export function MapView(props: MapViewProps) {
       <div ref={box} className="map-canvas" role="application" aria-label={t("map.label")} data-ready={map !== null} />
       {failure !== null && <p className="map-failure">{t("map.no_webgl", { detail: failure })}</p>}
       {map !== null && <LayersMenu map={map} />}
-      <Legend plans={plans} shapes={shapes.length > 0 || editing?.shape != null} incidents={incidents} />
+      <Legend plans={plans} shapes={shapes.length > 0 || editing?.shape != null} seen={props.seen !== null} incidents={incidents} />
     </div>
   );
 }

@@ -2,16 +2,6 @@
 import type { Position } from "geojson";
 import type { Shape } from "../api/types";
 
-/** Why there is no shape in it; `key` names the message of the catalogue. */
-export class ShapeError extends Error {
-  constructor(
-    readonly key: "shape.not_json" | "shape.not_degrees" | `shape.missing.${Shape["type"]}`,
-    readonly detail = "",
-  ) {
-    super(`${key} ${detail}`);
-  }
-}
-
 /** A shape, and what the file calls it. */
 export interface NamedShape {
   shape: Shape;
@@ -42,34 +32,11 @@ function singles(value: unknown, name: string): NamedShape[] {
   return ["Polygon", "LineString", "Point"].includes(type) ? [{ name, shape: { type, coordinates } as Shape }] : [];
 }
 
-const isDegrees = (place: unknown): boolean =>
-  Array.isArray(place) &&
-  typeof place[0] === "number" &&
-  typeof place[1] === "number" &&
-  Math.abs(place[0]) <= 180 &&
-  Math.abs(place[1]) <= 90;
-
-/** The value of a text. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (cause) {
-    throw new ShapeError("shape.not_json", cause instanceof Error ? cause.message : "");
-  }
-}
-
-/** Every shape of a type in a GeoJSON value (lon, lat), at least one; several places are one shape. */
+/** Every shape of a type in a GeoJSON value (lon, lat); several places are one shape. */
 export function shapesIn(value: unknown, type: Shape["type"]): NamedShape[] {
   const found = singles(value, "").filter((each) => each.shape.type === (type === "MultiPoint" ? "Point" : type));
-  const shapes =
-    type === "MultiPoint" && found.length > 0
-      ? [{ name: "", shape: { type, coordinates: found.map((each) => each.shape.coordinates as Position) } as Shape }]
-      : found;
-  if (shapes.length === 0) throw new ShapeError(`shape.missing.${type}`);
-  if (!shapes.every(({ shape }) => placesOf(shape).length > 0 && placesOf(shape).every(isDegrees))) {
-    throw new ShapeError("shape.not_degrees");
-  }
-  return shapes;
+  if (type !== "MultiPoint" || found.length === 0) return found;
+  return [{ name: "", shape: { type, coordinates: found.map((each) => each.shape.coordinates as Position) } }];
 }
 
 /** Every position of a shape. */

@@ -175,3 +175,5 @@ export const SWITCHED: Record<"buildings" | "parcels" | "permits", string> = {
 };
 /** Raster layers go below this one. */
 export const ABOVE_RASTERS = "parcels-line";
+/** What was seen goes below this one. */
+export const ABOVE_SEEN = "shapes-line";

@@ -4,6 +4,7 @@ import { localeOf, useWords, type Words } from "../i18n";
 import { useConsole, useLive } from "../live/context";
 import { LanguageSwitch } from "../parts/LanguageSwitch";
 import { Alarms } from "./Alarms";
+import { WeatherLine } from "./WeatherLine";
 
 function clock(now: number, timeZone: string, words: Words): string {
   return new Intl.DateTimeFormat(localeOf(words.language), { timeStyle: "medium", timeZone, hourCycle: "h23" }).format(now);
@@ -40,6 +41,7 @@ export function Header({ onLogOut }: { onLogOut: () => void }) {
         {term("connection", connection)}
       </span>
       <span className="space" />
+      <WeatherLine />
       <Clocks />
       <Alarms />
       <LanguageSwitch />

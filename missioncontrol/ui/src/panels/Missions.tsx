@@ -8,14 +8,18 @@ import { orderOf } from "../map/overlay";
 import { vehicleColour } from "../map/palette";
 import { Action, Bar, Confirm, useBusy } from "../parts/controls";
 import { History } from "../parts/History";
+import type { Seen } from "../map/MapView";
 import { useNotices } from "../parts/notices";
 import { fractionOf, inOrder, isUnderWay, progressOf, stepsOf, type Step } from "./missionSteps";
 import { PlanNumbers } from "./PlanNumbers";
+import { MissionCoverage, mayBeSeen } from "./MissionCoverage";
 import { Preflight } from "./Preflight";
 
 interface MissionsProps {
   open: string | null;
   onOpen: (id: string | null) => void;
+  /** What was seen of the open mission, to be laid over the map. */
+  onSeen: (seen: Seen | null) => void;
 }
 
 function Steps({ mission }: { mission: Mission }) {
@@ -39,7 +43,7 @@ function Steps({ mission }: { mission: Mission }) {
           blocked={step.roles.some((role) => person.roles.includes(role)) ? null : t(`why.${step.roles[0] ?? "operator"}`)}
           onClick={() => (step.asks ? setAsked(step) : take(step))}
         >
-          {term("mission_step", step.step)}
+          {step.step === "launch" && mission.reason ? t("mission.launch_again") : term("mission_step", step.step)}
         </Action>
       ))}
       {asked !== null && (
@@ -79,7 +83,12 @@ function ProgressBars({ mission }: { mission: Mission }) {
   );
 }
 
-function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolean; onOpen: (id: string | null) => void }) {
+interface MissionCardProps extends Omit<MissionsProps, "open"> {
+  mission: Mission;
+  open: boolean;
+}
+
+function MissionCard({ mission, open, onOpen, onSeen }: MissionCardProps) {
   const { t, term } = useWords();
   const may = useMay("operator");
   return (
@@ -91,7 +100,14 @@ function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolea
         </span>
       </button>
       <div className="card-body">
-        {mission.reason && <p className="problem">{mission.reason}</p>}
+        {mission.reason &&
+          (mission.state === "approved" ? (
+            <p className="warning" role="status">
+              {t("mission.between")} <small>{mission.reason}</small>
+            </p>
+          ) : (
+            <p className="problem">{mission.reason}</p>
+          ))}
         <Steps mission={mission} />
         {open && mission.state === "approved" && !isUnderWay(mission) && (
           <Preflight mission={mission} blocked={may ? null : t("why.operator")} />
@@ -104,6 +120,7 @@ function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolea
                 <span className="dim">{t("mission.purpose")}:</span> {mission.purpose}
               </p>
             )}
+            {mayBeSeen(mission) && <MissionCoverage mission={mission} onSeen={onSeen} />}
             {mission.plan && <PlanNumbers plan={mission.plan} />}
             {mission.history && (
               <>
@@ -118,7 +135,7 @@ function MissionCard({ mission, open, onOpen }: { mission: Mission; open: boolea
   );
 }
 
-export function Missions({ open, onOpen }: MissionsProps) {
+export function Missions({ open, onOpen, onSeen }: MissionsProps) {
   const { t } = useWords();
   const { missions, loaded } = useLive();
   const { store } = useConsole();
@@ -131,7 +148,7 @@ export function Missions({ open, onOpen }: MissionsProps) {
   return (
     <ul className="cards">
       {inOrder(missions.values()).map((mission) => (
-        <MissionCard key={mission.id} mission={mission} open={mission.id === open} onOpen={onOpen} />
+        <MissionCard key={mission.id} mission={mission} open={mission.id === open} onOpen={onOpen} onSeen={onSeen} />
       ))}
     </ul>
   );

@@ -1,9 +1,11 @@
 /** What is to be planned over: drawn on the map, pasted or uploaded. */
 import { useRef, useState, type ChangeEvent } from "react";
+import { api } from "../api/client";
 import type { Shape } from "../api/types";
 import { useWords } from "../i18n";
-import { alongM, areaM2, parsed, ShapeError, shapesIn, type NamedShape } from "../map/geojson";
-import { Action, Dialog } from "../parts/controls";
+import { alongM, areaM2, shapesIn, type NamedShape } from "../map/geojson";
+import { Action, Dialog, useBusy } from "../parts/controls";
+import { errorWords } from "../parts/notices";
 import { PATTERNS } from "./patterns";
 import type { Planning } from "./planning";
 
@@ -13,6 +15,7 @@ interface ShapeInputProps {
   onImported: (shape: Shape) => void;
 }
 
+const FORMATS = ".geojson,.json,.kml,.kmz,.gpkg,.zip";
 const EXAMPLES: Record<Shape["type"], string> = {
   Polygon: '{"type":"Polygon","coordinates":[[[76.94,43.20], …]]}',
   LineString: '{"type":"LineString","coordinates":[[76.94,43.20], …]}',
@@ -85,6 +88,10 @@ export function ShapeInput({ planning, onImported }: ShapeInputProps) {
   const [choosing, setChoosing] = useState<NamedShape[]>([]);
   const [text, setText] = useState("");
   const [problem, setProblem] = useState<string | null>(null);
+  const [busy, run] = useBusy((error) => {
+    const { title, detail } = errorWords(error, t);
+    setProblem(detail || title);
+  });
   const { shape, drawing } = planning;
   const { shape: type } = PATTERNS[planning.draft.kind];
 
@@ -93,22 +100,18 @@ export function ShapeInput({ planning, onImported }: ShapeInputProps) {
     planning.put(found, true);
     onImported(found);
   };
-  const read = (source: string): boolean => {
-    try {
-      const found = shapesIn(parsed(source), type);
+  const read = (name: string, content: Blob): void =>
+    run(async () => {
       setProblem(null);
+      const found = shapesIn(await api.features(name, content), type);
+      if (found.length === 0) return setProblem(t(`shape.missing.${type}`));
+      setPasting(false);
       if (found.length === 1 && found[0] !== undefined) use(found[0].shape);
       else setChoosing(found);
-      return true;
-    } catch (error) {
-      if (!(error instanceof ShapeError)) throw error;
-      setProblem(t(error.key, { detail: error.detail }));
-      return false;
-    }
-  };
-  const upload = async (event: ChangeEvent<HTMLInputElement>): Promise<void> => {
+    });
+  const upload = (event: ChangeEvent<HTMLInputElement>): void => {
     const chosen = event.target.files?.[0];
-    if (chosen !== undefined) read(await chosen.text());
+    if (chosen !== undefined) read(chosen.name, chosen);
     event.target.value = "";
   };
   const drawWords = drawing
@@ -127,8 +130,10 @@ export function ShapeInput({ planning, onImported }: ShapeInputProps) {
           {drawWords}
         </Action>
         <Action onClick={() => setPasting(true)}>{t("shape.paste")}</Action>
-        <Action onClick={() => file.current?.click()}>{t("shape.upload")}</Action>
-        <input ref={file} type="file" accept=".geojson,.json,application/geo+json" hidden onChange={(e) => void upload(e)} />
+        <Action busy={busy} onClick={() => file.current?.click()}>
+          {t("shape.upload")}
+        </Action>
+        <input ref={file} type="file" accept={FORMATS} hidden onChange={upload} />
       </div>
       <p className="hint">
         {drawing ? t(`shape.how.${type}`) : shape === null ? t(`shape.none.${type}`) : size(shape)}
@@ -156,7 +161,7 @@ export function ShapeInput({ planning, onImported }: ShapeInputProps) {
           )}
           <div className="row end">
             <Action onClick={() => setPasting(false)}>{t("action.cancel")}</Action>
-            <Action look="primary" onClick={() => read(text) && setPasting(false)}>
+            <Action look="primary" busy={busy} onClick={() => read("pasted.geojson", new Blob([text]))}>
               {t("shape.use")}
             </Action>
           </div>

@@ -1,11 +1,11 @@
 /** The patterns that can be flown: what each is laid over, and which of its fields a person fills in. */
 import type { Pattern, PlanRequest, Shape, ShapeField } from "../api/types";
-import { ShapeError, shapesIn } from "../map/geojson";
+import { shapesIn } from "../map/geojson";
 
-export type Unit = "m" | "m_s" | "s" | "deg" | "percent" | "times";
+export type Unit = "m" | "m_s" | "s" | "deg" | "percent" | "times" | "min";
 
 export type Field = { name: FieldName } & (
-  | { type: "number"; unit: Unit; first: string; step?: number; least?: number; optional?: "auto" | "same" }
+  | { type: "number"; unit: Unit; scale?: number; first: string; step?: number; least?: number; optional?: "auto" | "same" }
   | { type: "choice"; choices: readonly Choice[] }
   | { type: "check"; first: boolean }
 );
@@ -27,6 +27,8 @@ export type FieldName =
   | "structure_height_m"
   | "standoff_m"
   | "hold_s"
+  | "duration_s"
+  | "overlap_s"
   | "shape"
   | "front_overlap"
   | "side_overlap"
@@ -49,7 +51,7 @@ const SIDE: Field = { name: "side_overlap", type: "number", unit: "percent", fir
 const PITCH: Field = { name: "pitch_deg", type: "number", unit: "deg", first: "-90", step: 5, least: -90 };
 const SPEED: Field = { name: "speed_m_s", type: "number", unit: "m_s", first: "", optional: "auto" };
 
-export const PATTERNS: Record<Pattern, PatternSpec> = {
+export const PATTERNS: Readonly<Record<Pattern, PatternSpec>> = {
   survey: {
     shape: "Polygon",
     field: "area",
@@ -128,18 +130,23 @@ export const PATTERNS: Record<Pattern, PatternSpec> = {
     picture: [SPEED],
     gsd: false,
   },
+  watch: {
+    shape: "Point",
+    field: "place",
+    fields: [
+      { name: "duration_s", type: "number", unit: "min", first: "60", step: 10, scale: 60 },
+      { name: "overlap_s", type: "number", unit: "s", first: "30", step: 10 },
+    ],
+    picture: [SPEED],
+    gsd: false,
+  },
 };
 
 export const PATTERN_NAMES = Object.keys(PATTERNS) as Pattern[];
 
-/** What a request is laid over; null where the console cannot read it. */
+/** What a request is laid over; null where the console does not know its pattern. */
 export function shapeOf(request: PlanRequest | undefined): Shape | null {
-  if (request === undefined) return null;
-  const pattern = PATTERNS[request.kind];
-  try {
-    return shapesIn(request[pattern.field], pattern.shape)[0]?.shape ?? null;
-  } catch (error) {
-    if (error instanceof ShapeError) return null;
-    throw error;
-  }
+  const pattern = request === undefined ? undefined : PATTERNS[request.kind];
+  if (request === undefined || pattern === undefined) return null;
+  return shapesIn(request[pattern.field], pattern.shape)[0]?.shape ?? null;
 }

@@ -36,7 +36,7 @@ export const filledIn = (draft: PlanDraft, field: Field, value: string): Partial
 });
 
 function sent(field: Field, value: string): unknown {
-  if (field.type === "number") return Number(value);
+  if (field.type === "number") return Number(value) * (field.scale ?? 1);
   return field.type === "check" ? value === "true" : value;
 }
 
