@@ -22,7 +22,11 @@ from missioncontrol.tables import flights, missions, plans
 
 PlanMaker = Callable[[PlanRequest], Awaitable[Plan]]
 """Makes a plan of a request."""
+Also = Callable[[AsyncConnection, str], Awaitable[None]]
+"""Gets a transaction and the id of the mission that is written in it."""
 _ALONE = "missions"
+IN_ADVANCE = "approved in advance"
+"""In the history, of an approval that a person gave to a plan before the mission was made."""
 
 
 class MissionState(StrEnum):
@@ -81,8 +85,8 @@ class Missions:
         request.check()
         return (await self._planner(request)).public(items=False)
 
-    async def create(self, new: NewMission, *, person: str) -> dict[str, Any]:
-        """A new draft."""
+    async def create(self, new: NewMission, *, person: str, also: Also | None = None) -> dict[str, Any]:
+        """A new draft; `also` writes in the same transaction what must be there with it or not at all."""
         new.request.check()
         mission_id, now = str(uuid_utils.uuid7()), self._clock()
         async with self._store.writing(alone=_ALONE) as connection:
@@ -100,6 +104,8 @@ class Missions:
                 )
             )
             await self._record(connection, mission_id, person, "created", {"name": new.name})
+            if also is not None:
+                await also(connection, mission_id)
         return await self.announce(mission_id)
 
     async def plan(self, mission_id: str, *, person: str, request: PlanRequest | None = None) -> dict[str, Any]:
@@ -138,11 +144,16 @@ class Missions:
             await self._record(connection, mission_id, person, "planned", {"version": version, "hash": plan.hash})
         return await self.announce(mission_id)
 
-    async def approve(self, mission_id: str, *, person: str) -> dict[str, Any]:
-        """Approve exactly the present plan. Raises TransitionImpossible."""
+    async def approve(self, mission_id: str, *, person: str, in_advance: str | None = None) -> dict[str, Any]:
+        """Approve exactly the present plan; `in_advance` is the hash that the person approved before it was made.
+
+        Raises TransitionImpossible, HashMismatch.
+        """
         async with self._store.writing(alone=_ALONE) as connection:
             row = await _row(connection, mission_id)
             _check_step(row, MissionState.APPROVED)
+            if in_advance not in (None, row.plan_hash):
+                raise HashMismatch(f"mission {mission_id}: its plan is not the one that was approved in advance")
             await self._set(
                 connection,
                 mission_id,
@@ -152,7 +163,7 @@ class Missions:
                 approved_utc_s=self._clock(),
             )
             detail = {"version": row.plan_version, "hash": row.plan_hash}
-            await self._record(connection, mission_id, person, "approved", detail)
+            await self._record(connection, mission_id, person, "approved" if in_advance is None else IN_ADVANCE, detail)
         return await self.announce(mission_id)
 
     async def approved_plan(self, mission_id: str) -> Plan:

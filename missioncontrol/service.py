@@ -45,6 +45,7 @@ from missioncontrol.permits import Permits
 from missioncontrol.planner import Planner
 from missioncontrol.preflight import Preflight
 from missioncontrol.registry import Registry
+from missioncontrol.schedules import Schedules
 from missioncontrol.settings import Settings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
@@ -152,6 +153,7 @@ class Service:
         clearance = Clearance(zones, permits, settings, terrain)
         planner = Planner(settings, terrain, fleet, health, sky, clearance, clock)
         missions = Missions(store, planner.plan, clock, on_change=feed.mission)
+        people = People(store, settings.http, clock)
         exposures = Exposures(store)
         registry = Registry(
             buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
@@ -170,8 +172,9 @@ class Service:
         return Rooms(
             settings=settings,
             store=store,
-            people=People(store, settings.http, clock),
+            people=people,
             missions=missions,
+            schedules=Schedules(store, missions, people, clock, on_alarm=feed.alarm),
             exposures=exposures,
             coverage=Coverage(store, missions, exposures, registry, terrain, settings, clock),
             flights=Flights(
@@ -228,6 +231,7 @@ class Service:
                 self._start(sender.run(), f"remote id[{sysid}]")
             self._start(rooms.wellbeing.keep_summaries(), "summaries")
             self._start(rooms.sky.run(), "weather")
+            self._start(rooms.schedules.run(), "schedules")
             self._start(rooms.zone_watch.run(), "zones")
             if watching is not None:
                 self._start(watching, "perception")

@@ -264,3 +264,30 @@ permit_documents = Table(
     _utc("added_utc_s"),
     Index(None, "permit_id", "number"),
 )
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(150), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("schedule", JSON, nullable=False),
+    Column("approved_hash", String(64)),
+    Column("approved_by", String(100)),
+    _utc("approved_utc_s", nullable=True),
+    _utc("handled_utc_s"),
+    Column("created_by", String(100), nullable=False),
+    _utc("created_utc_s"),
+    _utc("updated_utc_s"),
+)
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("schedule_id", String(36), ForeignKey("schedules.id"), primary_key=True),
+    Column("due_utc_s", Float(53), primary_key=True),
+    Column("mission_id", String(36), ForeignKey("missions.id"), nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("text", Text, nullable=False),
+)

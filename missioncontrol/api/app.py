@@ -27,6 +27,7 @@ from missioncontrol.api import (
     pages,
     people,
     permits,
+    schedules,
     session,
     vehicles,
     weather,
@@ -49,6 +50,7 @@ from missioncontrol.missions import Missions
 from missioncontrol.people import People
 from missioncontrol.permits import Permits
 from missioncontrol.registry import Registry
+from missioncontrol.schedules import Schedules
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
@@ -82,6 +84,7 @@ class Rooms:
     store: Store
     people: People
     missions: Missions
+    schedules: Schedules
     exposures: Exposures
     coverage: Coverage
     flights: Flights
@@ -109,6 +112,7 @@ def make_app(rooms: Rooms) -> Litestar:
         people.router,
         missions.preview,
         missions.router,
+        schedules.router,
         coverage.router,
         features.read,
         flights.router,
