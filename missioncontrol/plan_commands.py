@@ -1,9 +1,16 @@
-"""`missioncontrol plan`: one command for each pattern."""
+"""`missioncontrol plan`: one command for each pattern, made of the fields of its request."""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import shapely
@@ -11,27 +18,51 @@ import typer
 from shapely.geometry import shape
 
 from geo.areas import read_area, read_line, read_points
+from missioncontrol import requests
 from missioncontrol.errors import InputInvalid
 from missioncontrol.terminal import Json, answer
 
 plan_app = typer.Typer(help="Make a plan without a running service.", no_args_is_help=True)
 
-AreaFile = Annotated[Path, typer.Option(help="A polygon: GeoJSON, KML, KMZ, GeoPackage, Shapefile.")]
-LineFile = Annotated[Path, typer.Option(help="A line: GeoJSON, KML, KMZ, GeoPackage, Shapefile.")]
-PlacesFile = Annotated[Path, typer.Option(help="Points: GeoJSON, KML, KMZ, GeoPackage, Shapefile.")]
-Place = Annotated[str, typer.Option(help="LON,LAT in degrees.")]
-Camera = Annotated[str, typer.Option(help="Name of a camera, see `plan cameras`; or a JSON file with one of your own.")]
-Out = Annotated[Path, typer.Option(help="Where the plan is written.")]
-Gsd = Annotated[float | None, typer.Option(help="Ground sample distance wanted, cm per pixel.")]
-Height = Annotated[float | None, typer.Option(help="Height above ground instead, m.")]
-FrontOverlap = Annotated[float, typer.Option(help="Along the line, percent.")]
-SideOverlap = Annotated[float, typer.Option(help="Between lines, percent.")]
-Speed = Annotated[float, typer.Option(help="Ground speed on the lines, m/s.")]
-Pitch = Annotated[float, typer.Option(help="Of the camera, degrees: -90 straight down.")]
-Vehicles = Annotated[int, typer.Option(min=1, help="How many vehicles share the work.")]
-From = Annotated[str | None, typer.Option("--start", help="LON,LAT of the take-off; else where the pattern begins.")]
-Dem = Annotated[list[Path] | None, typer.Option(help="Terrain as GeoTIFF, m AMSL; may be repeated.")]
-QgcPlan = Annotated[Path | None, typer.Option(help="Also write a QGroundControl .plan file.")]
+FILES = "GeoJSON, KML, KMZ, GeoPackage or Shapefile"
+SHAPES: dict[str, tuple[type, str]] = {
+    "area": (Path, f"A polygon: {FILES}."),
+    "line": (Path, f"A line: {FILES}."),
+    "places": (Path, f"Points: {FILES}."),
+    "place": (str, "LON,LAT, deg."),
+    "camera": (str, "Name of a camera, see `plan cameras`; or a JSON file with one of your own."),
+}
+"""How what is no number is given on the command line."""
+NOT_HERE = frozenset(("vehicles", "lost_link"))
+"""Fields of a request that only the service has a use for."""
+EXAMPLES = {
+    "survey": "--area area.geojson --camera sony-rx1r2 --gsd-cm 3",
+    "corridor": "--line canal.geojson --width-m 120 --camera sony-rx1r2 --gsd-cm 3",
+    "waypoints": "--line way.geojson --camera sony-rx1r2 --height-m 60",
+    "patrol": "--area site.geojson --camera sony-rx1r2 --height-m 50 --rounds 3",
+    "orbit": "--place 76.945,43.205 --radius-m 60 --camera sony-rx1r2 --height-m 50",
+    "facades": "--area outline.geojson --structure-height-m 40 --standoff-m 20 --camera sony-rx1r2 --height-m 60",
+    "visits": "--places sites.geojson --camera sony-rx1r2 --height-m 50",
+    "search": "--place 76.945,43.205 --radius-m 400 --camera sony-rx1r2 --height-m 60",
+    "look": "--place 76.945,43.205 --start 76.941,43.202 --camera sony-rx1r2 --height-m 60",
+    "watch": "--place 76.945,43.205 --start 76.94,43.2 --duration-s 3600 --vehicles 3 --camera sim-wide --height-m 50",
+}
+
+
+def _site_options(
+    out: Annotated[Path, typer.Option(help="Where the plan is written.")],
+    vehicles: Annotated[int, typer.Option(min=1, help="How many vehicles share the work.")] = 1,
+    start: Annotated[str | None, typer.Option(help="LON,LAT of the take-off; else where the pattern begins.")] = None,
+    dem: Annotated[list[Path] | None, typer.Option(help="Terrain: GeoTIFF, .hgt or a folder; repeatable.")] = None,
+    obstacles: Annotated[list[Path] | None, typer.Option(help=f"With their heights: {FILES}; repeatable.")] = None,
+    zones: Annotated[list[Path] | None, typer.Option(help="Geozones: ED-318; repeatable.")] = None,
+    wind: Annotated[str | None, typer.Option(help="M/S,FROM: speed at 10 m above ground, and from where, deg.")] = None,
+    name: Annotated[str | None, typer.Option(help="Which shape of a file that has several.")] = None,
+    crs: Annotated[str | None, typer.Option(help="Of a file that does not say it, as EPSG:32643.")] = None,
+    qgc_plan: Annotated[Path | None, typer.Option(help="Also write a QGroundControl .plan file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What every command has besides the fields of its request."""
 
 
 @plan_app.command("cameras")
@@ -46,311 +77,127 @@ def plan_cameras(as_json: Json = False) -> None:
     answer(found, as_json, "\n".join(f"{model.slug:32} {model.name}" for model in found))
 
 
-@plan_app.command("survey")
-def plan_survey(
-    area: AreaFile,
-    camera: Camera,
-    out: Out,
-    swath_m: Annotated[float | None, typer.Option(help="Line spacing itself instead of a side overlap, m.")] = None,
-    direction_deg: Annotated[float | None, typer.Option(help="Of the lines, from north; else the best.")] = None,
-    crosshatch: Annotated[bool, typer.Option(help="A second time, across.")] = False,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -90,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan a survey that covers an area.
+def _command(kind: type[requests.Request]) -> Callable[..., None]:
+    """The function of a pattern's command: an option for each field of its request, then those of the site."""
+    tag = str(kind.__struct_config__.tag)
+    hints = get_type_hints(kind, include_extras=True)
+    parameters = []
+    for field in msgspec.structs.fields(kind):
+        if field.name in NOT_HERE:
+            continue
+        plain, said = SHAPES.get(field.name, (_plain(hints[field.name]), _docs(kind)[field.name]))
+        default = inspect.Parameter.empty if field.required else field.default
+        parameters.append(_parameter(field.name, Annotated[plain, typer.Option(help=said)], default))
+    for option in inspect.signature(_site_options, eval_str=True).parameters.values():
+        parameters.append(_parameter(option.name, option.annotation, option.default))
+    parameters.sort(key=lambda parameter: parameter.default is not inspect.Parameter.empty)
 
-    Example: missioncontrol plan survey --area area.geojson --camera sony-rx1r2 --gsd-cm 3 --out plan.json --json
-    """
-    _plan(locals(), "survey")
+    def run(**options: Any) -> None:
+        _plan(tag, options)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    said = inspect.cleandoc(kind.__doc__ or "")
+    run.__doc__ = f"{said}\n\nExample: missioncontrol plan {tag} {EXAMPLES[tag]} --out plan.json --json"
+    return run
 
 
-@plan_app.command("corridor")
-def plan_corridor(
-    line: LineFile,
-    width_m: Annotated[float, typer.Option(help="Of the strip, m.")],
-    camera: Camera,
-    out: Out,
-    side: Annotated[str, typer.Option(help="Of the line: both, left or right.")] = "both",
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -90,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan lines along a road, a canal or a water-protection strip.
-
-    Example: missioncontrol plan corridor --line canal.geojson --width-m 120 --camera sony-rx1r2 --gsd-cm 3 --out p.json
-    """
-    _plan(locals(), "corridor")
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-@plan_app.command("waypoints")
-def plan_waypoints(
-    line: LineFile,
-    camera: Camera,
-    out: Out,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -90,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan a flight by places in the order given.
-
-    Example: missioncontrol plan waypoints --line way.geojson --camera sony-rx1r2 --height-m 60 --out plan.json --json
-    """
-    _plan(locals(), "waypoints")
+def _plain(annotation: Any) -> Any:
+    """What Typer knows of a field's type: its limits are the request's own to judge."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _plain(get_args(annotation)[0])
+    if origin is Literal:
+        return str
+    if origin in (Union, UnionType):
+        kinds = [_plain(part) for part in get_args(annotation) if part is not type(None)]
+        return kinds[0] | None
+    return annotation
 
 
-@plan_app.command("patrol")
-def plan_patrol(
-    area: AreaFile,
-    camera: Camera,
-    out: Out,
-    rounds: Annotated[int, typer.Option(help="How often round.")] = 1,
-    inset_m: Annotated[float, typer.Option(help="How far inside the boundary, m; outside below 0.")] = 0.0,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -45,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan a round along the boundary of an area.
-
-    Example: missioncontrol plan patrol --area site.geojson --camera sony-rx1r2 --height-m 50 --rounds 3 --out plan.json
-    """
-    _plan(locals(), "patrol")
+@cache
+def _docs(kind: type) -> dict[str, str]:
+    """The docstring under each field of a struct and of those that it is made from, in one line."""
+    found = {} if kind.__base__ in (msgspec.Struct, None) else dict(_docs(kind.__base__))
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(body, ast.ClassDef)
+    for field, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
+            found[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
+    return found
 
 
-@plan_app.command("orbit")
-def plan_orbit(
-    place: Place,
-    radius_m: Annotated[float, typer.Option(help="Of the circle, m.")],
-    camera: Camera,
-    out: Out,
-    turns: Annotated[float, typer.Option(help="How often round.")] = 1.0,
-    clockwise: Annotated[bool, typer.Option(help="Seen from above.")] = True,
-    end_radius_m: Annotated[float | None, typer.Option(help="Of a spiral, m.")] = None,
-    end_height_m: Annotated[float | None, typer.Option(help="Of a spiral, above the ground at the place, m.")] = None,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -45,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan circles round a place, or a spiral, with the camera on it.
-
-    Example: missioncontrol plan orbit --place 76.9,43.2 --radius-m 60 --camera sony-rx1r2 --height-m 50 --out p.json
-    """
-    _plan(locals(), "orbit")
+for _kind in get_args(requests.PlanRequest):
+    plan_app.command(str(_kind.__struct_config__.tag))(_command(_kind))
 
 
-@plan_app.command("facades")
-def plan_facades(
-    area: AreaFile,
-    structure_height_m: Annotated[float, typer.Option(help="Of the top above the ground, m.")],
-    standoff_m: Annotated[float, typer.Option(help="Between walls and vehicle, m.")],
-    camera: Camera,
-    out: Out,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = 0,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan bands round a building with the camera on its walls.
-
-    Example: missioncontrol plan facades --area outline.geojson --structure-height-m 40 --standoff-m 20
-    --camera sony-rx1r2 --height-m 60 --out plan.json
-    """
-    _plan(locals(), "facades")
-
-
-@plan_app.command("visits")
-def plan_visits(
-    places: PlacesFile,
-    camera: Camera,
-    out: Out,
-    hold_s: Annotated[float, typer.Option(help="At each place, s.")] = 10.0,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -90,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan the shortest round by places, with a stop at each.
-
-    Example: missioncontrol plan visits --places sites.geojson --camera sony-rx1r2 --height-m 50 --out plan.json --json
-    """
-    _plan(locals(), "visits")
-
-
-@plan_app.command("search")
-def plan_search(
-    place: Place,
-    radius_m: Annotated[float, typer.Option(help="How far from the last known place, m.")],
-    camera: Camera,
-    out: Out,
-    shape: Annotated[str, typer.Option(help="square (expanding) or sectors.")] = "square",
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 20,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -90,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan a search round a last known place.
-
-    Example: missioncontrol plan search --place 76.9,43.2 --radius-m 400 --camera sim-wide --height-m 60 --out p.json
-    """
-    _plan(locals(), "search")
-
-
-@plan_app.command("look")
-def plan_look(
-    place: Place,
-    camera: Camera,
-    out: Out,
-    hold_s: Annotated[float, typer.Option(help="How long to look, s.")] = 120.0,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -45,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan to go and look at a place from where it is in view.
-
-    Example: missioncontrol plan look --place 76.9,43.2 --start 76.9,43.1 --camera sim-wide --height-m 60 --out p.json
-    """
-    _plan(locals(), "look")
-
-
-@plan_app.command("watch")
-def plan_watch(
-    place: Place,
-    duration_s: Annotated[float, typer.Option(help="How long, s.")],
-    camera: Camera,
-    out: Out,
-    overlap_s: Annotated[float, typer.Option(help="The next one is there so long before, s.")] = 30.0,
-    gsd_cm: Gsd = None,
-    height_m: Height = None,
-    front_overlap: FrontOverlap = 75,
-    side_overlap: SideOverlap = 65,
-    speed_m_s: Speed = 10,
-    pitch_deg: Pitch = -45,
-    vehicles: Vehicles = 1,
-    start: From = None,
-    dem: Dem = None,
-    qgc_plan: QgcPlan = None,
-    as_json: Json = False,
-) -> None:
-    """Plan to watch a place without a gap, by vehicles that relieve each other.
-
-    Example: missioncontrol plan watch --place 76.9,43.2 --start 76.9,43.1 --duration-s 3600 --vehicles 3
-    --camera sim-wide --height-m 60 --out plan.json
-    """
-    _plan(locals(), "watch")
-
-
-def _plan(options: dict[str, Any], kind: str) -> None:
+def _plan(kind: str, options: dict[str, Any]) -> None:
     """Plan, write the files, and say what it comes to."""
+    from fleet.air import CALM, Conditions, Wind
+    from geo.airspace import Airspace
+    from geo.ed318 import read_ed318
+    from geo.obstacles import read_obstacles
     from missioncontrol.plan_files import summary_of, write_plan, write_qgc
     from missioncontrol.planning import plan
-    from missioncontrol.requests import PlanRequest
     from missioncontrol.sites import Site, terrain_of
     from missioncontrol.sorties import Start
 
-    out, qgc_plan, dem = options.pop("out"), options.pop("qgc_plan"), options.pop("dem")
-    start, vehicles, as_json = options.pop("start"), options.pop("vehicles"), options.pop("as_json")
-    fields = {name: _field(name, value) for name, value in options.items() if value is not None}
-    geometry = next(value for value in fields.values() if isinstance(value, dict) and "type" in value)
-    lon, lat = _place("--start", start) if start else shapely.get_coordinates(shape(geometry))[0].tolist()
+    out, vehicles, qgc_plan, as_json = (options.pop(name) for name in ("out", "vehicles", "qgc_plan", "as_json"))
+    dem, obstacles, zones = (options.pop(name) or [] for name in ("dem", "obstacles", "zones"))
+    start, wind, name, crs = (options.pop(name) for name in ("start", "wind", "name", "crs"))
+    fields = {field: _field(field, value, name=name, crs=crs) for field, value in options.items() if value is not None}
+    geometry = next(fields[field] for field in SHAPES if field in fields)
+    lon, lat = _two("--start", start) if start else shapely.get_coordinates(shape(geometry))[0].tolist()
     try:
-        request: Any = msgspec.convert({**fields, "kind": kind, "vehicles": list(range(1, vehicles + 1))}, PlanRequest)
+        request: Any = msgspec.convert(
+            {**fields, "kind": kind, "vehicles": list(range(1, vehicles + 1))}, requests.PlanRequest
+        )
     except msgspec.ValidationError as exc:
         raise InputInvalid(f"plan {kind}: {exc}") from exc
-    starts = tuple(Start(sysid=number, lon=lon, lat=lat) for number in range(1, vehicles + 1))
-    made = plan(request, Site(starts, terrain_of(dem or [])))
+    terrain = terrain_of(dem)
+    found = [zone for path in zones for zone in read_ed318(path, near=(lon, lat)).zones]
+    made = plan(
+        request,
+        Site(
+            tuple(Start(sysid=number, lon=lon, lat=lat) for number in range(1, vehicles + 1)),
+            terrain,
+            conditions=Conditions(wind=Wind.blowing(*_two("--wind", wind))) if wind else CALM,
+            airspace=Airspace(found, terrain) if zones else None,
+            obstacles=tuple(obstacle for path in obstacles for obstacle in read_obstacles(path)),
+            begins_utc_s=request.begins_utc_s(time.time()),
+        ),
+    )
     write_plan(made, out)
     if qgc_plan is not None:
         write_qgc(made, qgc_plan)
+    warnings = "".join(f"\nwarning: {said}" for said in made.warnings)
     answer(
         summary_of(made),
         as_json,
-        f"{out}: {made.lines} lines, {made.path_m / 1000:.2f} km, {made.photos} photos, "
-        f"{made.duration_s / 60:.0f} min, {made.sorties} sorties\nhash {made.hash}",
+        f"{out}: {made.lines} legs, {made.path_m / 1000:.2f} km, {made.photos} photos, "
+        f"{made.duration_s / 60:.0f} min, {made.sorties} sorties{warnings}\nhash {made.hash}",
     )
 
 
-def _field(name: str, value: Any) -> Any:
+def _field(field: str, value: Any, *, name: str | None, crs: str | None) -> Any:
     """A request's field of what was given on the command line: files are read, places become points."""
-    if name == "place":
-        return {"type": "Point", "coordinates": _place("--place", value)}
-    if name == "area":
-        return _geojson(read_area(value).polygon)
-    if name == "line":
-        return _geojson(read_line(value))
-    if name == "places":
-        return _geojson(shapely.MultiPoint([shape.geometry for shape in read_points(value)]))
-    if name == "camera" and value.endswith(".json"):
-        return _json(Path(value))
-    return value
+    match field:
+        case "place":
+            return {"type": "Point", "coordinates": _two("--place", value)}
+        case "area":
+            return _geojson(read_area(value, name=name, crs=crs).polygon)
+        case "line":
+            return _geojson(read_line(value, name=name, crs=crs))
+        case "places":
+            return _geojson(shapely.MultiPoint([point.geometry for point in read_points(value, crs=crs)]))
+        case "camera" if value.endswith(".json"):
+            return _json(Path(value))
+        case _:
+            return value
 
 
 def _geojson(geometry: shapely.Geometry) -> Any:
@@ -366,9 +213,10 @@ def _json(path: Path) -> Any:
         raise InputInvalid(f"{path}: not JSON: {exc}") from exc
 
 
-def _place(option: str, text: str) -> tuple[float, float]:
+def _two(option: str, text: str) -> tuple[float, float]:
     try:
-        lon, lat = (float(part) for part in text.split(","))
+        first, second = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputInvalid(f"{option} {text!r}: give longitude and latitude, as in {option} 76.945,43.205") from None
-    return lon, lat
+        example = "6,270" if option == "--wind" else "76.945,43.205"
+        raise InputInvalid(f"{option} {text!r}: give two numbers, as in {option} {example}") from None
+    return first, second

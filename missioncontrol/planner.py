@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -64,7 +63,15 @@ class Planner:
             said = "the weather is not known: time and energy are those of a calm day"
             made = msgspec.structs.replace(made, warnings=(*made.warnings, said))
         fleet = self._settings.fleet
-        return with_safety(made, fence_margin_m=fleet.fence_margin_m, lost_link=request.lost_link or fleet.lost_link)
+        return await asyncio.to_thread(
+            with_safety,
+            made,
+            fence_margin_m=fleet.fence_margin_m,
+            lost_link=request.lost_link or fleet.lost_link,
+            airspace=site.airspace,
+            begins_utc_s=site.begins_utc_s,
+            rally=fleet.rally,
+        )
 
     async def site(self, request: PlanRequest) -> Site:
         """What is known of the place and the vehicles of a request."""
@@ -79,19 +86,8 @@ class Planner:
             conditions=self._sky.conditions(ground_m) or CALM,
             airspace=await self._clearance.airspace(request.vehicles, _within_reach(starts)),
             obstacles=self._obstacles,
-            begins_utc_s=self._begins_utc_s(request),
+            begins_utc_s=request.begins_utc_s(self._clock()),
         )
-
-    def _begins_utc_s(self, request: PlanRequest) -> float:
-        if request.begins_utc is None:
-            return self._clock()
-        try:
-            begins = datetime.fromisoformat(request.begins_utc)
-        except ValueError as exc:
-            raise InputInvalid(f"begins_utc: {request.begins_utc!r} is no time, as in 2026-05-01T08:30:00Z") from exc
-        if begins.tzinfo is None:
-            raise InputInvalid(f"begins_utc: {request.begins_utc!r} has no offset from UTC: add Z or +05:00")
-        return begins.timestamp()
 
     async def _battery(self, sysid: int) -> BatteryState:
         """As its flights tell; as warm as the air."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,6 +44,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Sysids that share the work."""
     lost_link: LostLinkPolicy | None = None
     """What the vehicles do when they hear us no more; the settings' own where absent."""
+
+    def begins_utc_s(self, now_utc_s: float) -> float:
+        """When it is to be flown, UTC, s since 1970; now where it does not say. Raises InputInvalid."""
+        if self.begins_utc is None:
+            return now_utc_s
+        try:
+            begins = datetime.fromisoformat(self.begins_utc)
+        except ValueError as exc:
+            raise InputInvalid(f"begins_utc: {self.begins_utc!r} is no time, as in 2026-05-01T08:30:00Z") from exc
+        if begins.tzinfo is None:
+            raise InputInvalid(f"begins_utc: {self.begins_utc!r} has no offset from UTC: add Z or +05:00")
+        return begins.timestamp()
 
     def check(self) -> None:
         """Raises InputInvalid for what the types cannot say."""
@@ -88,6 +101,8 @@ class PatrolRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     area: Geometry
     """GeoJSON Polygon."""
+    pitch_deg: Annotated[float, msgspec.Meta(ge=-90, le=0)] = -45.0
+    """Of the camera: -90 straight down."""
     rounds: Annotated[int, msgspec.Meta(ge=1, le=50)] = 1
     """How often."""
     inset_m: Annotated[float, msgspec.Meta(ge=-500, le=500)] = 0.0
