@@ -47,10 +47,13 @@ from missioncontrol.requests import (
 
 Array = NDArray[np.float64]
 
-LOWEST_M = 10.0
-"""The lowest band round a building lies at least so high above the ground."""
+LOWEST_M, GROUND_STEP_M = 10.0, 5.0
+"""The lowest band round a building lies at least so high above the ground, which is looked at every so many metres."""
 OVER_CUT_M = 9.0
 """Lines lead so far over the edge of what zones leave of an area."""
+ROUND_M_S2 = 1.5
+"""Circles and corners round buildings are flown no faster than this acceleration inward takes, m/s2: simulated
+multirotors keep within 3 m of the way up to it, and are carried 10 m out at three times as much."""
 LOOK_RANGE_M = 300.0
 """A place is looked at from no further away."""
 CLIMB_M_S = 2.5
@@ -262,13 +265,21 @@ def _orbit(request: OrbitRequest, model: CameraModel, seen: Pictures, ground: Gr
         start_deg=start_deg,
     )
     slant_m = tuple(float(np.hypot(r, level - ground_m)) for r, level in zip(radii_m, levels_m, strict=True))
-    return _work(model, seen, legs, plane, slant_m=slant_m)
+    speed_m_s = min(seen.speed_m_s, _round_m_s(min(radii_m)))
+    return _work(model, seen, legs, plane, speed_m_s=speed_m_s, slant_m=slant_m)
+
+
+def _round_m_s(radius_m: float) -> float:
+    """The fastest that a circle is flown at, m/s."""
+    return float(np.sqrt(ROUND_M_S2 * radius_m))
 
 
 def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
     """A picture on the wall is as large as one on the ground from as far away; the front overlap holds both ways."""
     area = _at_ground(read_area(request.area, near=ground.near), ground.terrain)
     base_m = area.plane.height_m
+    round_ = shapely.get_coordinates(area.metric.exterior.buffer(request.standoff_m).segmentize(GROUND_STEP_M))
+    highest_m = float(ground.terrain.amsl_m(*area.plane.to_lonlat(round_[:, 0], round_[:, 1])).max())
     across_m, along_m = model.footprint_m(request.standoff_m)
     legs = facade_bands(
         area.metric,
@@ -277,11 +288,11 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
         stand_off_m=request.standoff_m,
         picture_m=(across_m, along_m),
         overlap=request.front_overlap / 100.0,
-        lowest_amsl_m=base_m + LOWEST_M,
+        lowest_amsl_m=max(base_m, highest_m) + LOWEST_M,
         near=ground.on(area.plane),
     )
     trigger_m = across_m * (1.0 - request.front_overlap / 100.0)
-    speed_m_s = min(seen.speed_m_s, trigger_m / model.shutter_interval_s)
+    speed_m_s = min(seen.speed_m_s, trigger_m / model.shutter_interval_s, _round_m_s(request.standoff_m))
     slant_m = (request.standoff_m,)
     return _work(model, seen, legs, area.plane, trigger_m=trigger_m, speed_m_s=speed_m_s, slant_m=slant_m)
 
