@@ -303,6 +303,7 @@ class Flights:
             self._record(flight)
             # first, since PX4 judges a mission by the fence that is there; none clears what is left of another plan
             await vehicle.upload_fence(part.fence)
+            await vehicle.upload_rally(part.rally)
             aboard = await vehicle.upload_mission(list(part.items), progress=progress)
             if plan.lost_link is not None:
                 await vehicle.set_lost_link(plan.lost_link)

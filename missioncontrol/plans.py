@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from fleet.failsafes import LostLinkPolicy
-from fleet.fences import FencePolygon, fence_hash
+from fleet.fences import FencePolygon, RallyPoint, fence_hash, rally_hash
 from fleet.missions import MissionItem
 from geo.tracks import Track
 
@@ -41,7 +41,9 @@ class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
     battery_percent: float
     """Share of a full battery used, 0 to 100."""
     fence: tuple[FencePolygon, ...] = ()
-    """What it stays inside of; it is uploaded, read back and watched by the vehicle itself."""
+    """What it stays inside of, and outside of; it is uploaded, read back and watched by the vehicle itself."""
+    rally: tuple[RallyPoint, ...] = ()
+    """Where it may return to instead of home; uploaded and read back."""
 
     def track(self, begins_utc_s: float) -> Track | None:
         """Where it is over time if its round begins then; None for a plan of which that is not known."""
@@ -106,10 +108,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_hash(parts: tuple[VehiclePlan, ...], lost_link: LostLinkPolicy | None = None) -> str:
-    """SHA-256 over who flies what, inside of which fence, and what it does without a link."""
+    """SHA-256 over who flies what, inside of which fence, to which rally points, and what it does without a link."""
     lines = []
     for part in sorted(parts, key=lambda part: part.sysid):
-        lines.append(f"{part.sysid} {part.hash}" + (f" fence {fence_hash(part.fence)}" if part.fence else ""))
+        fence = f" fence {fence_hash(part.fence)}" if part.fence else ""
+        rally = f" rally {rally_hash(part.rally)}" if part.rally else ""
+        lines.append(f"{part.sysid} {part.hash}{fence}{rally}")
     if lost_link is not None:
         lines.append(f"lost link {lost_link.text}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

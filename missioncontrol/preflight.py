@@ -13,7 +13,7 @@ import structlog
 
 from fleet.errors import FleetError
 from fleet.failsafes import read_failsafes
-from fleet.fences import FencePolygon, fence_hash
+from fleet.fences import FencePolygon, fence_hash, rally_hash
 from fleet.fleet import Fleet
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.parameters import ParameterDifference, differences
@@ -153,6 +153,10 @@ class Preflight:
         same = None if fence is None else fence_hash(fence) == fence_hash(part.fence)
         measured = "not read" if fence is None else f"{len(fence)} areas" + (", those of the plan" if same else "")
         found.append(check("fence", "fence aboard", same, measured, f"the {len(part.fence)} areas of the plan"))
+        rally = await _or_none(vehicle.read_rally())
+        same = None if rally is None else rally_hash(rally) == rally_hash(part.rally)
+        measured = "not read" if rally is None else f"{len(rally)} points" + (", those of the plan" if same else "")
+        found.append(check("rally", "rally points aboard", same, measured, f"the {len(part.rally)} points of the plan"))
         return found
 
     def _mission_check(self, vehicle: MavlinkVehicle, part: VehiclePlan) -> Check:

@@ -22,6 +22,7 @@ import tomli_w
 
 from fleet.airframes import Airframe
 from fleet.failsafes import LostLinkAction, LostLinkPolicy
+from fleet.fences import RallyPoint
 from fleet.health import HealthLimits
 from fleet.remote_id import RemoteId
 from geo.geoids import HeightDatum
@@ -87,6 +88,8 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What vehicles do when they hear us no more, where a mission says nothing else. It is written before arming."""
     fence_margin_m: Annotated[float, msgspec.Meta(ge=0)] = 100.0
     """Each mission carries a fence around its route, so much wider, m; 0 for none."""
+    rally: Annotated[tuple[RallyPoint, ...], msgspec.Meta(max_length=6)] = ()
+    """Places to return to instead of home; those inside its fence go aboard with each mission."""
     highest_agl_m: Positive = 120.0
     """Flights that go higher above ground need a permit that allows it, m."""
     night_needs_permit: bool = False

@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from fleet.commands import CommandResult, CommandState
 from fleet.errors import CommandUnknown, MissionMismatch, RecordingInvalid, VehicleUnknown
-from fleet.fences import FencePolygon, fence_hash
+from fleet.fences import FencePolygon, RallyPoint, fence_hash, rally_hash
 from fleet.missions import MissionItem, mission_hash
 from fleet.readiness import Check
 from fleet.telemetry import Condition, MissionProgress, TelemetryState
@@ -70,6 +70,9 @@ class ScriptedVehicle:
     async def upload_fence(self, areas: tuple[FencePolygon, ...]) -> str:
         self.fence = areas
         return fence_hash(areas)
+
+    async def upload_rally(self, points: tuple[RallyPoint, ...]) -> str:
+        return rally_hash(points)
 
     async def verify_mission(self, expected_hash: str) -> None:
         if self.aboard != expected_hash:
