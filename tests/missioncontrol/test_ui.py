@@ -100,7 +100,8 @@ class Installation:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/api/v1{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
+            content = answer.read()
+            return json.loads(content) if content else None
 
 
 def write_rasters(folder: Path) -> None:
@@ -446,6 +447,25 @@ def test_shapes_are_drawn_on_the_map(watched: Watched) -> None:
     expect(page.get_by_text("Click each place")).to_be_visible()
     page.get_by_role("button", name="Done").click()
     expect(page.get_by_text("3 places")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_zone_tells_what_it_asks(watched: Watched, installation: Installation) -> None:
+    """It is drawn where it lies, and a click says its name, kind, and limits."""
+    chief = installation.token("chief")
+    circle = {"geometry": {"type": "Point", "coordinates": [LON, LAT + 0.004]}, "radius_m": 150}
+    limits = {"upper": {"value_m": 120, "datum": "AGL"}}
+    zone = installation.ask("POST", "/zones", {"kind": "PROHIBITED", "name": "Airfield", **circle, **limits}, chief)
+    try:
+        page = watched.page
+        open_console(page, "guest")
+        expect(page.locator(".legend")).to_contain_text("Zone: flying is forbidden")
+        page.wait_for_timeout(500)
+        click_map(page, (0, -120))
+        expect(page.locator(".zone-popup")).to_contain_text("Airfield")
+        expect(page.locator(".zone-popup")).to_contain_text("ground to 120 m above ground")
+    finally:
+        installation.ask("DELETE", f"/zones/{zone['id']}", token=chief)
 
 
 @pytest.mark.slow

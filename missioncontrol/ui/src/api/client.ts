@@ -101,6 +101,8 @@ export const api = {
   layers: (): Promise<Layer[]> => get("/layers"),
   city: (theme: CityTheme): Promise<City> => get(`/city/${theme}`),
 
+  zones: (): Promise<FeatureCollection> => get("/zones"),
+
   vehicles: (): Promise<FeatureCollection> => get("/vehicles"),
   track: (sysid: number, seconds: number): Promise<Feature<LineString | null>> =>
     get(`/vehicles/${sysid}/track?seconds=${seconds}`),

@@ -341,6 +341,20 @@ export interface Layer {
   maxzoom?: number;
 }
 
+/** A zone, its limits and times in words. */
+export interface ZoneProperties {
+  zone: string;
+  title: string;
+  name: string;
+  kind: string;
+  active: boolean;
+  limits: string;
+  times: string;
+  message: string;
+  conditions: string | null;
+  source: string;
+}
+
 export type CityTheme = "buildings" | "parcels" | "permits";
 export type City = FeatureCollection;
 

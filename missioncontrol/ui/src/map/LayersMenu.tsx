@@ -5,9 +5,10 @@ import { api } from "../api/client";
 import type { CityTheme, Layer } from "../api/types";
 import { useWords } from "../i18n";
 import { useNotices } from "../parts/notices";
-import { ABOVE_RASTERS, SWITCHED } from "./style";
+import { ABOVE_RASTERS, SWITCHED, type Switch } from "./style";
 
 const THEMES: readonly CityTheme[] = ["buildings", "parcels", "permits"];
+const SWITCHES: readonly Switch[] = ["zones", ...THEMES];
 const rasterId = (layer: Layer): string => `raster-${layer.name}`;
 
 function addRaster(map: MapLibreMap, layer: Layer): void {
@@ -59,7 +60,7 @@ export function LayersMenu({ map }: { map: MapLibreMap }) {
 
   useEffect(() => {
     for (const layer of layers) show(map, rasterId(layer), !hidden.has(layer.name));
-    for (const theme of THEMES) show(map, SWITCHED[theme], !hidden.has(theme));
+    for (const each of SWITCHES) SWITCHED[each].forEach((id) => show(map, id, !hidden.has(each)));
   }, [map, layers, hidden]);
 
   const toggle = (name: string): void => {
@@ -69,7 +70,7 @@ export function LayersMenu({ map }: { map: MapLibreMap }) {
   };
   const rows = [
     ...layers.map((layer) => ({ name: layer.name, title: term("layer", layer.name) })),
-    ...THEMES.map((theme) => ({ name: theme as string, title: term("layer", theme) })),
+    ...SWITCHES.map((name) => ({ name: name as string, title: term("layer", name) })),
   ];
   return (
     <details className="map-box layers">

@@ -3,7 +3,7 @@ import type { Incident, Plan } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { KindIcon } from "../parts/icons";
-import { INCIDENT_KINDS } from "./palette";
+import { INCIDENT_KINDS, OTHER_ZONE_COLOUR, ZONE_COLOURS } from "./palette";
 
 /** In a small window the legend would cover the map. */
 const OPEN = window.innerHeight >= 800 && window.innerWidth > 1360;
@@ -11,14 +11,17 @@ const OPEN = window.innerHeight >= 800 && window.innerWidth > 1360;
 /** Classes of the picture of what was seen. */
 const SEEN = ["good", "poor", "never", "built"] as const;
 
+const zoneColour = (kind: string): string => (ZONE_COLOURS as Record<string, string>)[kind] ?? OTHER_ZONE_COLOUR;
+
 interface LegendProps {
   plans: readonly Plan[];
   shapes: boolean;
   seen: boolean;
+  zones: readonly string[];
   incidents: readonly Incident[];
 }
 
-export function Legend({ plans, shapes, seen, incidents }: LegendProps) {
+export function Legend({ plans, shapes, seen, zones, incidents }: LegendProps) {
   const { t, term } = useWords();
   const { vehicles, footprints } = useLive();
   const kinds = INCIDENT_KINDS.filter((kind) => incidents.some((incident) => incident.properties.kind === kind));
@@ -52,6 +55,11 @@ export function Legend({ plans, shapes, seen, incidents }: LegendProps) {
               <i className={`key-area ${how}`} /> {t(`map.seen.${how}`)}
             </li>
           ))}
+        {zones.map((kind) => (
+          <li key={kind}>
+            <i className="key-area zone" style={{ color: zoneColour(kind) }} /> {t("map.zone", { kind: term("zone", kind) })}
+          </li>
+        ))}
         {kinds.map((kind) => (
           <li key={kind}>
             <KindIcon kind={kind} /> {term("kind", kind)}

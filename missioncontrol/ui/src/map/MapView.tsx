@@ -22,6 +22,7 @@ import {
   vehicleFeatures,
 } from "./overlay";
 import { ABOVE_SEEN, baseStyle, type SourceName } from "./style";
+import { useZones } from "./useZones";
 
 setWorkerUrl(workerUrl);
 
@@ -188,6 +189,7 @@ export function MapView(props: MapViewProps) {
   useSource(map, "ellipses", useMemo(() => ellipseFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
   useSeen(map, props.seen);
   const free = useShapeDrawing(map, editing);
+  const zones = useZones(map, free);
   useClicks(map, "incidents-icon", "id", (id) => free() && props.onIncident(id));
   useClicks(map, "vehicles-icon", "sysid", (sysid) => free() && props.onVehicle(Number(sysid)));
 
@@ -204,7 +206,7 @@ export function MapView(props: MapViewProps) {
       <div ref={box} className="map-canvas" role="application" aria-label={t("map.label")} data-ready={map !== null} />
       {failure !== null && <p className="map-failure">{t("map.no_webgl", { detail: failure })}</p>}
       {map !== null && <LayersMenu map={map} />}
-      <Legend plans={plans} shapes={shapes.length > 0 || editing?.shape != null} seen={props.seen !== null} incidents={incidents} />
+      <Legend plans={plans} shapes={shapes.length > 0 || editing?.shape != null} seen={props.seen !== null} zones={zones} incidents={incidents} />
     </div>
   );
 }

@@ -52,3 +52,12 @@ export function standingOf(state: string): Standing {
 
 const VEHICLE_GLYPH = "M12 2.5l6.5 18L12 16.8 5.5 20.5z";
 export const vehicleGlyph = VEHICLE_GLYPH;
+
+/** What a zone asks, as a colour. */
+export const ZONE_COLOURS = {
+  PROHIBITED: "#ff5a4a",
+  REQ_AUTHORIZATION: "#ff9f43",
+  CONDITIONAL: "#f2d45c",
+  USPACE: "#f2d45c",
+} as const;
+export const OTHER_ZONE_COLOUR = "#8fd3a0";

@@ -1,15 +1,23 @@
 /** The map's sources and layers, bottom to top, over a plain background. Nothing is fetched from outside. */
-import type { LayerSpecification, StyleSpecification } from "maplibre-gl";
+import type { ExpressionSpecification, LayerSpecification, StyleSpecification } from "maplibre-gl";
+import { OTHER_ZONE_COLOUR, ZONE_COLOURS } from "./palette";
 
 export const BACKGROUND = "#131a20";
 const EMPTY = { type: "FeatureCollection" as const, features: [] };
 const FONT = ["Noto Sans Bold", "sans-serif"];
 
 /** Sources that the console fills, by name. */
-export const SOURCES = ["permits", "parcels", "buildings", "shapes", "plans", "footprints", "tracks", "ellipses", "incidents", "vehicles"] as const;
+export const SOURCES = ["permits", "parcels", "buildings", "zones", "shapes", "plans", "footprints", "tracks", "ellipses", "incidents", "vehicles"] as const;
 export type SourceName = (typeof SOURCES)[number];
 
 const LABEL_PAINT = { "text-color": "#f2f6f9", "text-halo-color": "#0a0f13", "text-halo-width": 1.6 };
+
+/** One that is not in force now is drawn faint. */
+const ZONE_COLOUR: ExpressionSpecification = [
+  "coalesce",
+  ["get", ["get", "kind"], ["literal", ZONE_COLOURS]],
+  OTHER_ZONE_COLOUR,
+];
 
 const LAYERS: LayerSpecification[] = [
   { id: "background", type: "background", paint: { "background-color": BACKGROUND } },
@@ -30,6 +38,31 @@ const LAYERS: LayerSpecification[] = [
     type: "line",
     source: "permits",
     paint: { "line-color": "#77d98a", "line-width": 1.6, "line-dasharray": [3, 2] },
+  },
+  {
+    id: "zones-fill",
+    type: "fill",
+    source: "zones",
+    paint: { "fill-color": ZONE_COLOUR, "fill-opacity": ["case", ["get", "active"], 0.16, 0.04] },
+  },
+  {
+    id: "zones-line",
+    type: "line",
+    source: "zones",
+    paint: { "line-color": ZONE_COLOUR, "line-width": 1.4, "line-opacity": ["case", ["get", "active"], 0.9, 0.4] },
+  },
+  {
+    id: "zones-label",
+    type: "symbol",
+    source: "zones",
+    layout: {
+      "text-field": ["coalesce", ["get", "name"], ["get", "zone"]],
+      "text-font": FONT,
+      "text-size": 11,
+      "symbol-placement": "line",
+      "text-optional": true,
+    },
+    paint: { ...LABEL_PAINT, "text-color": ZONE_COLOUR },
   },
   {
     id: "shapes-fill",
@@ -168,11 +201,13 @@ export function baseStyle(): StyleSpecification {
 }
 
 /** The layers that a switch of the layers menu shows and hides. */
-export const SWITCHED: Record<"buildings" | "parcels" | "permits", string> = {
-  buildings: "buildings-fill",
-  parcels: "parcels-line",
-  permits: "permits-line",
+export const SWITCHED: Record<Switch, readonly string[]> = {
+  zones: ["zones-fill", "zones-line", "zones-label"],
+  buildings: ["buildings-fill"],
+  parcels: ["parcels-line"],
+  permits: ["permits-line"],
 };
+export type Switch = "zones" | "buildings" | "parcels" | "permits";
 /** Raster layers go below this one. */
 export const ABOVE_RASTERS = "parcels-line";
 /** What was seen goes below this one. */

@@ -22,9 +22,10 @@ export function Profile({ path, colour }: ProfileProps) {
   const whole = along.at(-1) || 1;
   const [low, high] = [Math.min(...heights), Math.max(...heights)];
   const span = Math.max(high - low, LEAST_SPAN_M);
+  const base = (low + high - span) / 2;
   const points = heights.map(
     (height, index) =>
-      `${((WIDTH * (along[index] ?? 0)) / whole).toFixed(1)},${(HEIGHT * (1 - (height - low) / span)).toFixed(1)}`,
+      `${((WIDTH * (along[index] ?? 0)) / whole).toFixed(1)},${(HEIGHT * (1 - (height - base) / span)).toFixed(1)}`,
   );
   const range = t("profile.range", { low: number(low), high: number(high) });
   return (
