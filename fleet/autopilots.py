@@ -99,6 +99,8 @@ class Autopilot(Protocol):
     """Where its lost-link policy stands; None where nobody knows."""
     failsafes: tuple[FailsafeParameter, ...]
     """Where its other failsafes stand."""
+    return_height: tuple[str, float] | None
+    """The parameter of the height above home at which it returns at least, and its value for each m; None: unknown."""
 
     def mode(self, custom_mode: int) -> FlightMode:
         """The mode that a heartbeat's custom_mode means."""
@@ -148,6 +150,7 @@ class ArduCopter:
     passing_parameters: tuple[str, ...] = (
         "STAT_*", "*_TOTAL", "BARO?_GND_PRESS", "INS_GYR*OFFS_?", "INS_GYR?_CALTEMP", "MOT_THST_HOVER", "FENCE_ENABLE",
     )  # fmt: skip
+    return_height: tuple[str, float] | None = ("RTL_ALT", 100.0)
     lost_link: LostLinkParameters | None = LostLinkParameters(
         action="FS_GCS_ENABLE",
         meanings={
@@ -274,6 +277,7 @@ class ArduPlane(ArduCopter):
 
     arming_mode = FlightMode.MISSION
     needs_mission_mode = False
+    return_height: tuple[str, float] | None = ("RTL_ALTITUDE", 1.0)
     lost_link: LostLinkParameters | None = None
     failsafes: tuple[FailsafeParameter, ...] = ()
     only_rally_parameters: Mapping[str, float] = {}
@@ -320,6 +324,7 @@ class Px4:
         "COM_FLIGHT_UUID", "LND_FLIGHT_T_*", "EKF2_MAG_DECL", "CAL_ACC?_?OFF", "CAL_GYRO?_?OFF", "CAL_MAG?_?OFF",
         "CAL_BARO?_OFF",
     )  # fmt: skip
+    return_height: tuple[str, float] | None = ("RTL_RETURN_ALT", 1.0)
     lost_link: LostLinkParameters | None = LostLinkParameters(
         action="NAV_DLL_ACT",
         meanings={1: LostLinkAction.HOLD, 2: LostLinkAction.RETURN, 3: LostLinkAction.LAND},
@@ -420,6 +425,7 @@ class UnknownAutopilot(Px4):
 
     name = "unknown"
     mode_acks = 1
+    return_height: tuple[str, float] | None = None
     lost_link: LostLinkParameters | None = None
     failsafes: tuple[FailsafeParameter, ...] = ()
 

@@ -125,6 +125,10 @@ class HasFailsafes(Protocol):
     def failsafes(self) -> tuple[FailsafeParameter, ...]:
         """Where its other failsafes stand."""
 
+    @property
+    def return_height(self) -> tuple[str, float] | None:
+        """The parameter of the least height of its return, and its value for each m; None where nobody knows."""
+
 
 class PolicyAboard(msgspec.Struct, frozen=True, kw_only=True):
     """The lost-link policy as the vehicle has it."""
@@ -274,3 +278,27 @@ def _lost_link_of(autopilot: HasFailsafes) -> LostLinkParameters:
             f"nobody knows where an autopilot of the kind {autopilot.name} keeps its lost-link policy"
         )
     return autopilot.lost_link
+
+
+async def raise_return(parameters: Parameters, autopilot: HasFailsafes, height_m: float) -> float:
+    """See to it that a vehicle returns at least so high above home, m; the height that is aboard then.
+
+    What is higher is left alone. Raises PolicyUnsupported where nobody knows its parameter, and as `set_policy` does.
+    """
+    aboard_m = await read_return(parameters, autopilot)
+    if aboard_m >= height_m:
+        return aboard_m
+    name, scale = _return_height_of(autopilot)
+    return (await parameters.write(name, math.ceil(height_m) * scale)).value / scale
+
+
+async def read_return(parameters: Parameters, autopilot: HasFailsafes) -> float:
+    """At least how high above home a vehicle returns, m. Raises PolicyUnsupported, ParameterUnknown, LinkLost."""
+    name, scale = _return_height_of(autopilot)
+    return (await parameters.read(name)).value / scale
+
+
+def _return_height_of(autopilot: HasFailsafes) -> tuple[str, float]:
+    if autopilot.return_height is None:
+        raise PolicyUnsupported(f"{autopilot.name}: which parameter holds its return height is not known")
+    return autopilot.return_height

@@ -17,7 +17,7 @@ from fleet.autopilots import Autopilot, FlightMode
 from fleet.channels import Channel
 from fleet.commands import CommandResult, Commands, CommandState, Urgency, holds
 from fleet.errors import MissionMismatch, VehicleRefused, VehicleUnknown
-from fleet.failsafes import LostLinkPolicy, PolicyAboard, read_policy, set_policy
+from fleet.failsafes import LostLinkPolicy, PolicyAboard, raise_return, read_policy, set_policy
 from fleet.fences import (
     FENCE_TYPE,
     RALLY_TYPE,
@@ -138,6 +138,11 @@ class MavlinkVehicle:
     async def read_lost_link(self) -> PolicyAboard:
         """What it does when it hears no ground, read now; raises as `fleet.failsafes.read_policy` does."""
         return await read_policy(self.parameters, self.autopilot)
+
+    async def raise_return(self, height_m: float) -> float:
+        """Have it return at least so high above home; the height that is aboard then, m. Raises as `raise_return` of
+        `fleet.failsafes` does."""
+        return await raise_return(self.parameters, self.autopilot, height_m)
 
     async def _upload(self, items: list[MissionItem], mission_type: int, progress: Progress) -> None:
         await upload(self.channel, items, mission_type=mission_type, progress=progress)

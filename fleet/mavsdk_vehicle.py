@@ -116,6 +116,10 @@ class MavsdkVehicle:
         """Have it do so when it hears us no more; what is aboard then, by the fleet's own transfer."""
         return await self.vehicle.set_lost_link(policy)
 
+    async def raise_return(self, height_m: float) -> float:
+        """Have it return at least so high above home, by the fleet's own transfer."""
+        return await self.vehicle.raise_return(height_m)
+
     async def read_lost_link(self) -> PolicyAboard:
         """What it does when it hears no ground, by the fleet's own transfer."""
         return await self.vehicle.read_lost_link()

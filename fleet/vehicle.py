@@ -52,6 +52,9 @@ class Vehicle(Protocol):
     async def set_lost_link(self, policy: LostLinkPolicy) -> PolicyAboard:
         """Have it do so when it hears us no more; what is aboard then."""
 
+    async def raise_return(self, height_m: float) -> float:
+        """Have it return at least so high above home; the height that is aboard then, m."""
+
     async def read_lost_link(self) -> PolicyAboard:
         """What it does when it hears no ground."""
 

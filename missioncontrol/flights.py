@@ -212,7 +212,7 @@ class Flights:
         """Read back what an adopted vehicle flies; what to do about another plan is for people to say."""
         try:
             plan = await self._missions.launched_plan(flight.mission_id)
-            part = plan.part(flight.sysid, flight.hash)
+            part = plan.part(flight.sysid, flight.sortie)
             self._traffic.enter(
                 flight.id, flight.sysid, part.track((flight.airborne_utc_s or self._clock()) - part.delay_s)
             )
@@ -307,6 +307,8 @@ class Flights:
             aboard = await vehicle.upload_mission(list(part.items), progress=progress)
             if plan.lost_link is not None:
                 await vehicle.set_lost_link(plan.lost_link)
+            if part.return_height_m > 0:
+                await vehicle.raise_return(part.return_height_m)
         except RecordingInvalid as exc:
             await self._fail(flight, f"its flight cannot be recorded: {exc}")
             return f"vehicle {part.sysid}: its flight cannot be recorded: {exc}"

@@ -28,8 +28,10 @@ class Flight(msgspec.Struct, kw_only=True):
     """Mission flown."""
     sysid: int
     """Who flies."""
+    sortie: int
+    """Which flight of this vehicle in its plan it is."""
     hash: str
-    """Of the mission items it flies: which part of its plan it is."""
+    """Of the mission items it flies."""
     stage: str = "waiting"
     """waiting, uploading, uploaded, arming, flying, returning, done, failed or aborted."""
     item: int = 0
@@ -60,7 +62,12 @@ class Logbook:
     async def open(self, mission_id: str, part: VehiclePlan, *, registration: str, started_utc_s: float) -> Flight:
         """A new flight of a part of a plan."""
         flight = Flight(
-            id=str(uuid_utils.uuid7()), mission_id=mission_id, sysid=part.sysid, hash=part.hash, total=len(part.items)
+            id=str(uuid_utils.uuid7()),
+            mission_id=mission_id,
+            sysid=part.sysid,
+            sortie=part.sortie,
+            hash=part.hash,
+            total=len(part.items),
         )
         async with self._store.writing() as connection:
             await connection.execute(
@@ -72,6 +79,7 @@ class Logbook:
                     stage=flight.stage,
                     item=0,
                     total=flight.total,
+                    sortie=flight.sortie,
                     hash=flight.hash,
                     text="",
                     started_utc_s=started_utc_s,
@@ -89,13 +97,13 @@ class Logbook:
         async with self._store.writing() as connection:
             await connection.execute(update(flights).where(flights.c.id == flight.id).values(**values))
 
-    async def flown(self, mission_id: str) -> set[tuple[int, str]]:
-        """Sysid and hash of the parts of a mission that were flown to their end."""
-        query = select(flights.c.sysid, flights.c.hash).where(
+    async def flown(self, mission_id: str) -> set[tuple[int, int, str]]:
+        """Sysid, sortie and hash of the parts of a mission that were flown to their end."""
+        query = select(flights.c.sysid, flights.c.sortie, flights.c.hash).where(
             flights.c.mission_id == mission_id, flights.c.stage == "done"
         )
         async with self._store.reading() as connection:
-            return {(row.sysid, row.hash) for row in await connection.execute(query)}
+            return {(row.sysid, row.sortie, row.hash) for row in await connection.execute(query)}
 
     async def write_track(self, flight: Flight, points: list[TrackPoint]) -> None:
         """Append where it was, oldest first."""
@@ -181,6 +189,7 @@ def flight_of(row: Row[Any]) -> Flight:
         id=row.id,
         mission_id=row.mission_id,
         sysid=row.sysid,
+        sortie=row.sortie,
         hash=row.hash,
         stage=row.stage,
         item=row.item,
@@ -213,6 +222,7 @@ def public(row: Row[Any], *, whole: bool = True) -> dict[str, Any]:
         "stage": row.stage,
         "item": row.item,
         "total": row.total,
+        "sortie": row.sortie,
         "fraction": fraction(row.stage, row.item, row.total),
         "text": row.text,
         "path_m": round(row.path_m, 2),

@@ -24,7 +24,7 @@ from geo.orbits import spiral
 from geo.outlooks import View, outlooks
 from geo.patrols import perimeter
 from geo.pictures import NADIR_DEG, Pictures, pictures
-from geo.positions import LocalPlane
+from geo.positions import Altitude, Datum, LocalPlane
 from geo.searches import expanding_square, sector_search
 from geo.sidelap import swath_on
 from geo.structures import facade_bands
@@ -47,6 +47,8 @@ from missioncontrol.requests import (
 
 Array = NDArray[np.float64]
 
+NEAREST_M = 12.0
+"""Walls are not flown nearer to."""
 LOWEST_M, GROUND_STEP_M = 10.0, 5.0
 """The lowest band round a building lies at least so high above the ground, which is looked at every so many metres."""
 OVER_CUT_M = 9.0
@@ -91,6 +93,8 @@ class Work:
     """Covered, m2."""
     slant_m: tuple[float, ...] | None = None
     """Distances at which the camera looks, m, where that is not the height above the ground."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """What the pattern itself is about and ways have to keep clear of."""
     warnings: tuple[str, ...] = ()
     """What a person should know."""
 
@@ -277,7 +281,11 @@ def _round_m_s(radius_m: float) -> float:
 def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:
     """A picture on the wall is as large as one on the ground from as far away; the front overlap holds both ways."""
     area = _at_ground(read_area(request.area, near=ground.near), ground.terrain)
+    if request.standoff_m < NEAREST_M:
+        raise InputInvalid(f"standoff_m: {request.standoff_m:g} m is too near to walls, at least {NEAREST_M:g} m")
     base_m = area.plane.height_m
+    top = Altitude(base_m + request.structure_height_m, Datum.AMSL)
+    building = Obstacle(name="the building itself", geometry=area.polygon, top=top)
     round_ = shapely.get_coordinates(area.metric.exterior.buffer(request.standoff_m).segmentize(GROUND_STEP_M))
     highest_m = float(ground.terrain.amsl_m(*area.plane.to_lonlat(round_[:, 0], round_[:, 1])).max())
     across_m, along_m = model.footprint_m(request.standoff_m)
@@ -293,8 +301,16 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
     )
     trigger_m = across_m * (1.0 - request.front_overlap / 100.0)
     speed_m_s = min(seen.speed_m_s, trigger_m / model.shutter_interval_s, _round_m_s(request.standoff_m))
-    slant_m = (request.standoff_m,)
-    return _work(model, seen, legs, area.plane, trigger_m=trigger_m, speed_m_s=speed_m_s, slant_m=slant_m)
+    return _work(
+        model,
+        seen,
+        legs,
+        area.plane,
+        trigger_m=trigger_m,
+        speed_m_s=speed_m_s,
+        slant_m=(request.standoff_m,),
+        obstacles=(building,),
+    )
 
 
 def _visits(request: VisitsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:

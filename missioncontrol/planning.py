@@ -26,7 +26,7 @@ from geo.partition import Flyer, partition
 from geo.parts import Atoms, share
 from geo.pictures import USUAL_HIGHEST_M
 from geo.positions import Altitude, Datum
-from geo.relays import Watcher, relay
+from geo.relays import Watcher, relay, watchers_needed
 from geo.terrain import FlatTerrain
 from geo.turns import flyable, ordered_for_turns
 from geo.ways import shortest_way
@@ -105,8 +105,8 @@ class _Planner:
             [*points_of(self.work.legs), *(self._place(start) for start in site.starts)]
         ).convex_hull.buffer(AROUND_M)
         self.obstacles = None
-        if site.obstacles:
-            self.obstacles = Obstacles(site.obstacles, self.plane, terrain, within=self.around)
+        if standing := site.obstacles + self.work.obstacles:
+            self.obstacles = Obstacles(standing, self.plane, terrain, within=self.around)
         self.kept_out = tuple(self._kept_out())
         self.forbidden = shapely.union_all([shape for _, shape in self.kept_out])
         self.warnings += self.work.warnings
@@ -210,15 +210,18 @@ class _Planner:
                     recharge_s=SWAP_S,
                 )
             )
+        needed = max(watchers_needed(watcher, overlap_s=request.overlap_s) for watcher in watchers)
         begins_s = max(watcher.out_s for watcher in watchers)
-        made = relay(watchers, begins_s=begins_s, ends_s=begins_s + request.duration_s, overlap_s=request.overlap_s)
+        once = [msgspec.structs.replace(watcher, recharge_s=2 * request.duration_s) for watcher in watchers]
+        made = relay(once, begins_s=begins_s, ends_s=begins_s + request.duration_s, overlap_s=request.overlap_s)
         first_s = min(turn.leaves_s for turn in made.turns)
         self.flights = [flight(turn.name, turn.relieved_s - turn.arrives_s) for turn in made.turns]
         self.delays_s = [round(turn.leaves_s - first_s, 1) for turn in made.turns]
         if made.gaps:
             self.warnings.append(
-                f"nobody can watch for {made.gap_s:.0f} s of {request.duration_s:.0f} s, first from "
-                f"{made.gaps[0].begins_s - begins_s:.0f} s on: {made.needed} vehicles like these keep a place watched"
+                f"with one flight of each vehicle nobody can watch for {made.gap_s:.0f} s of "
+                f"{request.duration_s:.0f} s, first from {made.gaps[0].begins_s - begins_s:.0f} s on; {needed} vehicles like these, launched again "
+                "with fresh batteries by turns, keep a place watched"
             )
 
     def _shares(self) -> list[tuple[tuple[Leg, ...], ...]]:
@@ -322,6 +325,13 @@ class _Planner:
             if breaches:
                 raise InputInvalid(f"zones: vehicle {sysid} would be in {breaches[0]}")
         if self.obstacles is not None:
+            column = shapely.Point(flight.home).buffer(OBSTACLE_MARGIN_M)
+            above = self.obstacles.floor_m(flight.home[None], horizontal_m=OBSTACLE_MARGIN_M, vertical_m=0.0)
+            if above[0] > flight.home_amsl_m:
+                names = ", ".join(self.obstacles.names_at(column))
+                raise InputInvalid(
+                    f"obstacles: vehicle {sysid} would take off within {OBSTACLE_MARGIN_M:g} m of {names}"
+                )
             near = self.obstacles.breaches(
                 flight.route, horizontal_m=OBSTACLE_MARGIN_M - 0.5, vertical_m=OBSTACLE_MARGIN_M - 0.5
             )
@@ -408,6 +418,7 @@ def _part(flight: Flight, sortie: int) -> VehiclePlan:
         items=tuple(items),
         hash=mission_hash(items),
         path=flight.feature(f"flight {sortie}"),
+        return_height_m=flight.return_height_m,
         times_s=tuple(round(float(at_s), 1) for at_s in flight.times_s),
         path_m=round(flight.path_m, 2),
         duration_s=round(cost.duration_s, 1),

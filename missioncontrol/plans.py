@@ -36,6 +36,9 @@ class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Energy used, Wh."""
     times_s: tuple[float, ...] = ()
     """When it is at each point of `path`, s after the order to take off."""
+    return_height_m: float = 0.0
+    """From wherever it returns by itself, this height above home clears everything on the straight way, m; it is
+    seen to that the vehicle returns at least so high."""
     delay_s: float = 0.0
     """It takes off so much later than the first of its round, to keep apart, s."""
     battery_percent: float
@@ -49,8 +52,11 @@ class VehiclePlan(msgspec.Struct, frozen=True, kw_only=True):
         """Where it is over time if its round begins then; None for a plan of which that is not known."""
         if not self.times_s:
             return None
-        lon, lat, amsl_m = np.array(self.path["geometry"]["coordinates"], float).T
-        return Track(begins_utc_s + self.delay_s + np.array(self.times_s), lon, lat, amsl_m)
+        way = np.array(self.path["geometry"]["coordinates"], float)
+        home = np.array([[*way[0, :2], way[0, 2] - self.items[0].z]])
+        lon, lat, amsl_m = np.concatenate([home, way, home]).T
+        times_s = np.array([0.0, *self.times_s, max(self.duration_s, self.times_s[-1])])
+        return Track(begins_utc_s + self.delay_s + times_s, lon, lat, amsl_m)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,18 +89,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     vehicles: tuple[VehiclePlan, ...]
     """Parts."""
 
-    def due(self, flown: Set[tuple[int, str]]) -> tuple[VehiclePlan, ...]:
-        """The next part of each vehicle: its first sortie that was not `flown` (sysid, hash) to its end."""
+    def due(self, flown: Set[tuple[int, int, str]]) -> tuple[VehiclePlan, ...]:
+        """The next part of each vehicle: its first sortie that was not `flown` (sysid, sortie, hash) to its end."""
         found: dict[int, VehiclePlan] = {}
         for part in sorted(self.vehicles, key=lambda part: part.sortie):
-            if (part.sysid, part.hash) not in flown:
+            if (part.sysid, part.sortie, part.hash) not in flown:
                 found.setdefault(part.sysid, part)
         return tuple(found.values())
 
-    def part(self, sysid: int, items_hash: str) -> VehiclePlan:
-        """The part of a vehicle with items of that hash; its only one where none has."""
-        parts = [part for part in self.vehicles if part.sysid == sysid]
-        return next((part for part in parts if part.hash == items_hash), parts[0])
+    def part(self, sysid: int, sortie: int) -> VehiclePlan:
+        """A sortie of a vehicle."""
+        return next(part for part in self.vehicles if (part.sysid, part.sortie) == (sysid, sortie))
 
     def public(self, *, items: bool) -> dict[str, Any]:
         """As the API gives it: `items` counts each vehicle's items; with `items`, `mission_items` lists them."""
@@ -108,12 +113,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_hash(parts: tuple[VehiclePlan, ...], lost_link: LostLinkPolicy | None = None) -> str:
-    """SHA-256 over who flies what, inside of which fence, to which rally points, and what it does without a link."""
+    """SHA-256 over who flies what and when, inside of which fence, how it returns, and what it does without a link."""
     lines = []
-    for part in sorted(parts, key=lambda part: part.sysid):
+    for part in sorted(parts, key=lambda part: (part.sysid, part.sortie)):
+        sortie = f" sortie {part.sortie}" if part.sortie > 1 else ""
+        late = f" after {part.delay_s:g} s" if part.delay_s else ""
+        back = f" returns at {part.return_height_m:g} m" if part.return_height_m else ""
         fence = f" fence {fence_hash(part.fence)}" if part.fence else ""
         rally = f" rally {rally_hash(part.rally)}" if part.rally else ""
-        lines.append(f"{part.sysid} {part.hash}{fence}{rally}")
+        lines.append(f"{part.sysid} {part.hash}{sortie}{late}{back}{fence}{rally}")
     if lost_link is not None:
         lines.append(f"lost link {lost_link.text}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

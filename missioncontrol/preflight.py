@@ -12,7 +12,7 @@ import shapely
 import structlog
 
 from fleet.errors import FleetError
-from fleet.failsafes import read_failsafes
+from fleet.failsafes import read_failsafes, read_return
 from fleet.fences import FencePolygon, fence_hash, rally_hash
 from fleet.fleet import Fleet
 from fleet.mavlink_vehicle import MavlinkVehicle
@@ -146,6 +146,12 @@ class Preflight:
         if plan.lost_link is not None:
             policy = await _or_none(vehicle.read_lost_link())
             found.append(lost_link_check(policy, plan.lost_link, gcs_sysid=self._settings.fleet.gcs_sysid))
+        if part.return_height_m > 0:
+            height_m = await _or_none(read_return(vehicle.parameters, vehicle.autopilot))
+            measured = "not read" if height_m is None else f"{height_m:.0f} m above home"
+            enough = None if height_m is None else height_m >= part.return_height_m
+            limit = f"at least {part.return_height_m:.0f} m, to clear what lies on the way"
+            found.append(check("failsafe.return_height", "returns at", enough, measured, limit))
         found += failsafe_checks(await _or_none(read_failsafes(vehicle.parameters, vehicle.autopilot)))
         if registered:
             found.append(parameters_check(await _or_none(_differences(vehicle, registered))))

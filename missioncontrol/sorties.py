@@ -34,6 +34,8 @@ RETURN_CLEARANCE = 0.5
 """The way home clears the ground by at least this share of the plan's height."""
 OBSTACLE_MARGIN_M = 10.0
 """Kept from buildings, masts and wires, to the side or above."""
+RETURNS_LOOKED_AT = 100
+"""Places of a route from which the straight way home is looked at, and places along each."""
 LEAST_CLEARANCE_M = 10.0
 """Legs at a height of their own must lie at least so high above the ground."""
 MOUNT_TARGETING = 2.0
@@ -132,6 +134,21 @@ class Flight:
                 f"lat {low[0].lat:.5f}, at least {LEAST_CLEARANCE_M:g} m are needed: fly higher or further away"
             )
 
+    @cached_property
+    def return_height_m(self) -> float:
+        """Above home, m: clears ground and obstacles on the straight way home from everywhere on the route."""
+        rows = np.linspace(0, len(self.route) - 1, RETURNS_LOOKED_AT)
+        every = np.arange(len(self.route))
+        places = np.column_stack([np.interp(rows, every, self.route[:, axis]) for axis in (0, 1)])
+        share = np.linspace(0.0, 1.0, RETURNS_LOOKED_AT)[:, None, None]
+        ways = (self.home + (places - self.home) * share).reshape(-1, 2)
+        ground_m = float(self._terrain.amsl_m(*self.plane.to_lonlat(ways[:, 0], ways[:, 1])).max())
+        least_m = ground_m + RETURN_CLEARANCE * self.flying.height_m
+        if self._obstacles is not None:
+            floor_m = self._obstacles.floor_m(ways, horizontal_m=1.5 * OBSTACLE_MARGIN_M, vertical_m=OBSTACLE_MARGIN_M)
+            least_m = max(least_m, float(floor_m.max()))
+        return float(math.ceil(least_m - self.home_amsl_m))
+
     @property
     def too_high(self) -> tuple[Stretch, ...]:
         """Where slopes or obstacles keep it higher above the ground than wanted."""
@@ -199,7 +216,7 @@ class Flight:
     @cached_property
     def _holds_s(self) -> Array:
         """(k,) time that it stands still at each point of the route, s."""
-        holds = {end: leg.hold_s for (_, end), leg in zip(self._ends, self.legs, strict=True)}
+        holds = {end: _whole_s(leg) for (_, end), leg in zip(self._ends, self.legs, strict=True)}
         out = len(self._way_out)
         return np.array(
             [holds.get(int(row[3]), 0.0) if number >= out else 0.0 for number, row in enumerate(self.route)]
@@ -279,9 +296,12 @@ class Flight:
         return float(self.times_s[len(self._way_out)])
 
     def track(self, begins_utc_s: float) -> Track:
-        """Where it is over time if it takes off then: from above the take-off to above home."""
-        lon, lat = self.plane.to_lonlat(self.route[:, 0], self.route[:, 1])
-        return Track(begins_utc_s + self.times_s, lon, lat, self.route[:, 2])
+        """Where it is over time if it takes off then, from the ground to the ground."""
+        home = np.array([[*self.home, self.home_amsl_m]])
+        places = np.concatenate([home, self.route[:, :3], home])
+        lon, lat = self.plane.to_lonlat(places[:, 0], places[:, 1])
+        times_s = np.concatenate([[0.0], self.times_s, [self.cost().duration_s]])
+        return Track(begins_utc_s + times_s, lon, lat, places[:, 2])
 
     def items(self) -> list[MissionItem]:
         """What is uploaded: heights are relative to the ground at the start."""
@@ -294,7 +314,7 @@ class Flight:
         for number, (begin, end) in enumerate(self._ends):
             events.setdefault(begin, []).append(payload.begin(number))
             events.setdefault(end, []).append(payload.end(number))
-            holds[end] = self.legs[number].hold_s
+            holds[end] = _whole_s(self.legs[number])
         before, yaw_deg = self._way_out[0], 0.0
         for row, point in enumerate([*self._way_out[1:], *self.survey_path, *self._way_back[:-2]]):
             corner = int(point[3])
@@ -384,6 +404,11 @@ class _Payload:
             self._lit = False
             return [_command(DO_SET_CAM_TRIGG_DIST)]
         return []
+
+
+def _whole_s(leg: Leg) -> float:
+    """Standing still at the end of a leg, s: ArduCopter keeps whole seconds only."""
+    return float(math.ceil(leg.hold_s - 1e-6))
 
 
 def _command(command: int, *params: float, z: float = 0.0) -> MissionItem:

@@ -113,6 +113,7 @@ flights = Table(
     Column("stage", String(20), nullable=False),
     Column("item", Integer, nullable=False),
     Column("total", Integer, nullable=False),
+    Column("sortie", Integer, nullable=False, server_default="1"),
     Column("hash", String(64), nullable=False, server_default=""),
     Column("text", Text, nullable=False),
     _utc("started_utc_s"),

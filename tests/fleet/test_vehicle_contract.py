@@ -192,6 +192,15 @@ async def test_a_second_flight_starts_from_the_first_item_again(play: Play) -> N
     assert await holds(lambda: play.up_m > 5.0, 10.0)
 
 
+async def test_it_returns_no_lower_than_it_was_told(play: Play) -> None:
+    assert await play.vehicle.raise_return(47.3) == 48.0
+    assert await play.vehicle.raise_return(20.0) == 48.0, "what is higher is left alone"
+    await play.take_off()
+    assert (await play.vehicle.rtl()).state is CommandState.ACCEPTED
+    assert await holds(lambda: play.up_m > 5.0, 10.0)
+    assert await play.landed()
+
+
 async def test_it_returns(play: Play) -> None:
     await play.take_off()
     assert (await play.vehicle.rtl()).state is CommandState.ACCEPTED

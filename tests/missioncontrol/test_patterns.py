@@ -224,3 +224,33 @@ def test_a_place_is_watched_by_turns_that_overlap() -> None:
         msgspec.convert({"camera": "sim-wide", "height_m": 50.0, **asked, "vehicles": [1]}, PlanRequest), site()
     )
     assert any("nobody can watch for" in said for said in alone.warnings)
+
+
+def test_sorties_round_a_building_do_not_fly_through_it() -> None:
+    """A tower that takes several flights: ways out and home go over it, or round it."""
+    tower = box(0, 0, 60, 60)
+    made = plan(request("facades", area=tower, structure_height_m=90.0, side_overlap=80.0), site())
+    assert made.sorties > 1
+    ring = np.array(tower["coordinates"][0])
+    walls = shapely.Polygon(np.column_stack(PLANE.to_plane(ring[:, 0], ring[:, 1])))
+    for part in made.vehicles:
+        track = part.track(0.0)
+        assert track is not None
+        lon, lat, amsl_m = track.at(np.arange(0.0, part.duration_s, 0.5))
+        over = shapely.contains_xy(walls.buffer(5.0), *PLANE.to_plane(lon, lat))
+        assert (amsl_m[over] > GROUND_M + 95.0).all()
+        assert part.return_height_m >= 100.0
+    with pytest.raises(InputInvalid, match="too near to walls"):
+        plan(request("facades", standoff_m=8.0), site())
+
+
+def test_nobody_takes_off_under_a_wire() -> None:
+    ends = lonlat([(-80.0, -200.0), (-80.0, 200.0)])
+    wire = Obstacle(name="power line", geometry=shapely.LineString(ends), top=Altitude(25.0, Datum.AGL), radius_m=2.0)
+    with pytest.raises(InputInvalid, match="take off within 10 m of power line"):
+        plan(request("survey"), site(obstacles=(wire,)))
+
+
+def test_stops_last_whole_seconds() -> None:
+    items = plan(request("visits", hold_s=7.3), site()).vehicles[0].items
+    assert {item.params[0] for item in items if item.command == 16} == {0.0, 8.0}

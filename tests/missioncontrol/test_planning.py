@@ -23,7 +23,7 @@ from missioncontrol.errors import InputInvalid
 from missioncontrol.locating import locate_photo
 from missioncontrol.plan_files import read_plan_items, write_plan, write_qgc
 from missioncontrol.planning import plan
-from missioncontrol.plans import Plan
+from missioncontrol.plans import Plan, plan_hash
 from missioncontrol.requests import SurveyRequest
 from missioncontrol.sites import Site
 from missioncontrol.sorties import Start
@@ -127,6 +127,24 @@ def test_the_way_home_clears_a_ridge() -> None:
     before = [item for item in plan.vehicles[0].items if item.command == 16][-2]
     assert (before.x, before.y) == (last.x, last.y)
     assert before.z == pytest.approx(40, abs=4)
+
+
+def test_the_return_height_clears_a_ridge_beside_the_way() -> None:
+    """Whatever it does on its own, from wherever it is: the ridge between it and home counts."""
+    heights = np.full((600, 600), 800.0)
+    heights[:, 180:190] = 860.0
+    terrain = GridTerrain(heights, rasterio.Affine(6e-5, 0, LON - 0.012, 0, -4.5e-5, LAT + 0.018), name="ridge")
+    plane = LocalPlane(lon=LON, lat=LAT, height_m=800)
+    lon, lat = plane.to_lonlat(-400.0, 100.0)
+    behind, before = (
+        survey(starts=[Start(sysid=1, lon=lon, lat=float(lat))], terrain=terrain, height_m=40.0).vehicles[0]
+        for lon in (float(lon), float(plane.to_lonlat(100.0, 0.0)[0]))
+    )
+    assert behind.return_height_m == pytest.approx(60 + 20, abs=1.0)
+    assert before.return_height_m == pytest.approx(20, abs=1.0)
+    bound = plan_hash((behind,))
+    assert plan_hash((msgspec.structs.replace(behind, return_height_m=30.0),)) != bound
+    assert plan_hash((msgspec.structs.replace(behind, delay_s=9.0),)) != bound
 
 
 def test_lines_cover_the_area_and_the_vehicles_share_it(three: Plan) -> None:

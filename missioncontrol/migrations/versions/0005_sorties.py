@@ -12,10 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Add the columns."""
+    op.add_column("flights", sa.Column("sortie", sa.Integer(), nullable=False, server_default="1"))
     op.add_column("flights", sa.Column("hash", sa.String(length=64), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop them."""
     op.drop_column("flights", "hash")
+    op.drop_column("flights", "sortie")
