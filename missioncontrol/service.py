@@ -44,6 +44,7 @@ from missioncontrol.people import People
 from missioncontrol.permits import Permits
 from missioncontrol.planner import Planner
 from missioncontrol.preflight import Preflight
+from missioncontrol.preview_jobs import PreviewJobs
 from missioncontrol.registry import Registry
 from missioncontrol.schedules import Schedules
 from missioncontrol.settings import Settings, SinkSettings
@@ -51,6 +52,7 @@ from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
+from missioncontrol.versions import Versions
 from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
 from missioncontrol.zone_watch import ZoneWatch
@@ -153,6 +155,7 @@ class Service:
         clearance = Clearance(zones, permits, settings, terrain)
         planner = Planner(settings, terrain, fleet, health, sky, clearance, clock)
         missions = Missions(store, planner.plan, clock, on_change=feed.mission)
+        versions = Versions(store, clock)
         people = People(store, settings.http, clock)
         exposures = Exposures(store)
         registry = Registry(
@@ -174,6 +177,8 @@ class Service:
             store=store,
             people=people,
             missions=missions,
+            versions=versions,
+            preview_jobs=PreviewJobs(missions, versions, planner.site, settings, start=self._start),
             schedules=Schedules(store, missions, people, clock, on_alarm=feed.alarm),
             exposures=exposures,
             coverage=Coverage(store, missions, exposures, registry, terrain, settings, clock),

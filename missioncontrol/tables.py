@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -86,6 +87,17 @@ plans = Table(
     Column("hash", String(64), nullable=False),
     Column("plan", JSON, nullable=False),
     _utc("created_utc_s"),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("mission_id", String(36), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("preview", JSON, nullable=False),
+    Column("created_by", String(100), nullable=False),
+    _utc("created_utc_s"),
+    ForeignKeyConstraint(["mission_id", "version"], ["plans.mission_id", "plans.version"]),
 )
 
 audit = Table(

@@ -30,6 +30,7 @@ from missioncontrol.api import (
     schedules,
     session,
     vehicles,
+    versions,
     weather,
     zones,
 )
@@ -49,11 +50,13 @@ from missioncontrol.live import Live, VideoHub
 from missioncontrol.missions import Missions
 from missioncontrol.people import People
 from missioncontrol.permits import Permits
+from missioncontrol.preview_jobs import PreviewJobs
 from missioncontrol.registry import Registry
 from missioncontrol.schedules import Schedules
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
+from missioncontrol.versions import Versions
 from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
 from missioncontrol.zone_watch import ZoneWatch
@@ -84,6 +87,8 @@ class Rooms:
     store: Store
     people: People
     missions: Missions
+    versions: Versions
+    preview_jobs: PreviewJobs
     schedules: Schedules
     exposures: Exposures
     coverage: Coverage
@@ -112,6 +117,7 @@ def make_app(rooms: Rooms) -> Litestar:
         people.router,
         missions.preview,
         missions.router,
+        versions.router,
         schedules.router,
         coverage.router,
         features.read,
