@@ -27,6 +27,7 @@ from missioncontrol.model_commands import models_app
 from missioncontrol.plan_commands import plan_app
 from missioncontrol.preview_commands import plan_diff, plan_preview
 from missioncontrol.terminal import Json, answer, bars, console
+from missioncontrol.zone_commands import zones_app
 
 app = typer.Typer(
     name="missioncontrol",
@@ -41,6 +42,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(flights_app, name="flights")
 app.add_typer(keys_app, name="keys")
 app.add_typer(coverage_app, name="coverage")
+app.add_typer(zones_app, name="zones")
 app.command("convert")(convert)
 plan_app.command("preview")(plan_preview)
 plan_app.command("diff")(plan_diff)

@@ -150,7 +150,7 @@ class Service:
         health = Health(store, settings, clock)
         sky = WeatherWatch(settings, clock)
         traffic = Traffic()
-        zones = Zones(store, clock, near=_somewhere(settings))
+        zones = Zones(store, clock, near=settings.somewhere())
         permits = Permits(store, settings, clock)
         clearance = Clearance(zones, permits, settings, terrain)
         planner = Planner(settings, terrain, fleet, health, sky, clearance, clock)
@@ -319,12 +319,6 @@ def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
         candidates=keyring.candidates,
         limits=settings.health.limits,
     )
-
-
-def _somewhere(settings: Settings) -> tuple[float, float] | None:
-    """Lon and lat of the first home that the settings name."""
-    homes = (vehicle.home for vehicle in settings.vehicles if vehicle.home is not None)
-    return next(((home.lon, home.lat) for home in homes), None)
 
 
 def _transmitters(settings: Settings, fleet: Fleet, clock: Clock) -> dict[int, RemoteIdSender]:

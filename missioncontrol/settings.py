@@ -371,6 +371,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The vehicle of a sysid, if it is ours."""
         return next((vehicle for vehicle in self.vehicles if vehicle.sysid == sysid), None)
 
+    def somewhere(self) -> tuple[float, float] | None:
+        """Lon and lat of the first home that is set: swapped places in files are noticed by it."""
+        homes = (vehicle.home for vehicle in self.vehicles if vehicle.home is not None)
+        return next(((home.lon, home.lat) for home in homes), None)
+
     def sinks_of(self, kind: str) -> tuple[str, ...]:
         """Names of the receivers of a kind of incident."""
         return self.routes.get(kind, self.routes.get("default", ()))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -19,8 +18,6 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from geo.ed269 import read_ed269, write_ed269
-from geo.ed318 import read_ed318, write_ed318
 from geo.positions import Altitude, Datum
 from geo.volumes import Applicability, Circle, Outline, Volume4D, above
 from geo.zone_fields import Fields
@@ -31,6 +28,7 @@ from missioncontrol.errors import Conflict, InputInvalid, NotFound
 from missioncontrol.store import Store
 from missioncontrol.tables import audit as audit_table
 from missioncontrol.tables import zone_sources, zones
+from missioncontrol.zone_formats import ZoneFormat
 
 Array = NDArray[np.float64]
 
@@ -39,20 +37,6 @@ OWN = "own"
 MOST_TOLD = 500
 """Of what was odd in a file, so much is told one by one."""
 _KIND, _ALONE = "zones", "zones"
-
-
-class ZoneFormat(StrEnum):
-    """How a file of zones is written."""
-
-    ED318 = "ed318"
-    ED269 = "ed269"
-
-
-_READERS: dict[ZoneFormat, Callable[..., ZoneCollection]] = {
-    ZoneFormat.ED318: read_ed318,
-    ZoneFormat.ED269: read_ed269,
-}
-_WRITERS = {ZoneFormat.ED318: write_ed318, ZoneFormat.ED269: write_ed269}
 
 
 class NewZone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -179,8 +163,7 @@ class Zones:
         nothing has changed.
         """
         _check_source(source)
-        read = _READERS[file_format]
-        found = await asyncio.to_thread(read, content, partly=partly, near=self._near)
+        found = await asyncio.to_thread(file_format.read, content, partly=partly, near=self._near)
         if not found.zones:
             raise InputInvalid(f"{source}: the file holds no zone; to have none of this source, remove it")
         sha256 = hashlib.sha256(content).hexdigest()
@@ -299,7 +282,7 @@ class Zones:
             raise NotFound(f"no source of zones {source}")
         collection = ZoneCollection(zones=()) if header is None else msgspec.convert(header, ZoneCollection)
         whole = msgspec.structs.replace(collection, zones=tuple(record.zone for record in records))
-        return await asyncio.to_thread(_WRITERS[file_format], whole)
+        return await asyncio.to_thread(file_format.write, whole)
 
     async def _drop(self, connection: AsyncConnection, source: str) -> int:
         gone = (await connection.execute(delete(zones).where(zones.c.source == source))).rowcount

@@ -12,7 +12,8 @@ from geo.zone_files import MOST_BYTES
 from missioncontrol.api.access import requires
 from missioncontrol.api.incidents import parse_bbox
 from missioncontrol.people import Person, Role
-from missioncontrol.zones import NewZone, ZoneFormat, ZoneImport, Zones
+from missioncontrol.zone_formats import ZoneFormat
+from missioncontrol.zones import NewZone, ZoneImport, Zones
 
 _WRITE_GUARDS = [requires(Role.ADMINISTRATOR)]
 Format = Annotated[ZoneFormat, QueryParameter(name="format", description="ed318 or ed269.")]

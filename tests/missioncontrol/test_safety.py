@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -151,4 +152,12 @@ async def test_a_zone_inside_the_hull_and_rally_points_are_aboard_when_it_flies(
         vehicle = rooms.flights._fleet.vehicle(1)
         assert fence_hash(await vehicle.read_fence()) == fence_hash(part.fence)
         assert rally_hash(await vehicle.read_rally()) == rally_hash((rally,))
+        blaze = {"id": "BLAZE", "kind": "PROHIBITED", "geometry": square(HOME[0] + 0.0007, HOME[1] + 0.0005, 0.0001)}
+        with rooms.feed.subscription() as listening:
+            assert (await http.post("/zones", json=blaze)).status_code == 201
+            async with asyncio.timeout(5.0):
+                alarm = ""
+                while "BLAZE" not in alarm:
+                    alarm = (await listening.next()).decode()
+        assert "zone BLAZE (prohibited): vehicle 1 will be there in" in alarm or "vehicle 1 is there now" in alarm
         await http.post(f"/missions/{mission_id}/abort", json={})

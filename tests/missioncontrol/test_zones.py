@@ -26,8 +26,10 @@ from missioncontrol.permits import Permits
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.traffic import Traffic
+from missioncontrol.zone_commands import zones_app
+from missioncontrol.zone_formats import ZoneFormat
 from missioncontrol.zone_watch import ZoneWatch
-from missioncontrol.zones import NewZone, ZoneFormat, Zones, times_in_words
+from missioncontrol.zones import NewZone, Zones, times_in_words
 from tests.missioncontrol.conftest import HOME, StillClock, make_settings, running, until
 
 LON, LAT = HOME[0], HOME[1]
@@ -363,3 +365,25 @@ async def test_zones_over_http(tmp_path: Path) -> None:
         assert (await http.delete(f"/zones/{drawn['id']}")).status_code == 204
         assert (await http.delete("/zones/sources/authority")).status_code == 204
         assert (await http.get("/zones")).json()["features"] == []
+
+
+def test_zones_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*arguments: str, code: int = 0) -> Any:
+        with pytest.raises(SystemExit) as ended:
+            zones_app([*arguments, "--json"], standalone_mode=True)
+        assert ended.value.code == code
+        return json.loads(capsys.readouterr().out)
+
+    toml, file, out = tmp_path / "mc.toml", tmp_path / "kz.geojson", tmp_path / "out.json"
+    toml.write_text(f'data = "{tmp_path / "var"}"\n')
+    file.write_bytes(ed318(published("KZ1"), published("KZ2", geometry={"type": "Point", "coordinates": [LON, LAT]})))
+    checked = said("check", str(file), code=1)
+    assert (checked["zones"], len(checked["refused"])) == (1, 1)
+    setting = ("--settings", str(toml))
+    with pytest.raises(ZoneInvalid, match="KZ2"):
+        zones_app(["import", str(file), "--source", "authority", *setting], standalone_mode=False)
+    assert said("list", *setting)["features"] == []
+    assert said("import", str(file), "--source", "authority", "--partly", *setting)["zones"] == 1
+    assert [each["properties"]["zone"] for each in said("list", "--active", *setting)["features"]] == ["KZ1"]
+    assert said("export", str(out), "--format", "ed269", *setting)["zones"] == 1
+    assert [zone.id for zone in read_ed269(out).zones] == ["KZ1"]
