@@ -166,6 +166,14 @@ class Missions:
             await self._record(connection, mission_id, person, "approved" if in_advance is None else IN_ADVANCE, detail)
         return await self.announce(mission_id)
 
+    async def present_plan(self, mission_id: str) -> Plan:
+        """Its latest plan, approved or not. Raises NotFound."""
+        async with self._store.reading() as connection:
+            plan = await _plan(connection, await _row(connection, mission_id))
+        if plan is None:
+            raise NotFound(f"mission {mission_id} has no plan yet")
+        return plan
+
     async def approved_plan(self, mission_id: str) -> Plan:
         """The plan that may be flown now. Raises TransitionImpossible, HashMismatch if it is not what was approved."""
         async with self._store.reading() as connection:
@@ -190,6 +198,14 @@ class Missions:
             )
         return plan
 
+    async def planned_utc_s(self, mission_id: str) -> float:
+        """When the present version of its plan was made, s since 1970 UTC. Raises NotFound."""
+        async with self._store.reading() as connection:
+            row = await _row(connection, mission_id)
+            query = select(plans.c.created_utc_s)
+            query = query.where(plans.c.mission_id == mission_id, plans.c.version == row.plan_version)
+            return float((await connection.execute(query)).scalar_one())
+
     async def step(
         self,
         mission_id: str,
@@ -198,10 +214,17 @@ class Missions:
         person: str = audit.SERVICE,
         detail: dict[str, Any] | None = None,
         reason: str | None = None,
+        approved: str | None = None,
     ) -> dict[str, Any]:
-        """Move on. Raises NotFound, TransitionImpossible."""
+        """Move on, where `approved` (a plan's hash) is given only if that is what is approved still.
+
+        Raises NotFound, TransitionImpossible.
+        """
         async with self._store.writing(alone=_ALONE) as connection:
-            _check_step(await _row(connection, mission_id), after)
+            row = await _row(connection, mission_id)
+            _check_step(row, after)
+            if approved is not None and row.approved_hash != approved:
+                raise TransitionImpossible(f"mission {mission_id}: another plan was approved meanwhile")
             await self._set(connection, mission_id, state=after.value, reason=reason)
             whole = {**(detail or {}), **({} if reason is None else {"reason": reason})}
             await self._record(connection, mission_id, person, after.value, whole)

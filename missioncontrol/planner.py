@@ -48,9 +48,10 @@ class Planner:
         """
         self._settings, self._terrain, self._fleet = settings, terrain, fleet
         self._health, self._sky, self._clearance, self._clock = health, sky, clearance, clock
-        self._obstacles: tuple[Obstacle, ...] = ()
+        self.obstacles: tuple[Obstacle, ...] = ()
+        """Buildings, masts and wires."""
         for path in settings.terrain.obstacles:
-            self._obstacles += read_obstacles(path)
+            self.obstacles += read_obstacles(path)
 
     async def plan(self, request: PlanRequest) -> Plan:
         """A plan; a vehicle whose battery does not last has several flights.
@@ -82,15 +83,15 @@ class Planner:
             starts,
             self._terrain,
             airframes={sysid: vehicle.airframe for sysid, vehicle in ours.items()},
-            batteries={sysid: await self._battery(sysid) for sysid in ours},
+            batteries={sysid: await self.battery(sysid) for sysid in ours},
             conditions=self._sky.conditions(ground_m) or CALM,
             airspace=await self._clearance.airspace(request.vehicles, _within_reach(starts)),
-            obstacles=self._obstacles,
+            obstacles=self.obstacles,
             begins_utc_s=request.begins_utc_s(self._clock()),
         )
 
-    async def _battery(self, sysid: int) -> BatteryState:
-        """As its flights tell; as warm as the air."""
+    async def battery(self, sysid: int) -> BatteryState:
+        """Of a vehicle of ours, as its flights tell; as warm as the air."""
         vehicle = self._settings.vehicle(sysid)
         assert vehicle is not None
         battery, latest = (await self._health.of(sysid)).battery, self._sky.latest
@@ -105,7 +106,8 @@ class Planner:
     def _start(self, sysid: int) -> Start:
         """Where it stands by its telemetry; before it is heard, its home in the settings."""
         state = self._fleet.vehicle(sysid).state
-        place = state.home or state.position
+        grounded = state.landed is True and not state.armed
+        place = (state.position or state.home) if grounded else (state.home or state.position)
         if place is not None:
             return Start(sysid=sysid, lon=place.lon, lat=place.lat)
         ours = self._settings.vehicle(sysid)

@@ -28,6 +28,7 @@ from missioncontrol.clearance import Clearance
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.coverage import Coverage
+from missioncontrol.dispatcher import Dispatcher
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.evidence import Evidence
 from missioncontrol.exposures import Exposures
@@ -156,6 +157,7 @@ class Service:
         planner = Planner(settings, terrain, fleet, health, sky, clearance, clock)
         missions = Missions(store, planner.plan, clock, on_change=feed.mission)
         versions = Versions(store, clock)
+        preflight = Preflight(fleet, control, health, settings, clock, self._transmitters, sky, traffic, clearance)
         people = People(store, settings.http, clock)
         exposures = Exposures(store)
         registry = Registry(
@@ -180,6 +182,20 @@ class Service:
             versions=versions,
             preview_jobs=PreviewJobs(missions, versions, planner.site, settings, start=self._start),
             schedules=Schedules(store, missions, people, clock, on_alarm=feed.alarm),
+            dispatcher=Dispatcher(
+                settings,
+                terrain,
+                fleet,
+                health,
+                sky,
+                control,
+                clearance,
+                permits,
+                planner,
+                missions,
+                preflight,
+                clock,
+            ),
             exposures=exposures,
             coverage=Coverage(store, missions, exposures, registry, terrain, settings, clock),
             flights=Flights(
@@ -188,7 +204,7 @@ class Service:
                 missions,
                 vehicles,
                 control,
-                Preflight(fleet, control, health, settings, clock, self._transmitters, sky, traffic, clearance),
+                preflight,
                 traffic,
                 settings,
                 clock,
@@ -237,6 +253,7 @@ class Service:
             self._start(rooms.wellbeing.keep_summaries(), "summaries")
             self._start(rooms.sky.run(), "weather")
             self._start(rooms.schedules.run(), "schedules")
+            self._start(rooms.dispatcher.run(), "dispatch")
             self._start(rooms.zone_watch.run(), "zones")
             if watching is not None:
                 self._start(watching, "perception")

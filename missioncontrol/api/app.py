@@ -17,6 +17,7 @@ from litestar.types import Message, Scope
 from missioncontrol.api import (
     city,
     coverage,
+    dispatch,
     features,
     flights,
     health,
@@ -38,6 +39,7 @@ from missioncontrol.api.access import logged_in
 from missioncontrol.api.errors import HANDLERS
 from missioncontrol.control import Control
 from missioncontrol.coverage import Coverage
+from missioncontrol.dispatcher import Dispatcher
 from missioncontrol.evidence import Evidence
 from missioncontrol.exposures import Exposures
 from missioncontrol.flightlog import FlightLogs
@@ -90,6 +92,7 @@ class Rooms:
     versions: Versions
     preview_jobs: PreviewJobs
     schedules: Schedules
+    dispatcher: Dispatcher
     exposures: Exposures
     coverage: Coverage
     flights: Flights
@@ -119,6 +122,7 @@ def make_app(rooms: Rooms) -> Litestar:
         missions.router,
         versions.router,
         schedules.router,
+        dispatch.dispatch,
         coverage.router,
         features.read,
         flights.router,
