@@ -27,12 +27,14 @@ LEAST_HEIGHT_M, LEAST_AREA_M2, LEAST_SHARE = 0.5, 100.0, 0.01
 def differences(before: Plan, after: Plan) -> tuple[str, ...]:
     """What differs, the most important first: who flies, what keeps it safe, where, how, what it takes; () if nothing.
 
-    Whatever differs in items, fences or the lost-link policy is told; times and energies only where they matter.
+    Whatever differs in items, fences, rally points or the lost-link policy is told; times and energies only where
+    they matter.
     """
     words = [
         *_fleet(before, after),
         *_policies(before.lost_link, after.lost_link),
         *_fences(before, after),
+        *_rally(before, after),
         *_scope(before, after),
         *_manner(before, after),
         *_effort(before, after),
@@ -81,6 +83,16 @@ def _fences(before: Plan, after: Plan) -> Iterator[str]:
         else:
             moved_m = max(_apart_m(a, b) for a, b in zip(first, second, strict=True))
             yield f"{who}: fence moved by up to {_metres(moved_m)}"
+
+
+def _rally(before: Plan, after: Plan) -> Iterator[str]:
+    old, new = _parts(before), _parts(after)
+    for key in sorted(old.keys() & new.keys()):
+        first, second = old[key].rally, new[key].rally
+        if len(first) != len(second):
+            yield f"{_who(new[key], after)}: {_count(len(second), 'rally point')} instead of {len(first)}"
+        elif first != second:
+            yield f"{_who(new[key], after)}: rally points elsewhere or at other heights"
 
 
 def _apart_m(first: FencePolygon, second: FencePolygon) -> float:

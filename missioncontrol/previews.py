@@ -43,7 +43,8 @@ class FlightPreview(msgspec.Struct, frozen=True, kw_only=True):
     sortie: int
     """Its number among the flights of this vehicle, from 1."""
     landed: bool
-    """On the ground near its take-off, motors off, with every item behind it."""
+    """On the ground near its take-off or a rally point, motors off, with every item behind it; a fixed wing: circling
+    above its take-off, since a person lands it."""
     duration_s: float
     """From arming to the landing, simulated s."""
     planned_duration_s: float
@@ -121,6 +122,8 @@ class Flown:
     """Refusals, failsafes, breaches."""
     texts: tuple[str, ...]
     """Warnings and worse."""
+    circles: bool = False
+    """A fixed wing that is back above its take-off, where it circles until a person lands it."""
 
 
 @dataclass(frozen=True)
@@ -221,12 +224,14 @@ def _judged(part: VehiclePlan, flown: Flown, terrain: Terrain) -> FlightPreview:
         ground_m = terrain.amsl_m(flown.lon[away], flown.lat[away])
         above_m = home_amsl_m + flown.up_m[away] - ground_m
         least_m = round(float(above_m.min()), 2)
-    from_home_m = float(np.hypot(*places[-1, :2])) if len(places) else 0.0
-    landed = flown.disarmed and flown.done and from_home_m < NEAR_HOME_M
+    landings = np.array([path[0, :2], *((point.lon, point.lat) for point in part.rally)])
+    off_xy = np.column_stack(plane.to_plane(landings[:, 0], landings[:, 1])) - (places[-1, :2] if len(places) else 0.0)
+    from_landing_m = float(np.hypot(*off_xy.T).min())
+    landed = flown.circles or (flown.disarmed and flown.done and from_landing_m < NEAR_HOME_M)
     if not landed and not failed:
         what = "is still in the air" if not flown.disarmed else "landed before its last item was flown"
         if flown.disarmed and flown.done:
-            what = f"landed {from_home_m:.0f} m from its take-off"
+            what = f"landed {from_landing_m:.0f} m from its take-off"
         failed.append("; ".join([what, *dict.fromkeys(flown.texts[-3:])]))
     return FlightPreview(
         sysid=part.sysid,

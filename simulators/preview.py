@@ -13,7 +13,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from fleet.airframes import Airframe, Kind
 from fleet.autopilots import Autopilot, FlightMode, autopilot_of
 from fleet.errors import VehicleRefused
-from fleet.fences import FENCE_TYPE, fence_items
+from fleet.fences import FENCE_TYPE, RALLY_TYPE, fence_items, rally_items
 from fleet.missions import MissionItem
 from geo.positions import Altitude, Datum, Position
 from geo.terrain import Terrain
@@ -39,11 +39,15 @@ REPORT_S = 5.0
 LONGEST, LONGER_S = 2.0, 300.0
 """A flight that takes more than so many times what was planned, and so much more, is given up."""
 MISSION_TYPE = 0
+LISTS = {MISSION_TYPE: "mission", FENCE_TYPE: "fence", RALLY_TYPE: "rally points"}
+"""By MAV_MISSION_TYPE."""
 ARM, SET_MODE, MISSION_START, FENCE_ENABLE = 400, 176, 300, 207
 KINDS = {"ardupilot": (3, 2), "px4": (12, 2), "arduplane": (3, 1)}
 """MAV_AUTOPILOT and MAV_TYPE of each simulated autopilot."""
 HOLDING, HOLDS_S = ("HOLD", "LOITER", "BRAKE", "POSHOLD"), 60.0
 """Modes in which it stands and waits; one that left its mission for them so long ago, simulated s, is given up."""
+CIRCLES_M = 150.0
+"""A fixed wing so near its take-off, after its last item, is back."""
 SAID_S = 3.0
 """What it said so shortly before is why, simulated s."""
 WARNING = 4
@@ -107,12 +111,12 @@ class _Flight:
         self._shots: list[tuple[float, ...]] = []
         self._armed_s = self._energy_wh = 0.0
         self._reached = -1
-        self._disarmed = False
+        self._disarmed = self._circles = False
 
     # -- before it flies -----------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Boot, upload the mission and its fence, arm and start. Raises VehicleRefused."""
+        """Boot, upload the mission, its fence and rally points, arm and start. Raises VehicleRefused."""
         pilot = self.vehicle.pilot
         while not pilot.checks_pass():
             self._step()
@@ -125,6 +129,8 @@ class _Flight:
             self._upload(fence_items(self.part.fence), FENCE_TYPE)
             if self._autopilot.fence_must_be_enabled:
                 self._order(FENCE_ENABLE, 1.0)
+        if self.part.rally:
+            self._upload(rally_items(self.part.rally), RALLY_TYPE)
         self._order(SET_MODE, *self._autopilot.mode_parameters(self._autopilot.arming_mode))
         self._energy_wh = self.vehicle.battery.energy_used_wh
         self._armed_s = pilot.time_s
@@ -142,13 +148,11 @@ class _Flight:
             for message in heard:
                 if message.get_type() == "MISSION_ACK":
                     if message.type != mavlink.MAV_MISSION_ACCEPTED:
-                        raise self._refused(
-                            f"does not take its {'fence' if kind else 'mission'}, result {message.type}"
-                        )
+                        raise self._refused(f"does not take its {LISTS[kind]}, result {message.type}")
                     return
             asked = [one for one in heard if one.get_type() in ("MISSION_REQUEST", "MISSION_REQUEST_INT")]
             if not asked:
-                raise self._refused("does not ask for its mission")
+                raise self._refused(f"does not ask for its {LISTS[kind]}")
             seq = asked[-1].seq
             item = items[seq]
             heard = self._send(
@@ -188,6 +192,9 @@ class _Flight:
             if time_s - told_s >= REPORT_S:
                 told_s = time_s
                 report(time_s)
+                if self._is_back_circling():
+                    self._look()
+                    return
                 if self._left_s is not None and time_s - self._left_s > HOLDS_S and pilot.mode.value in HOLDING:
                     self.failed.append(f"stands in {pilot.mode.value} and waits")
                     return
@@ -196,6 +203,16 @@ class _Flight:
                     return
         self._look()
         self._disarmed = True
+
+    def _is_back_circling(self) -> bool:
+        """A fixed wing whose mission ends in a return circles above its home until a person lands it."""
+        body = self.vehicle.body
+        self._circles = (
+            self._name == "arduplane"
+            and self._reached >= len(self.part.items) - 1
+            and math.hypot(body.n, body.e) < CIRCLES_M
+        )
+        return self._circles
 
     def _look(self) -> None:
         vehicle, body = self.vehicle, self.vehicle.body
@@ -238,6 +255,7 @@ class _Flight:
             energy_wh=battery.energy_used_wh - self._energy_wh,
             battery_percent=100.0 * battery.remaining(),
             disarmed=self._disarmed,
+            circles=self._circles,
             done=self._reached >= len(self.part.items) - 1,
             failed=tuple(self.failed),
             texts=tuple(self._texts),

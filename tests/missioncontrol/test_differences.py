@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.air import Conditions, Wind
 from fleet.failsafes import LostLinkAction, LostLinkPolicy
-from fleet.fences import FencePolygon
+from fleet.fences import FencePolygon, RallyPoint
 from fleet.missions import MissionItem, mission_hash
 from missioncontrol.differences import differences
 from missioncontrol.planning import plan
@@ -95,6 +95,15 @@ def test_moved_items_are_numbered_and_measured() -> None:
     said = differences(BASE, rehashed(BASE, tuple(items)))
     assert any(f"vehicle 1: item{'s' if chosen[0] != chosen[-1] else ''} {chosen[0]}" in words for words in said), said
     assert any("moved by up to 35 m" in words for words in said), said
+
+
+def test_rally_points_are_told() -> None:
+    (lon, lat) = BASE.vehicles[0].path["geometry"]["coordinates"][0][:2]
+    one, other = (RallyPoint(lon=lon, lat=lat, height_m=height_m) for height_m in (30.0, 40.0))
+    plans = [rehashed(BASE, BASE.vehicles[0].items, rally=rally) for rally in ((), (one,), (other,), (one, other))]
+    assert differences(plans[0], plans[1]) == ("vehicle 1: 1 rally point instead of 0",)
+    assert differences(plans[3], plans[1]) == ("vehicle 1: 1 rally point instead of 2",)
+    assert differences(plans[1], plans[2]) == ("vehicle 1: rally points elsewhere or at other heights",)
 
 
 def test_items_more_and_items_left_out() -> None:

@@ -14,11 +14,12 @@ import pytest
 import rasterio
 
 from fleet.air import Conditions, Wind
+from fleet.airframes import AEROPLANE
 from geo.positions import LocalPlane
-from geo.terrain import GridTerrain
+from geo.terrain import FlatTerrain, GridTerrain
 from missioncontrol.planning import plan
 from missioncontrol.plans import Plan, VehiclePlan
-from missioncontrol.previews import Circumstances, Flown, fly_preview
+from missioncontrol.previews import Circumstances, Flown, deviations_m, fly_preview
 from simulators.preview import SimulatedFlights
 from tests.missioncontrol.test_patterns import GROUND_M, LAT, LON, REQUESTS, box, request, site
 
@@ -26,6 +27,8 @@ ACROSS_M, UP_M = 6.0, 6.0
 SHARP_M = 10.0
 """Across the way in a sector search, whose sharp corners may follow so closely on a point that was inserted to follow
 the ground that there is no room to brake in between."""
+WING_M = 20.0
+"""Across the way of a fixed wing, once it is on its lines; its turns are wider by that."""
 PHOTOS, TIME, ENERGY = 0.10, 0.20, 0.20
 """Shares by which the flight may differ from the plan."""
 POINTING_DEG, MOST_POINTING_DEG = 4.0, 8.0
@@ -129,3 +132,27 @@ def test_every_pattern_is_flown_in_wind(name: str, autopilot: str) -> None:
     assert flight.height_error_m < UP_M
     assert flight.duration_s == pytest.approx(flight.planned_duration_s, rel=TIME)
     assert flight.energy_wh == pytest.approx(flight.planned_energy_wh, rel=ENERGY)
+
+
+@pytest.mark.parametrize("name", ["survey", "corridor", "patrol"])
+def test_a_fixed_wing_flies_its_lines_and_comes_back(name: str) -> None:
+    """Experimental: on lines it keeps within some metres, in turns and on the way to the first line it does not."""
+    airframes = {1: AEROPLANE}
+    flat = FlatTerrain(GROUND_M)
+    made = plan(request(name, speed_m_s=18.0, height_m=80.0), site(terrain=flat, airframes=airframes))
+    watched = Watched()
+    preview = fly_preview(made, Circumstances(terrain=flat, airframes=airframes), by=watched)
+    (flight,), (part,), (flown,) = preview.flights, made.vehicles, watched.flown
+    assert flight.landed, flight.failed
+    assert flight.height_error_m < UP_M
+    assert flight.photos == pytest.approx(made.photos, rel=PHOTOS)
+    assert flight.duration_s == pytest.approx(flight.planned_duration_s, rel=TIME)
+    path = np.array(part.path["geometry"]["coordinates"])
+    plane = LocalPlane(lon=LON, lat=LAT)
+    chosen = flown.item >= 1
+    places = np.column_stack([*plane.to_plane(flown.lon[chosen], flown.lat[chosen]), flown.up_m[chosen]])
+    way = np.column_stack([*plane.to_plane(path[:, 0], path[:, 1]), path[:, 2] - GROUND_M])
+    across_m, _ = deviations_m(places, way)
+    on_lines_m = across_m[flown.item[chosen] > len(part.items) // 5]
+    assert np.median(on_lines_m) < ACROSS_M
+    assert on_lines_m.max() < WING_M

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.air import Conditions, Wind
 from fleet.airframes import Airframe
-from fleet.fences import FencePolygon
+from fleet.fences import FencePolygon, RallyPoint
 from fleet.missions import MissionItem, mission_hash
 from geo.terrain import FlatTerrain
 from missioncontrol.errors import InputInvalid
@@ -17,6 +17,7 @@ from missioncontrol.planning import plan
 from missioncontrol.plans import Plan
 from missioncontrol.previews import Circumstances, Preview, fly_preview, simulator
 from missioncontrol.safety import with_safety
+from simulators.preview import SimulatedFlights
 from tests.missioncontrol.test_patterns import GROUND_M, lonlat, request, site
 
 
@@ -74,6 +75,16 @@ def test_a_fence_across_the_way_is_a_failure(way: Plan, autopilot: str) -> None:
     assert not flight.landed
     assert flight.failed
     assert flight.cross_track_m < 30.0
+
+
+@pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
+def test_rally_points_go_aboard_and_are_a_place_to_land(way: Plan, autopilot: str) -> None:
+    (place,) = lonlat([(560.0, 160.0)])
+    rally = (RallyPoint(lon=place[0], lat=place[1], height_m=40.0),)
+    part = msgspec.structs.replace(way.vehicles[0], rally=rally)
+    flown = SimulatedFlights().fly(part, FlatTerrain(GROUND_M), Circumstances(autopilot=autopilot), lambda time_s: None)
+    assert (flown.lon[-1], flown.lat[-1]) == pytest.approx(place, abs=5e-5)
+    assert preview(msgspec.structs.replace(way, vehicles=(part,)), autopilot=autopilot).flights[0].landed
 
 
 def test_what_the_vehicle_refuses_is_told(way: Plan) -> None:
