@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import importlib
 
+import msgspec
 import numpy as np
+import rasterio
 import shapely
 
+from fleet.airframes import AEROPLANE, Airframe
 from fleet.framing import Framer
+from geo.airspace import Airspace, Band
 from geo.camera_library import camera
-from geo.coverage import cover
+from geo.obstacles import Obstacle
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, Position
 from geo.seen import Conditions, Seen
-from geo.terrain import FlatTerrain
+from geo.terrain import FlatTerrain, GridTerrain
 from geo.visibility import Cells, Exposures, Margin
+from geo.volumes import Outline, Volume4D
+from geo.zones import Kind, Zone
+from missioncontrol.planning import plan
+from missioncontrol.requests import PlanRequest
+from missioncontrol.sites import Site
+from missioncontrol.sorties import Start
 from simulators.renderer import Renderer
 from simulators.world import World
 
 
 def main() -> None:
-    """Plan over a shape with a hole and a bay, frame some bytes, see some ground, draw two pictures."""
-    hole = shapely.box(100, 60, 160, 120)
-    bay = shapely.Polygon([(300, 80), (200, 110), (300, 140)])
-    cover(shapely.box(0, 0, 300, 200).difference(hole).difference(bay), 25.0)
+    """Plan, frame some bytes, see some ground, draw two pictures."""
+    make_plans()
     Framer().feed(bytes(1000))
     importlib.import_module("fleet.signing")  # its loops have fixed types and compile as it is loaded
     see()
@@ -37,6 +45,49 @@ def main() -> None:
                 attitude=Attitude(pitch_deg=pitch_deg, yaw_deg=0.0),
             )
         )
+
+
+def make_plans() -> None:
+    """Small ones: over an area with a hole beside a zone and a wall, shared, in sorties; visits, a look, with wings."""
+    lon, lat = 76.9, 43.2
+    row, col = np.mgrid[0:200, 0:200]
+    ground = GridTerrain(
+        800 + 0.1 * col + 0.05 * row, rasterio.Affine(1e-4, 0, lon - 0.01, 0, -1e-4, lat + 0.01), name="-"
+    )
+    hole = shapely.box(lon + 0.001, lat + 0.001, lon + 0.002, lat + 0.0015)
+    area = shapely.box(lon, lat, lon + 0.004, lat + 0.003).difference(hole)
+    places = shapely.MultiPoint([(lon, lat), (lon + 0.002, lat), (lon, lat + 0.002), (lon + 0.002, lat + 0.002)])
+    corner = lon + 0.0035, lat + 0.0025
+    wall = shapely.box(*corner, corner[0] + 0.0002, corner[1] + 0.0001)
+    x, y = lon + 0.0025, lat + 0.001
+    ring = (x, y), (x + 0.0004, y), (x + 0.0004, y + 0.0004), (x, y + 0.0004), (x, y)
+    zone = Zone(id="-", kind=Kind.PROHIBITED, volumes=(Volume4D(footprint=Outline(rings=(ring,))),))
+    airspace = Airspace([zone], ground)
+    starts = tuple(Start(sysid=number, lon=lon - 0.0005 * number, lat=lat - 0.001) for number in (1, 2))
+    site = Site(
+        starts,
+        ground,
+        {start.sysid: Airframe(battery_wh=45.0) for start in starts},
+        airspace=airspace,
+        obstacles=(Obstacle("-", wall, Altitude(20.0, Datum.AGL)),),
+    )
+    winged = Site(starts[:1], ground, {1: AEROPLANE})
+    for fields, where in (
+        ({"kind": "survey", "area": area}, site),
+        ({"kind": "visits", "places": places}, site),
+        ({"kind": "look", "place": places.geoms[0], "hold_s": 5.0}, site),
+        ({"kind": "survey", "area": area.convex_hull, "side_overlap": 0.0}, winged),
+    ):
+        tree = {
+            name: shapely.geometry.mapping(it) if isinstance(it, shapely.Geometry) else it
+            for name, it in fields.items()
+        }
+        vehicles = [start.sysid for start in where.starts]
+        plan(
+            msgspec.convert({**tree, "camera": "sim-wide", "height_m": 70.0, "vehicles": vehicles}, PlanRequest), where
+        )
+    band = Band(0.0, 1.0, Altitude(0.0, Datum.AGL), Altitude(100.0, Datum.AGL))
+    airspace.way((x - 0.001, y + 0.0002), (x + 0.0015, y + 0.0002), band, margin_m=15.0)
 
 
 def see() -> None:

@@ -21,7 +21,7 @@ from geo.outlooks import View, Walls, outlooks
 from geo.patrols import perimeter
 from geo.positions import LocalPlane
 from geo.searches import expanding_square, sector_search
-from geo.structures import facade_bands, roof_lines
+from geo.structures import facade_bands
 from geo.terrain import FlatTerrain
 from geo.turns import flyable, ordered_for_turns
 from geo.visits import visits
@@ -192,7 +192,7 @@ def survey() -> Picture:
     picture = Picture()
     area = FIELD.difference(POND)
     picture.area(area)
-    picture.legs(cover(area, 42.0).legs)
+    picture.legs(cover(area, 42.0, margin_m=9.0).legs)
     return picture
 
 
@@ -249,7 +249,7 @@ def round_a_building() -> Picture:
         HOUSE, base_amsl_m=0.0, top_amsl_m=36.0, stand_off_m=14.0, picture_m=(22.0, 15.0), overlap=0.4,
         near=(-20.0, -20.0),
     )  # fmt: skip
-    picture.legs((*bands, *roof_lines(HOUSE, 11.0, level_amsl_m=50.0)), looks=2, arrows=3, top_m=36.0)
+    picture.legs(bands, looks=2, arrows=3, top_m=36.0)
     return picture
 
 

