@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from fleet.air import Conditions, Wind
 from fleet.failsafes import LostLinkAction, LostLinkPolicy
 from fleet.fences import FencePolygon, RallyPoint
 from fleet.missions import MissionItem, mission_hash
+from missioncontrol.cli import app
 from missioncontrol.differences import differences
+from missioncontrol.errors import InputInvalid
+from missioncontrol.plan_files import read_plan, write_plan
 from missioncontrol.planning import plan
 from missioncontrol.plans import Plan, plan_hash
 from missioncontrol.safety import with_safety
@@ -161,3 +166,20 @@ def test_any_change_of_fence_or_policy_is_told(corner: int, by_deg: float, what:
     other = msgspec.structs.replace(BASE, vehicles=parts, lost_link=policy, hash=plan_hash(parts, policy))
     said = differences(BASE, other)
     assert said[0].startswith("lost link" if what == "policy" else "vehicle 1: fence")
+
+
+def test_plans_are_compared_as_files_and_one_that_was_changed_is_refused(tmp_path: Path) -> None:
+    files = [tmp_path / "before.json", tmp_path / "after.json"]
+    higher = made(height_m=80.0)
+    for file, each in zip(files, (BASE, higher), strict=True):
+        write_plan(each, file)
+        assert read_plan(file) == each
+    done = CliRunner().invoke(app, ["plan", "diff", str(files[0]), str(files[1]), "--json"])
+    assert done.exit_code == 0
+    assert msgspec.json.decode(done.stdout)["words"] == list(differences(BASE, higher))
+    text = files[0].read_text()
+    for old, new in (('"z": 50.0', '"z": 5.0'), ('"timeout_s": 10.0', '"timeout_s": 99.0')):
+        assert old in text
+        files[0].write_text(text.replace(old, new, 1))
+        with pytest.raises(InputInvalid, match="changed after planning"):
+            read_plan(files[0])
