@@ -47,6 +47,7 @@ from missioncontrol.planner import Planner
 from missioncontrol.preflight import Preflight
 from missioncontrol.preview_jobs import PreviewJobs
 from missioncontrol.registry import Registry
+from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
 from missioncontrol.settings import Settings, SinkSettings
 from missioncontrol.store import Store
@@ -159,6 +160,7 @@ class Service:
         versions = Versions(store, clock)
         preflight = Preflight(fleet, control, health, settings, clock, self._transmitters, sky, traffic, clearance)
         people = People(store, settings.http, clock)
+        schedules = Schedules(store, missions, people, clock, on_alarm=feed.alarm)
         exposures = Exposures(store)
         registry = Registry(
             buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
@@ -181,7 +183,8 @@ class Service:
             missions=missions,
             versions=versions,
             preview_jobs=PreviewJobs(missions, versions, planner.site, settings, start=self._start),
-            schedules=Schedules(store, missions, people, clock, on_alarm=feed.alarm),
+            schedules=schedules,
+            schedule_conflicts=ScheduleConflicts(schedules, planner.plan, clearance.checks, settings, clock),
             dispatcher=Dispatcher(
                 settings,
                 terrain,

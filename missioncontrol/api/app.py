@@ -54,6 +54,7 @@ from missioncontrol.people import People
 from missioncontrol.permits import Permits
 from missioncontrol.preview_jobs import PreviewJobs
 from missioncontrol.registry import Registry
+from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
@@ -92,6 +93,7 @@ class Rooms:
     versions: Versions
     preview_jobs: PreviewJobs
     schedules: Schedules
+    schedule_conflicts: ScheduleConflicts
     dispatcher: Dispatcher
     exposures: Exposures
     coverage: Coverage

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from missioncontrol.api.access import requires
 from missioncontrol.people import Person, Role
+from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import NewSchedule, Schedules, StandingApproval
 
 _PLAN_GUARDS = [requires(Role.OPERATOR, Role.ADMINISTRATOR)]
@@ -19,6 +20,8 @@ Until = Annotated[
     datetime | None, QueryParameter(description="Last time, UTC where it has no offset; absent: 30 days.")
 ]
 Most = Annotated[int, QueryParameter(description="So many at most.", ge=1, le=1000)]
+
+Few = Annotated[int, QueryParameter(description="So many due times.", ge=1, le=200)]
 
 
 @get("/")
@@ -33,6 +36,12 @@ async def create(
 ) -> dict[str, Any]:
     """A new schedule, followed from now on."""
     return await schedules.create(data, person=request.user.name)
+
+
+@get("/conflicts")
+async def conflicts(schedule_conflicts: NamedDependency[ScheduleConflicts], most: Few = 20) -> list[dict[str, Any]]:
+    """What stands against the next due times of all schedules."""
+    return await schedule_conflicts.coming(most)
 
 
 @get("/{schedule_id:str}")
@@ -90,6 +99,6 @@ async def disapprove(
 
 router = Router(
     "/schedules",
-    route_handlers=[everything, create, one, replace, remove, occurrences, approve, disapprove],
+    route_handlers=[everything, create, conflicts, one, replace, remove, occurrences, approve, disapprove],
     tags=["schedules"],
 )

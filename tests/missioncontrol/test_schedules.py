@@ -272,6 +272,7 @@ async def test_schedules_over_http(tmp_path: Path) -> None:
         times = (await http.get(f"{url}/occurrences", params={"most": 3, "until": "2099-01-01T00:00:00Z"})).json()
         assert len(times) == 3
         assert all(each["local"].endswith("T08:30:00") and each["due_utc"].endswith("T03:30:00.000Z") for each in times)
+        assert (await http.get("/schedules/conflicts", params={"most": 3})).json() == []
         wrong = {**body, "recurrence": {**body["recurrence"], "rule": "FREQ=OFTEN"}}  # type: ignore[dict-item]
         refused = await http.put(url, json=wrong)
         assert refused.status_code == 422
