@@ -469,6 +469,28 @@ def test_a_zone_tells_what_it_asks(watched: Watched, installation: Installation)
 
 
 @pytest.mark.slow
+def test_the_nearest_is_sent_and_a_plan_has_versions(watched: Watched, installation: Installation) -> None:
+    """A right click ranks the vehicles and plans the flight there; planned otherwise, its versions differ in words."""
+    page = watched.page
+    open_console(page, "duty")
+    expect(page.locator("[data-vehicle='1'] .state").first).to_have_text("ready", timeout=FLIGHT_WAIT_MS)
+    box = page.locator(".map-canvas").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 60, button="right")
+    expect(page.get_by_role("dialog")).to_contain_text("first picture in", timeout=REQUEST_WAIT_MS)
+    page.get_by_role("dialog").get_by_role("button", name="Plan the mission").click()
+    expect(page.locator(".card.open .state").first).to_have_text("planned", timeout=REQUEST_WAIT_MS)
+    token = installation.token("duty")
+    mission = next(told for told in installation.ask("GET", "/missions", token=token) if "dump" in told["name"])
+    assert mission["request"]["kind"] == "look"
+    longer = {name: value for name, value in mission["request"].items() if value is not None} | {"hold_s": 300.0}
+    installation.ask("POST", f"/missions/{mission['id']}/plan", {"request": longer}, token)
+    card = page.locator(f"[data-mission='{mission['id']}']")
+    card.get_by_text("Versions of the plan: 2").click(timeout=REQUEST_WAIT_MS)
+    expect(card.locator("details .texts li").first).not_to_be_empty(timeout=REQUEST_WAIT_MS)
+
+
+@pytest.mark.slow
 def test_a_corridor_and_an_orbit_are_planned_and_kept(watched: Watched, installation: Installation) -> None:
     """Each pattern asks for its own fields, and what they say is what is planned."""
     page = watched.page

@@ -8,6 +8,7 @@ import { incidentId } from "./live/store";
 import { placesOf } from "./map/geojson";
 import { lineOf, placeOf } from "./map/overlay";
 import { MapView, type Editing, type Focus, type Seen } from "./map/MapView";
+import { Dispatch, type Call } from "./panels/Dispatch";
 import { Header } from "./panels/Header";
 import { Flights } from "./panels/Flights";
 import { filtered, Incidents, NO_FILTER, type IncidentFilter } from "./panels/Incidents";
@@ -78,6 +79,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
   const { preview } = planning;
   const [focus, setFocus] = useState<Focus | null>(null);
   const [seen, setSeen] = useState<Seen | null>(null);
+  const [call, setCall] = useState<Call | null>(null);
   useBackground(mission);
 
   const shown = useMemo(() => filtered(live.incidents.values(), filter), [live.incidents, filter]);
@@ -118,8 +120,8 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
     return atPlan ? { type: PATTERNS[draft.kind].shape, shape, drawing, changed: put } : null;
   }, [atPlan, planning]);
   const imported = (shape: Shape): void => setFocus({ places: placesOf(shape), closeness: 16 });
-  const saved = (kept: Mission): void => {
-    setMission(kept.id);
+  const saved = (kept: Mission | null): void => {
+    if (kept !== null) setMission(kept.id);
     planning.put(null, true);
     setTab("missions");
   };
@@ -168,9 +170,21 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
             if (!atPlan) setTab("vehicles");
           }}
           onIncident={selectIncident}
+          onCall={(place) => setCall({ place, kind: "dump" })}
         />
         <VideoDock selected={vehicle} />
       </main>
+      {call !== null && (
+        <Dispatch
+          call={call}
+          onMission={(made) => {
+            setCall(null);
+            setMission(made.id);
+            setTab("missions");
+          }}
+          onClose={() => setCall(null)}
+        />
+      )}
       <aside className="right">
         <Incidents shown={shown} filter={filter} onFilter={setFilter} selected={incident} onSelect={selectIncident} />
       </aside>

@@ -8,6 +8,8 @@ import type {
   CommandResult,
   ControlAction,
   Coverage,
+  Dispatched,
+  DispatchRequest,
   Flight,
   FlightFormat,
   Health,
@@ -15,12 +17,16 @@ import type {
   Layer,
   MaintenanceWork,
   Mission,
+  NewSchedule,
   Person,
   Plan,
   PlanRequest,
+  PlanVersion,
   Preflight,
   Question,
   Reflights,
+  Schedule,
+  SimulatedFlight,
   Sky,
   Statement,
   Vehicle,
@@ -129,6 +135,19 @@ export const api = {
     post("/missions", { name, purpose, request: plan }),
   preflight: (id: string): Promise<Preflight[]> => get(`/missions/${id}/preflight`),
   stepMission: (id: string, step: MissionStep): Promise<Mission | undefined> => post(`/missions/${id}/${step}`),
+
+  dispatch: (call: DispatchRequest): Promise<Dispatched> => post("/dispatch", call),
+
+  versions: (id: string): Promise<PlanVersion[]> => get(`/missions/${id}/versions`),
+  difference: (id: string, before: number, after: number): Promise<{ words: string[] }> =>
+    get(`/missions/${id}/versions/${before}/difference/${after}`),
+  simulate: (id: string): Promise<SimulatedFlight> => post(`/missions/${id}/preview`),
+  simulation: (id: string): Promise<SimulatedFlight> => get(`/missions/${id}/preview`),
+
+  schedules: (): Promise<Schedule[]> => get("/schedules"),
+  createSchedule: (schedule: NewSchedule): Promise<Schedule> => post("/schedules", schedule),
+  replaceSchedule: (id: string, schedule: NewSchedule): Promise<Schedule> => request("PUT", `/schedules/${id}`, schedule),
+  removeSchedule: (id: string): Promise<void> => request("DELETE", `/schedules/${id}`),
 
   coverage: (id: string, question: Question): Promise<Coverage> => get(`/missions/${id}/coverage?${queryOf(question)}`),
   stateCoverage: (id: string, question: Question): Promise<Statement> =>

@@ -148,6 +148,86 @@ export interface Plan {
   vehicles: VehiclePlan[];
 }
 
+/** One version of a mission's plan, in figures. */
+export interface PlanVersion {
+  version: number;
+  hash: string;
+  created_utc: Moment;
+  path_m: number;
+  duration_s: number;
+  approved: boolean;
+}
+
+/** The flight of a plan in the simulator: how it goes, and what came of it. */
+export interface SimulatedFlight {
+  state: "none" | "waiting" | "flying" | "done" | "failed";
+  progress: number;
+  error: string | null;
+  result: {
+    wind_m_s: number;
+    duration_s: number;
+    energy_wh: number;
+    photos: number;
+    planned_photos: number;
+    seen_share?: number | null;
+    flights: { failed: string[] }[];
+    /** How it differs from the plan, and what failed. */
+    words: string[];
+  } | null;
+}
+
+/** A vehicle, and how soon it shows a place. */
+export interface Ranked {
+  sysid: number;
+  name: string;
+  fit: boolean;
+  /** What stands against it. */
+  against: string[];
+  airborne: boolean;
+  first_picture_s: number | null;
+  gsd_cm: number | null;
+}
+
+export interface DispatchRequest {
+  place: Point;
+  kind: string;
+  /** Whether a mission is made and planned for the best. */
+  plan: boolean;
+}
+
+export interface Dispatched {
+  ranking: Ranked[];
+  mission: Mission | null;
+  text: string;
+}
+
+/** When a mission recurs: an RFC 5545 rule over local times. */
+export interface Recurrence {
+  rule: string;
+  starts: string;
+  time_zone: string;
+  expires?: string | null;
+  blackouts?: unknown[];
+}
+
+export interface NewSchedule {
+  name: string;
+  purpose: string;
+  request: PlanRequest;
+  recurrence: Recurrence;
+  active?: boolean;
+  lead_s?: number;
+  late_s?: number;
+  catch_up?: string;
+  catch_up_most?: number;
+  catch_up_within_s?: number;
+}
+
+export interface Schedule extends Required<NewSchedule> {
+  id: string;
+  next_utc: Moment | null;
+}
+
 export interface HistoryEvent {
   utc: Moment;
   person?: string | null;

@@ -58,6 +58,8 @@ export interface MapViewProps {
   selectedIncident: string | null;
   onVehicle: (sysid: number) => void;
   onIncident: (id: string) => void;
+  /** A right click: somebody is wanted there. */
+  onCall: (place: Position) => void;
 }
 
 const SEEN = "seen";
@@ -166,6 +168,15 @@ function useShapeDrawing(map: MapLibreMap | null, editing: Editing | null): () =
   return () => latest.current?.drawing !== true && performance.now() - drawn_ms.current > SAME_CLICK_MS;
 }
 
+function useCalls(map: MapLibreMap | null, called: (place: Position) => void): void {
+  const latest = useRef(called);
+  latest.current = called;
+  useEffect(() => {
+    const menu = map?.on("contextmenu", ({ lngLat }) => latest.current([lngLat.lng, lngLat.lat]));
+    return () => menu?.unsubscribe();
+  }, [map]);
+}
+
 export function MapView(props: MapViewProps) {
   const [box, map, failure] = useMap();
   const { vehicles, tracks, footprints } = useLive();
@@ -188,6 +199,7 @@ export function MapView(props: MapViewProps) {
   useSource(map, "incidents", useMemo(() => incidentFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
   useSource(map, "ellipses", useMemo(() => ellipseFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
   useSeen(map, props.seen);
+  useCalls(map, (place) => free() && props.onCall(place));
   const free = useShapeDrawing(map, editing);
   const zones = useZones(map, free);
   useClicks(map, "incidents-icon", "id", (id) => free() && props.onIncident(id));

@@ -13,7 +13,9 @@ import { useNotices } from "../parts/notices";
 import { fractionOf, inOrder, isUnderWay, progressOf, stepsOf, type Step } from "./missionSteps";
 import { PlanNumbers } from "./PlanNumbers";
 import { MissionCoverage, mayBeSeen } from "./MissionCoverage";
+import { MissionSimulation, MissionVersions } from "./MissionVersions";
 import { Preflight } from "./Preflight";
+import { Schedules } from "./Schedules";
 
 interface MissionsProps {
   open: string | null;
@@ -121,7 +123,13 @@ function MissionCard({ mission, open, onOpen, onSeen }: MissionCardProps) {
               </p>
             )}
             {mayBeSeen(mission) && <MissionCoverage mission={mission} onSeen={onSeen} />}
-            {mission.plan && <PlanNumbers plan={mission.plan} />}
+            {mission.plan && (
+              <>
+                <PlanNumbers plan={mission.plan} />
+                <MissionSimulation mission={mission} />
+                <MissionVersions mission={mission} />
+              </>
+            )}
             {mission.history && (
               <>
                 <h4>{t("mission.history")}</h4>
@@ -144,12 +152,15 @@ export function Missions({ open, onOpen, onSeen }: MissionsProps) {
   useEffect(() => {
     if (open !== null && state !== undefined) api.mission(open).then((mission) => store.putMission(mission), fail);
   }, [open, state, store, fail]);
-  if (missions.size === 0) return <p className="empty">{loaded ? t("missions.none") : t("status.loading")}</p>;
   return (
-    <ul className="cards">
-      {inOrder(missions.values()).map((mission) => (
-        <MissionCard key={mission.id} mission={mission} open={mission.id === open} onOpen={onOpen} onSeen={onSeen} />
-      ))}
-    </ul>
+    <>
+      <Schedules />
+      {missions.size === 0 && <p className="empty">{loaded ? t("missions.none") : t("status.loading")}</p>}
+      <ul className="cards">
+        {inOrder(missions.values()).map((mission) => (
+          <MissionCard key={mission.id} mission={mission} open={mission.id === open} onOpen={onOpen} onSeen={onSeen} />
+        ))}
+      </ul>
+    </>
   );
 }

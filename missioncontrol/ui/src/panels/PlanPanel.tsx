@@ -5,26 +5,31 @@ import type { Mission, Shape } from "../api/types";
 import { useWords } from "../i18n";
 import { useConsole, useMay } from "../live/context";
 import { Action, useBusy } from "../parts/controls";
-import { errorWords } from "../parts/notices";
+import { errorWords, useNotices } from "../parts/notices";
 import { requestOf } from "./planDraft";
 import { PatternChooser, PlanForm } from "./PlanForm";
 import type { Planning } from "./planning";
 import { PlanNumbers } from "./PlanNumbers";
+import { nextHour, recurrenceOf, type RecurrenceDraft } from "./recurrence";
+import { RecurrenceFields } from "./RecurrenceFields";
 import { ShapeInput } from "./ShapeInput";
 
 interface PlanPanelProps {
   planning: Planning;
   onImported: (shape: Shape) => void;
-  onSaved: (mission: Mission) => void;
+  /** A mission that was made; none where it recurs. */
+  onSaved: (mission: Mission | null) => void;
 }
 
 export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
   const { t } = useWords();
   const { store } = useConsole();
+  const { tell } = useNotices();
   const may = useMay("operator", "administrator");
   const { draft, shape, preview, change } = planning;
   const [name, setName] = useState("");
   const [purpose, setPurpose] = useState("");
+  const [times, setTimes] = useState<RecurrenceDraft>(() => ({ recurs: "once", rule: "", starts: nextHour(Date.now()), expires: "" }));
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, run] = useBusy((error) => {
     const { title, detail } = errorWords(error, t);
@@ -50,7 +55,13 @@ export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
   const save = (): void => {
     if (shape === null) return;
     setProblem(null);
+    const recurrence = recurrenceOf(times);
     run(async () => {
+      if (recurrence !== null) {
+        await api.createSchedule({ name: name.trim(), purpose: purpose.trim(), request: requestOf(draft, shape), recurrence });
+        tell("good", t("schedule.saved"), name.trim());
+        return onSaved(null);
+      }
       const mission = await api.createMission(name.trim(), purpose.trim(), requestOf(draft, shape));
       store.putMission(mission);
       onSaved(mission);
@@ -86,8 +97,9 @@ export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
               {t("mission.purpose")}
               <input value={purpose} onChange={(event) => setPurpose(event.target.value)} />
             </label>
+            <RecurrenceFields draft={times} onChange={setTimes} />
             <Action look="primary" blocked={unnamed} busy={busy} onClick={save}>
-              {t("plan.save")}
+              {t(times.recurs === "once" ? "plan.save" : "schedule.save")}
             </Action>
           </fieldset>
         </>
