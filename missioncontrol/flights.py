@@ -90,7 +90,9 @@ class Flights:
         Raises TransitionImpossible, HashMismatch, VehicleUnknown, Conflict, ControlHeld.
         """
         plan = await self._missions.approved_plan(mission_id)
-        due = plan.due(await self._logbook.flown(mission_id))
+        due = await self._due(mission_id, plan)
+        if not due:
+            raise TransitionImpossible(f"mission {mission_id}: every flight of this plan was flown; plan it again")
         for part in due:
             self._check_free(part.sysid)
             self._control.check(part.sysid, person=person)
@@ -126,7 +128,7 @@ class Flights:
         """
         plan = await self._missions.approved_plan(mission_id)
         found = []
-        for part in plan.due(await self._logbook.flown(mission_id)):
+        for part in await self._due(mission_id, plan):
             checks = await self._preflight.everything(plan, part, person=person)
             found.append({"sysid": part.sysid, "checks": msgspec.to_builtins(checks)})
         return found
@@ -213,6 +215,8 @@ class Flights:
         try:
             plan = await self._missions.launched_plan(flight.mission_id)
             part = plan.part(flight.sysid, flight.sortie)
+            if part is None:
+                raise HashMismatch(f"vehicle {flight.sysid} has no flight {flight.sortie} in the plan any more")
             self._traffic.enter(
                 flight.id, flight.sysid, part.track((flight.airborne_utc_s or self._clock()) - part.delay_s)
             )
@@ -237,6 +241,11 @@ class Flights:
     async def track(self, flight_id: str) -> dict[str, Any]:
         """Where it went, as a GeoJSON Feature. Raises NotFound."""
         return await self._logbook.track(flight_id)
+
+    async def _due(self, mission_id: str, plan: Plan) -> tuple[VehiclePlan, ...]:
+        """The next flight of each vehicle; what was flown before this version was planned does not count."""
+        planned_utc_s = await self._missions.planned_utc_s(mission_id)
+        return plan.due(await self._logbook.flown(mission_id, since_utc_s=planned_utc_s))
 
     def _check_free(self, sysid: int) -> None:
         state = self._fleet.commander(sysid).state
@@ -263,7 +272,8 @@ class Flights:
             failures = await self._prepare(plan, parts, person)
             hashes = {str(part.sysid): part.hash for part, _ in parts}
             if not failures and mission_id not in self._returning:
-                ready = await self._advance(mission_id, MissionState.UPLOADED, detail={"hashes": hashes})
+                detail = {"hashes": hashes}
+                ready = await self._advance(mission_id, MissionState.UPLOADED, detail=detail, approved=plan.hash)
             if not ready:
                 await self._call_off(mission_id, found, failures)
         finally:
@@ -337,9 +347,8 @@ class Flights:
         commanded = False
         vehicle = self._fleet.commander(part.sysid)
         try:
+            await self._wait(part, flight, person)
             await self._stage(flight, "arming")
-            if part.delay_s:
-                await asyncio.sleep(part.delay_s / self._fleet.clock_rate(part.sysid))
             self._check_may_go(flight, person)
             self._traffic.enter(flight.id, part.sysid, part.track(self._clock() - part.delay_s))
             if failures := self._preflight.last_look(part, person=person):
@@ -358,6 +367,16 @@ class Flights:
                 await self._fail(flight, str(exc))
         if flight.stage in _AIRBORNE:
             await self._watch(flight)
+
+    async def _wait(self, part: VehiclePlan, flight: Flight, person: str) -> None:
+        """Until it is its turn to take off. Raises LaunchFailed as soon as it must not go any more."""
+        if part.delay_s:
+            now_s = asyncio.get_running_loop().time
+            until_s = now_s() + part.delay_s / self._fleet.clock_rate(part.sysid)
+            await self._stage(flight, "uploaded", f"takes off in {part.delay_s:.0f} s")
+            while now_s() < until_s:
+                await asyncio.sleep(min(WATCH_S, until_s - now_s()))
+                self._check_may_go(flight, person)
 
     def _check_may_go(self, flight: Flight, person: str) -> None:
         """Nobody called it off or took the vehicle since the launch began."""
@@ -469,7 +488,7 @@ class Flights:
         failures = [f"vehicle {flight.sysid}: {flight.text}" for flight in found if flight.stage != "done"]
         if not failures:
             plan = await self._missions.launched_plan(mission_id)
-            if due := plan.due(await self._logbook.flown(mission_id)):
+            if due := await self._due(mission_id, plan):
                 words = ", ".join(f"vehicle {part.sysid} flight {part.sortie}" for part in due)
                 await self._advance(mission_id, MissionState.APPROVED, reason=f"change batteries; next: {words}")
             else:

@@ -97,10 +97,10 @@ class Logbook:
         async with self._store.writing() as connection:
             await connection.execute(update(flights).where(flights.c.id == flight.id).values(**values))
 
-    async def flown(self, mission_id: str) -> set[tuple[int, int, str]]:
-        """Sysid, sortie and hash of the parts of a mission that were flown to their end."""
+    async def flown(self, mission_id: str, *, since_utc_s: float) -> set[tuple[int, int, str]]:
+        """Sysid, sortie and hash of the parts of a mission that were flown to their end, begun since then."""
         query = select(flights.c.sysid, flights.c.sortie, flights.c.hash).where(
-            flights.c.mission_id == mission_id, flights.c.stage == "done"
+            flights.c.mission_id == mission_id, flights.c.stage == "done", flights.c.started_utc_s >= since_utc_s
         )
         async with self._store.reading() as connection:
             return {(row.sysid, row.sortie, row.hash) for row in await connection.execute(query)}

@@ -97,9 +97,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 found.setdefault(part.sysid, part)
         return tuple(found.values())
 
-    def part(self, sysid: int, sortie: int) -> VehiclePlan:
-        """A sortie of a vehicle."""
-        return next(part for part in self.vehicles if (part.sysid, part.sortie) == (sysid, sortie))
+    def part(self, sysid: int, sortie: int) -> VehiclePlan | None:
+        """A sortie of a vehicle; None where the plan has no such flight."""
+        return next((part for part in self.vehicles if (part.sysid, part.sortie) == (sysid, sortie)), None)
 
     def public(self, *, items: bool) -> dict[str, Any]:
         """As the API gives it: `items` counts each vehicle's items; with `items`, `mission_items` lists them."""

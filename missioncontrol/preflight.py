@@ -29,6 +29,7 @@ from fleet.readiness import (
 )
 from fleet.remote_id import RemoteIdSender
 from fleet.telemetry import TelemetryState
+from geo.positions import distance_m
 from missioncontrol.clearance import Clearance
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
@@ -42,6 +43,8 @@ from missioncontrol.weather_watch import WeatherWatch
 SETTLE_S = 15.0
 """Telemetry that does not pass yet may take so long to (a first fix, a first answer), s of the wall."""
 LOOK_S = 0.5
+START_M = 30.0
+"""A vehicle may stand so far from where its plan begins."""
 Found = TypeVar("Found")
 
 log = structlog.get_logger(__name__)
@@ -121,6 +124,7 @@ class Preflight:
             ),
             ground_check(state),
             *start_checks(state, part.fence),
+            take_off_check(state, part),
             self._mission_check(vehicle, part),
             self._control_check(part.sysid, person),
             *self._registration_checks(part.sysid),
@@ -213,6 +217,15 @@ def start_checks(state: TelemetryState, fence: tuple[FencePolygon, ...]) -> list
     inside = all(shapely.Polygon(area.ring).covers(place) == area.inclusion for area in fence)
     measured = f"{place.y:.6f}, {place.x:.6f} deg" + ("" if inside else ", outside")
     return [check("start", "place of the start", inside, measured, limit)]
+
+
+def take_off_check(state: TelemetryState, part: VehiclePlan) -> Check:
+    """That it stands where its plan begins, for all heights of the plan count from there."""
+    up, limit = part.items[0], f"within {START_M:g} m of where the plan begins"
+    if state.position is None:
+        return check("start.place", "take-off", None, "place not told", limit)
+    away_m = float(distance_m(state.position.lon, state.position.lat, up.y / 1e7, up.x / 1e7))
+    return check("start.place", "take-off", away_m <= START_M, f"{away_m:.0f} m away", limit)
 
 
 async def _differences(vehicle: MavlinkVehicle, registered: dict[str, float]) -> tuple[ParameterDifference, ...]:
