@@ -13,11 +13,14 @@ from fleet.airframes import AEROPLANE, Airframe
 from fleet.framing import Framer
 from geo.airspace import Airspace, Band
 from geo.camera_library import camera
+from geo.conflicts import Airspace as Ways
+from geo.conflicts import conflicts
 from geo.obstacles import Obstacle
 from geo.poses import Attitude, Pose, PoseSigmas
-from geo.positions import Altitude, Datum, Position
+from geo.positions import Altitude, Datum, LocalPlane, Position
 from geo.seen import Conditions, Seen
 from geo.terrain import FlatTerrain, GridTerrain
+from geo.tracks import Track
 from geo.visibility import Cells, Exposures, Margin
 from geo.volumes import Outline, Volume4D
 from geo.zones import Kind, Zone
@@ -88,6 +91,9 @@ def make_plans() -> None:
         )
     band = Band(0.0, 1.0, Altitude(0.0, Datum.AGL), Altitude(100.0, Datum.AGL))
     airspace.way((x - 0.001, y + 0.0002), (x + 0.0015, y + 0.0002), band, margin_m=15.0)
+    track = Track(np.array([0.0, 9.0]), np.array([lon, lon + 0.001]), np.full(2, lat), np.full(2, 900.0))
+    ways = Ways.of({"-": track}, LocalPlane(lon=lon, lat=lat))
+    conflicts(track, ways, horizontal_m=20.0, vertical_m=8.0, time_margin_s=5.0)
 
 
 def see() -> None:
