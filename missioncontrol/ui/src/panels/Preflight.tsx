@@ -9,7 +9,7 @@ import { useNotices } from "../parts/notices";
 
 const MARKS = { true: "✓", false: "✗", null: "?" } as const;
 /** Not yet aboard before the launch, which uploads them. */
-const BY_LAUNCH = new Set(["mission", "fence", "lost_link"]);
+const BY_LAUNCH = new Set(["mission", "fence", "rally", "lost_link", "failsafe.return_height"]);
 
 const rank = (check: Check): number => (check.passed === true ? 2 : BY_LAUNCH.has(check.name) ? 1 : 0);
 
