@@ -136,7 +136,7 @@ def return_costs(
     )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _return_costs(
     figures: Figures, points: Array, landings: Array, return_amsl_m: float, speed_m_s: float
 ) -> tuple[Array, Array]:

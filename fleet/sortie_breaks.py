@@ -128,7 +128,7 @@ def _stop(figures: Figures, speed_m_s: float) -> tuple[float, float]:
     return rest[0] - through[0], rest[1] - through[1]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _ways_out(
     figures: Figures, points: Array, places: Array, return_amsl_m: float, speed_m_s: float
 ) -> tuple[Array, Array]:
@@ -224,7 +224,7 @@ def _beyond(
     return BeyondBattery(text, number=number, needed_wh=needed_wh, usable_wh=usable_wh)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _search(
     work: Array,
     way: Array,

@@ -19,7 +19,7 @@ PAUSE_S = 5.0
 """Over the place before it lands, s: ArduCopter's RTL_LOIT_TIME as it comes."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def corner_speeds_m_s(figures: Figures, path: Array) -> Array:
     """Speed (n,) at which each corner is passed so that it carries outward by no more than the overshoot; 0 at ends."""
     count = len(path)
@@ -43,7 +43,7 @@ def corner_speeds_m_s(figures: Figures, path: Array) -> Array:
     return speeds
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def banked_wh(figures: Figures, path: Array, speed_m_s: float) -> Array:
     """Energy (n - 1,) by which the turn of a fixed wing at the beginning of each stretch is dearer than going straight,
     Wh; what the turn adds to the way is not in it."""
@@ -60,7 +60,7 @@ def banked_wh(figures: Figures, path: Array, speed_m_s: float) -> Array:
     return dearer_wh
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def fly(
     figures: Figures, path: Array, heights_m: Array, speed_m_s: float, corners: Array
 ) -> tuple[Array, Array, Array]:
@@ -76,14 +76,14 @@ def fly(
     return duration_s, energy_wh, airspeeds
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def wind_at(figures: Figures, height_m: float) -> tuple[float, float]:
     """Towards east and north, m/s: Wind.at."""
     growth = (max(height_m, LEAST_HEIGHT_M) / figures.wind_reference_m) ** figures.wind_exponent
     return figures.wind_east_m_s * growth, figures.wind_north_m_s * growth
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def stretch(
     figures: Figures,
     east_m: float,
@@ -132,14 +132,14 @@ def stretch(
     return whole_s, joules / 3600.0, airspeed
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def takeoff_kernel(figures: Figures, climb_m: float) -> tuple[float, float, float]:
     """Time, s, energy, Wh, and airspeed, m/s, from the order to take off until it stands at that height."""
     rise_s, rise_wh, airspeed = stretch(figures, 0.0, 0.0, climb_m, climb_m / 2.0, 1.0, 0.0, 0.0)
     return SPOOL_S + rise_s, figures.avionics_w * SPOOL_S / 3600.0 + rise_wh, airspeed
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def landing_kernel(figures: Figures, descent_m: float) -> tuple[float, float]:
     """Time, s, and energy, Wh, from that height above the ground down to it; a multirotor pauses first."""
     if figures.wing:
@@ -154,7 +154,7 @@ def landing_kernel(figures: Figures, descent_m: float) -> tuple[float, float]:
     return PAUSE_S + fast_s + slow_s, energy_wh + slow_w * slow_s / 3600.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _winged(
     figures: Figures,
     length_m: float,

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 TINY = 1e-9
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _clip(corners: Array, count: int, constant: float, by_s: float, by_u: float, spare: Array) -> int:
     """The polygon's part where constant + by_s s + by_u u >= 0, in place; how many corners it has."""
     kept = 0
@@ -36,7 +36,7 @@ def _clip(corners: Array, count: int, constant: float, by_s: float, by_u: float,
     return kept
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _inside(corners: Array, count: int, s: float, u: float) -> bool:
     """Whether a point lies in the polygon, whose corners run anticlockwise."""
     for number in range(count):
@@ -47,7 +47,7 @@ def _inside(corners: Array, count: int, s: float, u: float) -> bool:
     return count > 2
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _polygon(a: Array, b: Array, vertical_m: float, margin_s: float, corners: Array, spare: Array) -> int:
     """Where in (s, u) the heights are less than `vertical_m` apart, and the times no more than `margin_s`."""
     corners[0], corners[1], corners[2], corners[3] = (0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)
@@ -61,7 +61,7 @@ def _polygon(a: Array, b: Array, vertical_m: float, margin_s: float, corners: Ar
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _form(a: Array, b: Array) -> tuple[float, float, float, float, float, float]:
     """The squared horizontal distance as ss s2 + 2 su s u + uu u2 + 2 ls s + 2 lu u + constant."""
     cx, cy = a[0, 1] - b[0, 1], a[0, 2] - b[0, 2]
@@ -71,13 +71,13 @@ def _form(a: Array, b: Array) -> tuple[float, float, float, float, float, float]
     return ss, su, uu, ex * cx + ey * cy, -(gx * cx + gy * cy), cx * cx + cy * cy
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _square(form: tuple[float, float, float, float, float, float], s: float, u: float) -> float:
     ss, su, uu, ls, lu, constant = form
     return max(0.0, ss * s * s + 2 * su * s * u + uu * u * u + 2 * ls * s + 2 * lu * u + constant)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _least(
     form: tuple[float, float, float, float, float, float], corners: Array, count: int
 ) -> tuple[float, float, float]:
@@ -103,7 +103,7 @@ def _least(
     return best, best_s, best_u
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _extent(
     form: tuple[float, float, float, float, float, float], corners: Array, count: int, limit: float,
     by_s: float, by_u: float, at_s: float, at_u: float,
@@ -145,7 +145,7 @@ def _extent(
     return low, high
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _apart(a: Array, b: Array, column: int, limit: float) -> bool:
     """Whether two segments are at least so far apart in one coordinate, all along."""
     above = min(a[0, column], a[1, column]) - max(b[0, column], b[1, column])
@@ -153,7 +153,7 @@ def _apart(a: Array, b: Array, column: int, limit: float) -> bool:
     return bool(max(above, below) >= limit)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def closest_pairs(
     track: Array, rows: Array, firsts: NDArray[np.int64], horizontal_m: float, vertical_m: float, margin_s: float
 ) -> list[tuple[float, float, float, float, float, float, float, float]]:
@@ -198,7 +198,7 @@ def closest_pairs(
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def forbidden_delays(
     track: Array, rows: Array, horizontal_m: float, vertical_m: float, margin_s: float, firsts: NDArray[np.int64]
 ) -> list[tuple[float, float]]:

@@ -83,7 +83,7 @@ class Footprints:
         return pairs, shares
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _degree_m(lat: float) -> tuple[float, float]:
     """Length of a degree of longitude and of latitude, m (WGS 84)."""
     bend = 1.0 - _E2 * np.sin(np.radians(lat)) ** 2
@@ -91,7 +91,7 @@ def _degree_m(lat: float) -> tuple[float, float]:
     return east_m, np.radians(_EQUATOR_M) * (1.0 - _E2) / bend**1.5
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _clip(low: float, high: float, at0: float, slope: float, least: float, most: float) -> tuple[float, float]:
     """What of low to high has least <= at0 + slope * s <= most."""
     if abs(slope) < 1e-12:
@@ -102,7 +102,7 @@ def _clip(low: float, high: float, at0: float, slope: float, least: float, most:
     return max(low, first), min(high, last)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _near_edge(ps: float, pc: float, qs: float, qc: float, reach: float) -> tuple[float, float]:
     """From where to where along the line a place is within reach of an edge, both given along and across the line."""
     low, high = np.inf, -np.inf
@@ -120,7 +120,7 @@ def _near_edge(ps: float, pc: float, qs: float, qc: float, reach: float) -> tupl
     return low, high
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _spans(
     stretches: Array,
     rows: Numbers,

@@ -99,7 +99,7 @@ def _corner_ways(corners: Array, ends: Array) -> tuple[Array, NDArray[np.int64]]
     return between, onward
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _shorten(between: Array, onward: NDArray[np.int64]) -> None:
     """All shortest ways between corners (Floyd and Warshall)."""
     count = len(between)
@@ -114,7 +114,7 @@ def _shorten(between: Array, onward: NDArray[np.int64]) -> None:
                     onward[row, column] = onward[row, middle]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sees(start: Array, end: Array, ends: Array) -> bool:
     """Whether the straight way crosses no edge; touching a corner or running along an edge is allowed."""
     dx, dy = end[0] - start[0], end[1] - start[1]
@@ -156,7 +156,7 @@ def _sees(start: Array, end: Array, ends: Array) -> bool:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _inside(x: float, y: float, ends: Array) -> bool:
     """Whether a point is inside, or within a millimetre of the outline."""
     odd = False
@@ -173,7 +173,7 @@ def _inside(x: float, y: float, ends: Array) -> bool:
     return odd
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _visible(point: Array, corners: Array, ends: Array) -> Array:
     """Distances from a point to the corners it sees, infinite to the others."""
     found = np.full(len(corners), np.inf)
@@ -183,7 +183,7 @@ def _visible(point: Array, corners: Array, ends: Array) -> Array:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _ways(
     points: Array, corners: Array, between: Array, ends: Array, straight: Array, near_m: float
 ) -> Array:  # fmt: skip

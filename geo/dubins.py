@@ -55,7 +55,7 @@ def bend(
     return corners[: 0 if angle_rad == 0 else None], corners[-1] + ways[-1]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _lengths(starts: Array, ends: Array, radius_m: float) -> Array:
     lengths = np.empty((len(starts), len(ends)))
     for row in range(len(starts)):
@@ -64,7 +64,7 @@ def _lengths(starts: Array, ends: Array, radius_m: float) -> Array:
     return lengths
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pieces(start: Array, end: Array, radius_m: float) -> Array:
     """(3, 2): +1 left, -1 right, 0 straight, and how far: rad in turns, m straight."""
     _, word, first, middle, last = _word(start, end, radius_m)
@@ -77,7 +77,7 @@ def _pieces(start: Array, end: Array, radius_m: float) -> Array:
     return pieces
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _word(start: Array, end: Array, radius_m: float) -> tuple[float, int, float, float, float]:
     """Length in m, number of the shortest word (LSL, RSR, LSR, RSL, LRL, RLR), and its three pieces in radii."""
     dx, dy = end[0] - start[0], end[1] - start[1]
@@ -117,7 +117,7 @@ def _word(start: Array, end: Array, radius_m: float) -> tuple[float, int, float,
     return best * radius_m, word, first, middle, last
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _turn(angle: float) -> float:
     """An angle as 0 to 2 pi; what is a whole turn but for rounding is none."""
     angle %= 2 * math.pi

@@ -73,7 +73,7 @@ def _ground_m(places: Array, plane: LocalPlane, terrain: Terrain) -> Array:
     return terrain.amsl_m(*plane.to_lonlat(places[:, 0], places[:, 1]))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _flyable(along_m: Array, wanted_m: Array, least_m: Array, climb: float, descent: float) -> Array:
     """The heights nearest to those wanted that are nowhere below the least ones and nowhere steeper than allowed.
 
@@ -93,7 +93,7 @@ def _flyable(along_m: Array, wanted_m: Array, least_m: Array, climb: float, desc
     return np.maximum(over, under)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _bends(
     along_m: Array, flown_m: Array, least_m: Array, most_m: Array, corner: NDArray[np.bool_]
 ) -> NDArray[np.int64]:

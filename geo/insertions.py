@@ -101,7 +101,7 @@ def _empty(count: int, flyers: int, most: int) -> Chains:
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _random(state: NDArray[np.uint64]) -> float:
     """The next number of a generator (xorshift64*, high bits), 0 to below 1."""
     word = state[0]
@@ -112,7 +112,7 @@ def _random(state: NDArray[np.uint64]) -> float:
     return float((word * np.uint64(2685821657736338717)) >> np.uint64(11)) / 9007199254740992.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _put(task: Task, chains: Chains, code: int, at: int, most: int) -> None:
     """A piece entered at point `code` after the place `at`."""
     piece, trip, then = code // 2, chains.trip[at], chains.after[at]
@@ -134,7 +134,7 @@ def _put(task: Task, chains: Chains, code: int, at: int, most: int) -> None:
             chains.flyer_s[flyer] += task.swap_s[flyer]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _take(task: Task, chains: Chains, piece: int, most: int) -> None:
     """A piece out of its trip."""
     at, then, trip = chains.before[piece], chains.after[piece], chains.trip[piece]
@@ -157,7 +157,7 @@ def _take(task: Task, chains: Chains, piece: int, most: int) -> None:
             chains.flyer_s[flyer] -= task.swap_s[flyer]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _felt(time_s: float, scale_s: float) -> float:
     """What a flyer's time costs: little, until it comes near the longest."""
     share = time_s / scale_s
@@ -167,7 +167,7 @@ def _felt(time_s: float, scale_s: float) -> float:
     return eighth * eighth + LATENT * 16.0 * share
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _felt_by_all(chains: Chains, scale_s: float) -> float:
     """What all the flyers' times cost together."""
     total = 0.0
@@ -176,7 +176,7 @@ def _felt_by_all(chains: Chains, scale_s: float) -> float:
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _put_back(
     task: Task, chains: Chains, out: Codes, count: int, most: int, scale_s: float, state: NDArray[np.uint64]
 ) -> bool:
@@ -225,7 +225,7 @@ def _put_back(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _take_out(task: Task, chains: Chains, out: Codes, most: int, state: NDArray[np.uint64]) -> int:
     """Strings of pieces near each other out of their trips; how many pieces."""
     pieces = task.work_s.shape[1]
@@ -272,7 +272,7 @@ def _take_out(task: Task, chains: Chains, out: Codes, most: int, state: NDArray[
     return taken
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sort(task: Task, out: Codes, count: int, state: NDArray[np.uint64]) -> None:
     """The pieces to put back in random order, or those with most work first, or as they were flown."""
     kind = _random(state)
@@ -292,7 +292,7 @@ def _sort(task: Task, out: Codes, count: int, state: NDArray[np.uint64]) -> None
             out[first], out[count - 1 - first] = out[count - 1 - first], out[first]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _search(task: Task, chains: Chains, most: int, tries: int, seed: int) -> Codes:
     """The best rings found, as the places after each, and at which points they are entered."""
     state = np.array([seed * 2 + 88172645463325252], np.uint64)

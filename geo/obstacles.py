@@ -211,6 +211,11 @@ class Obstacles:
         solid = [number for number, shape in enumerate(self._shapes) if isinstance(shape, Polygon)]
         return Walls.of([self._shapes[number] for number in solid], self._tops_m[solid])
 
+    def highest_m(self, area: Geometry, *, horizontal_m: float) -> float:
+        """The highest top, m AMSL, of what stands within `horizontal_m` of an area on the plane; -inf: nothing."""
+        met = self._tree.query(area, predicate="dwithin", distance=horizontal_m)
+        return float(self._tops_m[met].max()) if len(met) else -np.inf
+
     def to_go_round(self, *, highest_m: float, horizontal_m: float, vertical_m: float) -> tuple[Polygon, ...]:
         """What cannot be passed over without flying more than `highest_m` above the ground: with the horizontal
         margin, m on the plane, those that touch as one."""

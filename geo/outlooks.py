@@ -247,7 +247,7 @@ def _nearest_step(view: View, away: Array) -> int:
     return max(1, int(np.argmin(np.abs(away - wanted_m))))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _raise_over_walls(
     spot: Array, forward: Array, away: Array, edges: Array, first: Numbers, tops_m: Array, slopes: Array
 ) -> None:
@@ -269,7 +269,7 @@ def _raise_over_walls(
                 slopes[bearing, step] = max(slopes[bearing, step], tops_m[building] / max(at, 1e-3))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _floors(spots: Array, edges: Array, first: Numbers, bounds: Array, tops_m: Array, clearance_m: float) -> Array:
     """(n,) for each place the highest top of what it lies in, or nearer to than a clearance; none: minus infinity."""
     floors = np.full(len(spots), -np.inf)

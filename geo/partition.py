@@ -264,7 +264,7 @@ def _toured(pieces: Sequence[Piece], task: Task) -> Codes:
     ])  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _cut(
     path: Codes, order: Codes, limit_s: float, ways_m: Array, work_s: Array, slowness: Array,
     endurance_s: Array, swap_s: Array, near: Codes,
@@ -301,7 +301,7 @@ def _cut(
     return at == len(path), owners
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _shortest_cut(
     path: Codes, orders: Codes, ways_m: Array, work_s: Array, slowness: Array,
     endurance_s: Array, swap_s: Array, near: Codes,

@@ -130,7 +130,7 @@ class Seen:
         )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _accumulate(
     origin: Array,
     ground: Array,

@@ -93,7 +93,7 @@ def _across_lines(
     return ground_m, step_m
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _reaches(ground_m: Array, height_m: float, reach: float, step_m: float) -> Array:
     """How far towards higher columns the edge ray of a picture above each place runs before it meets the ground, m.
 
@@ -120,7 +120,7 @@ def _reaches(ground_m: Array, height_m: float, reach: float, step_m: float) -> A
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _widest(left: Array, right: Array, step_m: float, share: float, widest_m: float, shares: Array) -> float:
     """The widest spacing at which each picture and its right neighbour share what they should; 0 where none is."""
     rows, cols = right.shape

@@ -71,7 +71,7 @@ def guesses_m(edges: Edges, directions_rad: Array, *, spacing_m: float, reach_m:
     return np.asarray(_guesses(edges.ends, directions_rad, SLIVER * edges.area_m2, spacing_m, reach_m))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _guesses(ends: Array, directions_rad: Array, sliver_m2: float, spacing: float, reach: float) -> Array:
     guesses = np.empty(len(directions_rad))
     turned = np.empty_like(ends)
@@ -85,7 +85,7 @@ def _guesses(ends: Array, directions_rad: Array, sliver_m2: float, spacing: floa
     return guesses
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _span(turned: Array, sliver_m2: float) -> tuple[float, float]:
     """The lowest and highest v between which all but two slivers of the area lie."""
     low, high = turned[:, 1].min(), turned[:, 1].max()
@@ -108,7 +108,7 @@ def _span(turned: Array, sliver_m2: float) -> tuple[float, float]:
     return (inner_low, inner_high) if inner_low < inner_high else (low, high)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _chords(turned: Array, low: float, step: float, count: int) -> tuple[Array, Counts]:
     """Sorted u where edges cross the heights low + (row + 0.5) step, (count, k), and how many there are in each."""
     counts = np.zeros(count, np.int64)
@@ -138,7 +138,7 @@ def _chords(turned: Array, low: float, step: float, count: int) -> tuple[Array, 
     return found, counts
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _lengths(found: Array, counts: Counts) -> Array:
     """How much of the polygon lies at each height, m."""
     lengths = np.zeros(len(counts))
@@ -148,7 +148,7 @@ def _lengths(found: Array, counts: Counts) -> Array:
     return lengths
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _needed(
     found: Array, counts: Counts, first: int, within: Array, reach: float, solid: Array, loose: Array
 ) -> int:  # fmt: skip
@@ -170,7 +170,7 @@ def _needed(
     return solids
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pieces(turned: Array, strips: Array, reach: float, offsets: Array) -> Array:
     """(n, 4) pieces u0, v, u1, v of the lines in the middle of strips (v, width)."""
     out = np.empty((64, 4))
@@ -192,7 +192,7 @@ def _pieces(turned: Array, strips: Array, reach: float, offsets: Array) -> Array
     return out[:total]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _chords_at(turned: Array, heights: Array) -> tuple[Array, Counts]:
     """Like `_chords`, for any ascending heights."""
     counts = np.zeros(len(heights), np.int64)
@@ -213,7 +213,7 @@ def _chords_at(turned: Array, heights: Array) -> tuple[Array, Counts]:
     return found, counts
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fitted(turned: Array, low: float, high: float, spacing: float, reach: float, parts: int) -> tuple[Array, float]:
     """(n, 2) middles and widths of strips for which the lines, and a turn for each piece, are shortest together.
 
@@ -261,7 +261,7 @@ def _fitted(turned: Array, low: float, high: float, spacing: float, reach: float
     return strips[:count][::-1].copy(), shortest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _add(solid: Array, solids: int, start: float, end: float, bridge: float) -> int:
     """Put an interval among sorted ones, joined with those less than `bridge` away; returns how many there are."""
     first = 0
@@ -281,7 +281,7 @@ def _add(solid: Array, solids: int, start: float, end: float, bridge: float) -> 
     return solids + 1 - (last - first)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _stab(solid: Array, solids: int, loose: Array, looses: int, stretch: float, bridge: float) -> int:
     """See that a piece comes into every loose interval: stretch one that is near, else begin a new one."""
     for row in np.argsort(loose[:looses, 1]):

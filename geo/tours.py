@@ -65,7 +65,7 @@ def _neighbours(lengths_m: Array) -> Order:
     return near
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _length(tour: Order, ways: Array) -> float:
     total = 0.0
     for at in range(len(tour)):
@@ -73,7 +73,7 @@ def _length(tour: Order, ways: Array) -> float:
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _nearest(ways: Array, beginning: int) -> Order:
     """A tour by nearest neighbours that enters its first line at `beginning`; the empty line comes first."""
     count = len(ways) // 2
@@ -92,7 +92,7 @@ def _nearest(ways: Array, beginning: int) -> Order:
     return tour
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _greedy(ways: Array, near: Order) -> Order:
     """A tour of the shortest ways between near ends that fit together, the stretches joined to the nearest next."""
     ends = len(ways) - 2
@@ -122,7 +122,7 @@ def _greedy(ways: Array, near: Order) -> Order:
     return tour
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _exchange(tour: Order, places: Order, a: int, b: int, c: int, d: int) -> None:
     """Turn round what lies between the ways a-b and c-d, so that the ways are a-c and b-d: the shorter side of it."""
     count = len(tour)
@@ -138,7 +138,7 @@ def _exchange(tour: Order, places: Order, a: int, b: int, c: int, d: int) -> Non
         places[tour[here] // 2], places[tour[there] // 2] = here, there
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _move(tour: Order, places: Order, a: int, b: int, c: int, d: int, x: int, y: int, turned: bool) -> None:
     """Take the chain b ... c from between a and d to between x and y, `turned` so that c comes next to x."""
     _exchange(tour, places, a, b, x, y)
@@ -147,7 +147,7 @@ def _move(tour: Order, places: Order, a: int, b: int, c: int, d: int, x: int, y:
         _exchange(tour, places, x, c, b, y)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _step(tour: Order, places: Order, end: int) -> int:
     """The end at the other side of the way at this one."""
     place = places[end // 2]
@@ -156,7 +156,7 @@ def _step(tour: Order, places: Order, end: int) -> int:
     return int(tour[(place + 1) % len(tour)])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _better(tour: Order, places: Order, ways: Array, near: Order, a: int, changed: Order) -> float:
     """Make the first move that shortens the tour by a new way at end a; returns the gain, 0 for none.
 
@@ -207,7 +207,7 @@ def _better(tour: Order, places: Order, ways: Array, near: Order, a: int, change
     return 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _settle(tour: Order, places: Order, ways: Array, near: Order, queue: Order, waiting: Order, queued: int) -> float:
     """Make moves at the queued ends, and at those that they change, until none helps; returns what is gained."""
     gained = 0.0
@@ -228,7 +228,7 @@ def _settle(tour: Order, places: Order, ways: Array, near: Order, queue: Order, 
     return gained
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _improved(tour: Order, ways: Array, near: Order) -> float:
     """Shorten a tour in place until no move helps; returns its length."""
     places = np.empty(len(tour), np.int64)
@@ -238,7 +238,7 @@ def _improved(tour: Order, ways: Array, near: Order) -> float:
     return _length(tour, ways)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _long_way(tour: Order, ways: Array) -> int:
     """The place before the longest of some ways taken at random."""
     count = len(tour)
@@ -251,7 +251,7 @@ def _long_way(tour: Order, ways: Array) -> int:
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _kicked(tour: Order, ways: Array, near: Order, kicks: int, seed: int) -> float:
     """Exchange two neighbouring chains, improve around them, keep that in place unless it is longer."""
     np.random.seed(seed)

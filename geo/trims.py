@@ -63,13 +63,13 @@ class Ground:
         return np.asarray(turned @ TURN.T)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _west(row: int, west: float, cell: float) -> float:
     """Where a row begins: each elsewhere, so that no line runs along a column (steps of the golden ratio)."""
     return west + (row * 0.6180339887498949 % 1.0 - 0.5) * cell
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fill(ends: Array, corner: Array, inside: Mask) -> int:
     """Set the cells whose middle lies within the edges (n, 4): each edge turns over all to its right."""
     west, south, cell = corner
@@ -97,7 +97,7 @@ def _fill(ends: Array, corner: Array, inside: Mask) -> int:
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _bare(inside: Mask, hits: Counts) -> int:
     """Cells inside that nothing covers."""
     total = 0
@@ -107,7 +107,7 @@ def _bare(inside: Mask, hits: Counts) -> int:
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _run(
     y: float, ax: float, ay: float, bx: float, by: float, reach: float, west: float, cell: float
 ) -> tuple[int, int]:
@@ -132,7 +132,7 @@ def _run(
     return int(np.ceil((low - west) / cell - 0.5 - 1e-9)), int(np.floor((high - west) / cell - 0.5 + 1e-9)) + 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _stamp(points: Array, seen: Mask, reach: float, corner: Array, hits: Counts) -> None:
     """Count each photographed leg in every cell it covers, up to 255."""
     west, south, cell = corner
@@ -150,7 +150,7 @@ def _stamp(points: Array, seen: Mask, reach: float, corner: Array, hits: Counts)
                     hits[row, column] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _change(
     points: Array, at: int, x: float, y: float, other: int, way: int,
     hits: Counts, inside: Mask, corner: Array, reach: float, write: bool,
@@ -201,7 +201,7 @@ def _change(
     return bare
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _settle(
     points: Array, seen: Mask, ends: NDArray[np.int64], hits: Counts, inside: Mask,
     corner: Array, reach: float, left: int, prices: Array,

@@ -225,7 +225,7 @@ def lens_numbers(camera: BrownCamera) -> Array:
     ], float)  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def view_of(away: Array, turn: Array, lens: Array, margin: Array) -> tuple[float, float]:  # pragma: no cover - compiled
     """Ground sample distance (m) and depth (m) of a place that lies `away` (east, north, up; m) from the camera.
 
@@ -251,7 +251,7 @@ def view_of(away: Array, turn: Array, lens: Array, margin: Array) -> tuple[float
     return max(depth, depth * depth / -away[2]) / (focal * stretch), depth
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def is_hidden(
     row: int, column: int, ground_m: float, away: Array, tops: Array, highest_m: float, side: float
 ) -> bool:  # pragma: no cover - compiled

@@ -91,13 +91,13 @@ def _graph(free: shapely.Polygon) -> tuple[Array, Array, Array, Array, Array]:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _length(here: Array, there: Array, narrowing: float) -> float:
     wide = 1.0 + narrowing * (here[1] + there[1]) / 2
     return float(np.hypot((there[0] - here[0]) * wide, there[1] - here[1]))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _grazes(dx: float, dy: float, node: Array, before: Array, after: Array) -> bool:
     """Whether a line through a corner leaves both its edges on one side, as a taut string does."""
     bx, by, ax, ay = before[0] - node[0], before[1] - node[1], after[0] - node[0], after[1] - node[1]
@@ -107,7 +107,7 @@ def _grazes(dx: float, dy: float, node: Array, before: Array, after: Array) -> b
     return not ((first > 1e-9 and second < -1e-9) or (first < -1e-9 and second > 1e-9))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _clear(here: Array, there: Array, edges: Array, rings: Array) -> bool:
     """Whether the straight way between two places meets no edge but those that end in one of them."""
     dx, dy = there[0] - here[0], there[1] - here[1]
@@ -137,7 +137,7 @@ def _clear(here: Array, there: Array, edges: Array, rings: Array) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _search(nodes: Array, before: Array, after: Array, edges: Array, rings: Array, narrowing: float) -> Numbers:
     """Whence each node is reached (A*); the last two nodes are the start and the end."""
     count = len(nodes)

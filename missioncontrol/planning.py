@@ -41,6 +41,8 @@ Array = NDArray[np.float64]
 
 ZONE_MARGIN_M = 15.0
 """Kept from the edges of zones."""
+ROUND_M = 21.0
+"""Obstacles that are gone round are gone round so far away that nothing asks for climbing over them too."""
 ABOVE_M = 30.0
 """Ways out and home are no more than this above the height of the work."""
 AROUND_M = 2000.0
@@ -135,7 +137,7 @@ class _Planner:
         if self.obstacles is not None:
             margin_m = OBSTACLE_MARGIN_M
             for shape in self.obstacles.to_go_round(
-                highest_m=max(USUAL_HIGHEST_M, self.work.height_m), horizontal_m=margin_m, vertical_m=margin_m
+                highest_m=max(USUAL_HIGHEST_M, self.work.height_m), horizontal_m=ROUND_M, vertical_m=margin_m
             ):
                 yield ", ".join(self.obstacles.names_at(shape)), shape
 
@@ -150,6 +152,10 @@ class _Planner:
         home = self._place(start)
         found: list[Leg] = []
         for leg in legs:
+            line = shapely.LineString([leg.start, leg.end])
+            if leg.levels_amsl_m is None and leg.length_m > 0 and line.crosses(self.forbidden):
+                names = [name for name, shape in self.kept_out if line.intersects(shape)]
+                raise InputInvalid(f"zones, obstacles: the work itself leads through {', '.join(names)}: plan around")
             before = found[-1].end if found else home
             found.append(replace(leg, approach=self._way(before, (*leg.approach,), leg.start)))
         return tuple(found), self._way(legs[-1].end, (), home)
@@ -158,7 +164,9 @@ class _Planner:
         self, begin: tuple[float, float], between: tuple[tuple[float, float], ...], end: tuple[float, float]
     ) -> tuple[tuple[float, float], ...]:
         """Points between two places: those given, or round what is forbidden where they lead through it."""
-        straight = shapely.LineString([begin, *between, end]) if begin != end else shapely.Point(begin)
+        if begin == end:
+            return between
+        straight = shapely.LineString([begin, *between, end])
         if not straight.crosses(self.forbidden) and not straight.within(self.forbidden):
             return between
         way = shortest_way(np.array(begin), np.array(end), [self.forbidden])
@@ -218,10 +226,11 @@ class _Planner:
         self.flights = [flight(turn.name, turn.relieved_s - turn.arrives_s) for turn in made.turns]
         self.delays_s = [round(turn.leaves_s - first_s, 1) for turn in made.turns]
         if made.gaps:
+            from_s = made.gaps[0].begins_s - begins_s
             self.warnings.append(
                 f"with one flight of each vehicle nobody can watch for {made.gap_s:.0f} s of "
-                f"{request.duration_s:.0f} s, first from {made.gaps[0].begins_s - begins_s:.0f} s on; {needed} vehicles like these, launched again "
-                "with fresh batteries by turns, keep a place watched"
+                f"{request.duration_s:.0f} s, first from {from_s:.0f} s on; {needed} vehicles like these, launched "
+                "again with fresh batteries by turns, keep a place watched"
             )
 
     def _shares(self) -> list[tuple[tuple[Leg, ...], ...]]:
@@ -307,10 +316,18 @@ class _Planner:
                 f"vehicles: {start.sysid} is a fixed wing: it flies surveys, corridors, patrols and waypoints only"
             )
         speed_m_s = self._speed_m_s(start)
+        self.warnings.append(
+            f"vehicle {start.sysid} is a fixed wing, which is experimental: it climbs on its way home, not before, and "
+            "ends circling above home, to be landed by its pilot"
+        )
         radius_m, lead_m = airframe.turn_radius_m(speed_m_s), LEAD_IN_S * speed_m_s
         return flyable(ordered_for_turns(legs, radius_m, lead_in_m=lead_m), radius_m, lead_in_m=lead_m)
 
     def _fits(self, flight: Flight) -> bool:
+        try:
+            flight.check_returns()
+        except BeyondBattery:
+            return False
         return flight.cost().energy_wh <= flight.flying.usable_wh and len(flight.items()) <= MOST_ITEMS
 
     def _check(self, flight: Flight) -> None:

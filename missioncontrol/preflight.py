@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import numpy as np
 import shapely
 import structlog
 
-from fleet.errors import FleetError
+from fleet.endurance import hover_cost, landing_cost, path_costs, takeoff_cost
+from fleet.errors import AirspeedImpossible, FleetError
 from fleet.failsafes import read_failsafes, read_return
 from fleet.fences import FencePolygon, fence_hash, rally_hash
 from fleet.fleet import Fleet
@@ -29,7 +31,7 @@ from fleet.readiness import (
 )
 from fleet.remote_id import RemoteIdSender
 from fleet.telemetry import TelemetryState
-from geo.positions import distance_m
+from geo.positions import LocalPlane, distance_m
 from missioncontrol.clearance import Clearance
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
@@ -37,7 +39,8 @@ from missioncontrol.errors import ControlHeld
 from missioncontrol.health import Health
 from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.settings import Settings
-from missioncontrol.traffic import Traffic
+from missioncontrol.sorties import DO_CHANGE_SPEED, NAV_WAYPOINT
+from missioncontrol.traffic import Place, Traffic
 from missioncontrol.weather_watch import WeatherWatch
 
 SETTLE_S = 15.0
@@ -136,12 +139,53 @@ class Preflight:
             ),
         ]
 
+    def _in_air(self, now_utc_s: float) -> dict[int, Place]:
+        """Where our vehicles in the air are."""
+        states = {sysid: vehicle.state for sysid, vehicle in self._fleet.vehicles.items()}
+        return {
+            sysid: Place(now_utc_s, state.position.lon, state.position.lat)
+            for sysid, state in states.items()
+            if state.in_air and state.position is not None
+        }
+
+    def _energy_checks(self, part: VehiclePlan) -> list[Check]:
+        """Whether the battery lasts in the wind that blows now, which may not be that of the plan."""
+        ours = self._settings.vehicle(part.sysid)
+        way = np.array(part.path["geometry"]["coordinates"], float) if part.times_s else np.empty((0, 3))
+        conditions = self._sky.conditions(float(way[0, 2]) if len(way) else 0.0)
+        if ours is None or conditions is None or not len(way):
+            return []
+        plane = LocalPlane(lon=float(way[0, 0]), lat=float(way[0, 1]), height_m=float(way[0, 2]))
+        path = np.column_stack([*plane.to_plane(way[:, 0], way[:, 1]), way[:, 2]])
+        home_m = way[0, 2] - part.items[0].z
+        speeds = [item.params[1] for item in part.items if item.command == DO_CHANGE_SPEED]
+        usable_wh = ours.airframe.usable_wh
+        limit = f"{usable_wh:.0f} Wh usable"
+        try:
+            _, watt_hours = path_costs(
+                ours.airframe,
+                path,
+                speed_m_s=speeds[0],
+                ground_amsl_m=np.full(len(path), home_m),
+                conditions=conditions,
+            )
+            up = takeoff_cost(ours.airframe, climb_m=path[0, 2] - home_m, conditions=conditions)
+            hold_s = sum(item.params[0] for item in part.items if item.command == NAV_WAYPOINT)
+            held = hover_cost(ours.airframe, duration_s=hold_s, height_m=part.items[0].z, conditions=conditions)
+            down = landing_cost(ours.airframe, descent_m=path[-1, 2] - home_m, conditions=conditions)
+        except AirspeedImpossible as exc:
+            return [check("battery.wind", "energy in this wind", False, str(exc), limit)]
+        needed_wh = float(watt_hours.sum()) + up.energy_wh + down.energy_wh + held.energy_wh
+        return [check("battery.wind", "energy in this wind", needed_wh <= usable_wh, f"{needed_wh:.0f} Wh", limit)]
+
     async def _aboard(self, vehicle: MavlinkVehicle, plan: Plan, part: VehiclePlan) -> list[Check]:
         """What is asked once: our books of its maintenance, and of the vehicle parameters, failsafes and fence. What it
         does not answer is not passed."""
         found = await self._maintenance_checks(part.sysid)
         together = [other.sysid for other in plan.vehicles]
-        found.append(self._traffic.check(part.track(self._clock()), without=together))
+        now_utc_s = self._clock()
+        found.append(self._traffic.check(part.track(now_utc_s), without=together, present=self._in_air(now_utc_s)))
+        found += self._energy_checks(part)
         found += await self._clearance.checks(part, self._clock())
         if vehicle.telemetry.autopilot is None:
             return found

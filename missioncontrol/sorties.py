@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import msgspec
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from fleet.air import CALM, Conditions
@@ -34,8 +35,8 @@ RETURN_CLEARANCE = 0.5
 """The way home clears the ground by at least this share of the plan's height."""
 OBSTACLE_MARGIN_M = 10.0
 """Kept from buildings, masts and wires, to the side or above."""
-RETURNS_LOOKED_AT = 100
-"""Places of a route from which the straight way home is looked at, and places along each."""
+RETURNS_LOOKED_AT, RETURN_STEP_M = 150, 25.0
+"""Places of a route from which the straight way home is looked at, and along each: at most, and how far apart."""
 LEAST_CLEARANCE_M = 10.0
 """Legs at a height of their own must lie at least so high above the ground."""
 MOUNT_TARGETING = 2.0
@@ -119,7 +120,7 @@ class Flight:
         self._way_out[:, 2] += layer_m
         self.survey_path = self.path[first:]
         """(k, 4): the path from the beginning of the first leg to the end of the last."""
-        self._return_amsl_m = self._safe_return_m()
+        self._return_amsl_m = max(self._safe_return_m(), self.home_amsl_m + self.return_height_m)
         ways = np.array([self.survey_path[-1, :2], *self._home_by, self.home, self.home])
         heights = np.full(len(ways), self._return_amsl_m)
         heights[-1] = self.home_amsl_m
@@ -136,17 +137,22 @@ class Flight:
 
     @cached_property
     def return_height_m(self) -> float:
-        """Above home, m: clears ground and obstacles on the straight way home from everywhere on the route."""
-        rows = np.linspace(0, len(self.route) - 1, RETURNS_LOOKED_AT)
-        every = np.arange(len(self.route))
-        places = np.column_stack([np.interp(rows, every, self.route[:, axis]) for axis in (0, 1)])
-        share = np.linspace(0.0, 1.0, RETURNS_LOOKED_AT)[:, None, None]
+        """Above home, m: clears ground and obstacles on the straight way home from everywhere it flies."""
+        route = np.concatenate([self._way_out, self.survey_path])[:, :2]
+        along_m = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(route, axis=0).T))])
+        count = int(np.clip(along_m[-1] / RETURN_STEP_M, 20, RETURNS_LOOKED_AT))
+        places = np.column_stack(
+            [np.interp(np.linspace(0.0, along_m[-1], count), along_m, route[:, axis]) for axis in (0, 1)]
+        )
+        away_m = float(np.hypot(*(places - self.home).T).max())
+        share = np.linspace(0.0, 1.0, int(np.clip(away_m / RETURN_STEP_M, 10, RETURNS_LOOKED_AT)))[:, None, None]
         ways = (self.home + (places - self.home) * share).reshape(-1, 2)
         ground_m = float(self._terrain.amsl_m(*self.plane.to_lonlat(ways[:, 0], ways[:, 1])).max())
         least_m = ground_m + RETURN_CLEARANCE * self.flying.height_m
         if self._obstacles is not None:
-            floor_m = self._obstacles.floor_m(ways, horizontal_m=1.5 * OBSTACLE_MARGIN_M, vertical_m=OBSTACLE_MARGIN_M)
-            least_m = max(least_m, float(floor_m.max()))
+            around = shapely.MultiPoint(np.vstack([places, self.home])).convex_hull
+            floor_m = self._obstacles.highest_m(around, horizontal_m=OBSTACLE_MARGIN_M) + OBSTACLE_MARGIN_M
+            least_m = max(least_m, floor_m)
         return float(math.ceil(least_m - self.home_amsl_m))
 
     @property
