@@ -307,9 +307,7 @@ def shapely_way(start: list[float], end: list[float], aside_m: float, margin_m: 
     return {"seconds": time.perf_counter() - start_s, "length_m": length_m, "nodes": len(nodes)}
 
 
-def shapely_touched(
-    wkb: str, heights: list[float], routes: list[list[list[float]]], margin_m: float
-) -> dict[str, Any]:
+def shapely_touched(wkb: str, heights: list[float], routes: list[list[list[float]]], margin_m: float) -> dict[str, Any]:
     """Which of many routes come nearer to one zone than a margin, and the time, s."""
     import numpy as np
     import shapely
