@@ -27,7 +27,7 @@ from geo.pictures import NADIR_DEG, Pictures, pictures
 from geo.positions import Altitude, Datum, LocalPlane
 from geo.searches import expanding_square, sector_search
 from geo.sidelap import swath_on
-from geo.structures import facade_bands
+from geo.structures import facade_bands, roof_lines
 from geo.terrain import FlatTerrain, Terrain
 from geo.visits import visits
 from missioncontrol.errors import InputInvalid
@@ -299,6 +299,11 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
         lowest_amsl_m=max(base_m, highest_m) + LOWEST_M,
         near=ground.on(area.plane),
     )
+    if request.roof:  # as far above it as from the walls; climbed to before it is flown over
+        over_m = base_m + request.structure_height_m + request.standoff_m
+        swath_m = across_m * (1.0 - request.side_overlap / 100.0)
+        first, *others = roof_lines(area.metric, swath_m, level_amsl_m=over_m)
+        legs = (*legs, replace(first, approach=(legs[-1].end,)), *others)
     trigger_m = across_m * (1.0 - request.front_overlap / 100.0)
     speed_m_s = min(seen.speed_m_s, trigger_m / model.shutter_interval_s, _round_m_s(request.standoff_m))
     return _work(
@@ -331,12 +336,13 @@ def _search(request: SearchRequest, model: CameraModel, seen: Pictures, ground: 
 def _look(
     request: LookRequest | WatchRequest, model: CameraModel, seen: Pictures, ground: Ground, *, hold_s: float
 ) -> Work:
-    """From as far away, along the slope, as the height asked for is above the ground."""
+    """From as far away as the GSD asks for, or so that the vehicle is about as high as asked for."""
     plane, (spot,) = _on_plane(_spot(request.place, ground), ground.terrain)
     walls = None
     if ground.obstacles:
         around = shapely.Point(spot).buffer(LOOK_RANGE_M)
         walls = Obstacles(ground.obstacles, plane, ground.terrain, within=around).walls()
+    slant_m = seen.height_m if request.height_m is None else 1.4 * seen.height_m
     start = (*ground.on(plane), float(ground.terrain.amsl_m(*ground.near)))
     (found,) = outlooks(
         (float(spot[0]), float(spot[1])),
@@ -346,7 +352,7 @@ def _look(
         walls,
         speeds_m_s=seen.speed_m_s,
         climbs_m_s=CLIMB_M_S,
-        view=View(slant_range_m=1.4 * seen.height_m, max_range_m=LOOK_RANGE_M, highest_m=max(120.0, seen.height_m)),
+        view=View(slant_range_m=slant_m, max_range_m=LOOK_RANGE_M, highest_m=max(120.0, seen.height_m)),
     )
     leg = found.leg(hold_s)
     return _work(model, seen, (leg,), plane, slant_m=(found.slant_range_m,))

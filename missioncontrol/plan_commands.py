@@ -41,7 +41,8 @@ EXAMPLES = {
     "waypoints": "--line way.geojson --camera sony-rx1r2 --height-m 60",
     "patrol": "--area site.geojson --camera sony-rx1r2 --height-m 50 --rounds 3",
     "orbit": "--place 76.945,43.205 --radius-m 60 --camera sony-rx1r2 --height-m 50",
-    "facades": "--area outline.geojson --structure-height-m 40 --standoff-m 20 --camera sony-rx1r2 --height-m 60",
+    "facades": "--area outline.geojson --structure-height-m 40 --standoff-m 20 --start 76.94,43.2 --camera sim-wide "
+    "--height-m 60",
     "visits": "--places sites.geojson --camera sony-rx1r2 --height-m 50",
     "search": "--place 76.945,43.205 --radius-m 400 --camera sony-rx1r2 --height-m 60",
     "look": "--place 76.945,43.205 --start 76.941,43.202 --camera sony-rx1r2 --height-m 60",

@@ -188,6 +188,8 @@ class _Planner:
             if len(flights) > 1:
                 usable_wh = self.site.usable_wh(start.sysid)
                 said = f"vehicle {start.sysid} needs {len(flights)} flights, with a change of battery between"
+                if sum(flight.cost().energy_wh for flight in flights) <= usable_wh:
+                    said = f"vehicle {start.sysid} needs {len(flights)} flights: an autopilot holds {MOST_ITEMS} items"
                 self.warnings.append(f"{said}: {usable_wh:.0f} Wh usable")
             self.flights.extend(flights)
 

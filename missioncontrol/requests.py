@@ -135,6 +135,8 @@ class FacadesRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Of its top above the ground, m."""
     standoff_m: Metres
     """Between walls and vehicle, m."""
+    roof: bool = False
+    """Lines over the roof too."""
 
 
 class VisitsRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="visits"):

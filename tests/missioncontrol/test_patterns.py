@@ -254,3 +254,13 @@ def test_nobody_takes_off_under_a_wire() -> None:
 def test_stops_last_whole_seconds() -> None:
     items = plan(request("visits", hold_s=7.3), site()).vehicles[0].items
     assert {item.params[0] for item in items if item.command == 16} == {0.0, 8.0}
+
+
+def test_a_roof_is_flown_over_after_the_walls() -> None:
+    made = plan(request("facades", roof=True), site())
+    (part,) = made.vehicles
+    places = [(*PLANE.to_plane(item.y / 1e7, item.x / 1e7), item.z) for item in part.items if item.command == 16]
+    over = [up_m for east_m, north_m, up_m in places if 0 < float(east_m) < 40 and 0 < float(north_m) < 25]
+    assert over
+    assert min(over) == pytest.approx(30.0 + 20.0, abs=0.1)
+    assert made.photos > plan(request("facades"), site()).photos
