@@ -20,6 +20,7 @@ from geo.orbits import orbit, spiral
 from geo.outlooks import View, Walls, outlooks
 from geo.patrols import perimeter
 from geo.positions import LocalPlane
+from geo.relays import Watcher, relay
 from geo.searches import expanding_square, sector_search
 from geo.structures import facade_bands
 from geo.terrain import FlatTerrain
@@ -333,6 +334,34 @@ def with_wings() -> Picture:
     return picture
 
 
+def places_in_order() -> Picture:
+    picture = Picture()
+    picture.area(FIELD)
+    way = [(20.0, 20.0), (160.0, 60.0), (300.0, 230.0), (420.0, 60.0), (560.0, 140.0)]
+    picture.legs([Leg(begin, end) for begin, end in pairwise(way)])
+    for number, spot in enumerate(way, start=1):
+        picture.label(spot, str(number), shift=(0.0, -9.0))
+    return picture
+
+
+def by_turns() -> Picture:
+    """Three that fly 20 minutes each: who is there when."""
+    picture = Picture()
+    base, hold = (0.0, 0.0), (330.0, 120.0)
+    watchers = [Watcher(name=str(n), endurance_s=1200.0, out_s=40.0, back_s=40.0, recharge_s=9e9) for n in (1, 2, 3)]
+    made = relay(watchers, begins_s=40.0, ends_s=3400.0, overlap_s=30.0)
+    picture.area(shapely.Point(380.0, 150.0).buffer(24.0), fill="#f6dfc4", stroke=SIGHT)
+    picture.line([hold, (380.0, 150.0)], SIGHT, width=1.0, faint=True)
+    for number, turn in enumerate(made.turns):
+        bend = (165.0, 40.0 + 60.0 * (number - 1))
+        picture.line([base, bend, hold], PATH, dash="5 5")
+        said = f"{turn.name}: there from {turn.arrives_s / 60:.1f} to {turn.relieved_s / 60:.1f} min"
+        picture.label(bend, said, shift=(0.0, -12.0))
+    picture.dot(base, BEGIN)
+    picture.dot(hold, PATH, ring=True)
+    return picture
+
+
 PICTURES: dict[str, Callable[[], Picture]] = {
     "survey": survey,
     "crosshatch": hatched,
@@ -347,6 +376,8 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "sector-search": sectors,
     "look": go_and_look,
     "fixed-wing": with_wings,
+    "waypoints": places_in_order,
+    "watch": by_turns,
 }
 """What is drawn, by the name of its file."""
 
