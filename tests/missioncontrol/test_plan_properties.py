@@ -52,8 +52,8 @@ AT_OWN_HEIGHT = FacadesRequest | LookRequest | OrbitRequest | WatchRequest
 TOLD_MORE = 0.06
 """By this share a plan may tell more than its items take: turns of half a metre are reckoned and not uploaded."""
 SMALL_M2 = 500_000.0
-"""Areas below this may have `BARE_SMALL` of themselves uncovered: the cells that they are counted in are coarse."""
-BARE, BARE_SMALL = 0.001, 0.005
+"""Areas below this may have `BARE_SMALL` of themselves uncovered: the cells that they are counted in make so much difference."""
+BARE, BARE_SMALL = 0.001, 0.0015
 ROUNDED_M = 0.5
 """What a plane's distortion, 1e-7 deg and a centimetre may come to."""
 
