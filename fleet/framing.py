@@ -99,9 +99,6 @@ _HOLDS_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
 _SCAN_SIGNATURE = types.UniTuple(types.int64, 5)(  # type: ignore[no-untyped-call, unused-ignore]
     _BYTES, types.int64, types.int64, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C")
 )
-_SCAN_EACH_SIGNATURE = types.int64(  # type: ignore[no-untyped-call, unused-ignore]
-    _BYTES, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C"), types.Array(types.int64, 2, "C")
-)
 _SCAN_COLUMNS_SIGNATURE = types.UniTuple(types.int64, 6)(  # type: ignore[no-untyped-call, unused-ignore]
     _BYTES, types.int64, types.int64, _TABLES, _EXTRAS, types.Array(types.int32, 2, "C"),
     types.Array(types.int8, 1, "C"), _EXTRAS, _EXTRAS, types.Array(types.uint8, 1, "C"),
@@ -297,31 +294,6 @@ def _scan_columns(
     return frames, used, left, bad_crc, garbage, present
 
 
-@njit(_SCAN_EACH_SIGNATURE, cache=True)  # type: ignore[misc, unused-ignore]
-def _scan_each(
-    buffer: bytes,
-    tables: NDArray[np.uint16],
-    extras: NDArray[np.int32],
-    found: NDArray[np.int32],
-    streams: NDArray[np.int64],
-) -> int:
-    """What `_scan` does, for several streams that lie one behind the other in `buffer`; returns frames in all.
-
-    A row of `streams` is where a stream ends and how many of its bytes to skip; behind these what `_scan` returns.
-    """
-    frames = 0
-    start = 0
-    for row in range(streams.shape[0]):
-        end = int(streams[row, 0])
-        skip = int(streams[row, 1])
-        count, used, left, bad_crc, garbage = _scan(buffer, start, end, skip, tables, extras, found[frames:])
-        streams[row, 2], streams[row, 3], streams[row, 4] = count, used, left
-        streams[row, 5], streams[row, 6] = bad_crc, garbage
-        frames += count
-        start = end
-    return frames
-
-
 class Frame(NamedTuple):
     """One MAVLink frame as it came, with what its header says."""
 
@@ -480,25 +452,6 @@ class Framer:
         self.frames += frames
         self.bad_crc += bad_crc
         self.garbage_bytes += garbage
-
-    @staticmethod
-    def feed_each(pieces: Sequence[tuple[Framer, bytes]]) -> list[list[Frame]]:
-        """What `feed` gives of each framer (none twice) and its bytes: much faster together than one by one."""
-        parts = [framer._rest + data if framer._rest else data for framer, data in pieces]
-        stream = b"".join(parts)
-        streams = np.empty((len(pieces), 7), np.int64)
-        streams[:, 0] = list(accumulate(map(len, parts)))
-        streams[:, 1] = [framer._skip for framer, _ in pieces]
-        found = np.empty((len(stream) // SHORTEST_FRAME_BYTES, FOUND_COLUMNS), np.int32)
-        most = _scan_each(stream, _CRC_TABLES, _CRC_EXTRAS, found, streams)
-        frames = Batch(stream, found[:most]).frames()
-        each, first = [], 0
-        for (framer, data), (end, _, count, used, left, bad_crc, garbage) in zip(pieces, streams.tolist(), strict=True):
-            framer._skip = left
-            framer._count(stream[used:end], len(data), count, bad_crc, garbage)
-            each.append(frames[first : first + count])
-            first += count
-        return each
 
 
 def payload(frame: Frame) -> bytes:

@@ -193,27 +193,6 @@ def test_joined_batches_are_as_one(tlogs: Path) -> None:
     assert len(Batch.joined([])) == 0
 
 
-def test_many_senders_at_once_are_cut_as_one_by_one(tlogs: Path) -> None:
-    rng = random.Random(5)
-    streams = []
-    for name in ("ap_08_mount.tlog", "px4_02d_goto.tlog", "ap_02_mission.tlog"):
-        frames = stamped((tlogs / name).read_bytes())[:400]
-        noise = [rng.randbytes(rng.randint(0, 9)) if rng.random() < 0.2 else b"" for _ in frames]
-        streams.append(b"".join(frame + more for frame, more in zip(frames, noise, strict=True)))
-    together, alone = [[Framer() for _ in streams] for _ in range(2)]
-    for at in range(0, max(map(len, streams)), 97):
-        pieces = [stream[at : at + 97] for stream in streams]
-        found = Framer.feed_each(list(zip(together, pieces, strict=True)))
-        assert found == [framer.feed(piece) for framer, piece in zip(alone, pieces, strict=True)]
-    for one, other in zip(together, alone, strict=True):
-        assert one.frames > 300
-        assert one.garbage_bytes > 0
-        assert (one.frames, one.bytes, one.bad_crc, one.garbage_bytes) == (
-            other.frames, other.bytes, other.bad_crc, other.garbage_bytes,
-        )  # fmt: skip
-    assert Framer.feed_each([]) == []
-
-
 def test_what_is_read_of_a_frame_is_what_is_decoded(tlogs: Path) -> None:
     kinds = set()
     for name in ("px4_02d_goto.tlog", "ap_02_mission.tlog", "ap_08_mount.tlog"):
