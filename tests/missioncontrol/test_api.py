@@ -25,8 +25,9 @@ from missioncontrol.orders import Goto, Orders
 from missioncontrol.people import LogIn, NewPerson
 from missioncontrol.requests import SurveyRequest
 from missioncontrol.settings import CitySettings, HandoffSettings, LayerSettings, SinkSettings, StoreSettings
-from tests.missioncontrol.conftest import PASSWORD, Running, make_settings, running, until
+from tests.missioncontrol.conftest import HOME, PASSWORD, Running, make_settings, running, until
 from tests.missioncontrol.test_incidents import look
+from tests.missioncontrol.test_patterns import LAT, REQUESTS
 from tests.missioncontrol.test_service import incidents_of, survey
 
 CSRF = {"X-Requested-With": "missioncontrol"}
@@ -213,6 +214,34 @@ async def test_a_plan_is_shown_before_anything_is_kept(house: Running) -> None:
     assert part["path"]["geometry"]["type"] == "LineString"
     assert isinstance(part["items"], int)
     assert (await http.get("/missions")).json() == []
+
+
+def moved(tree: Any) -> Any:
+    """A request with its places near the vehicles' home."""
+    if isinstance(tree, dict):
+        return {key: moved(value) for key, value in tree.items()}
+    if isinstance(tree, list) and len(tree) == 2 and isinstance(tree[0], float):
+        return [tree[0], tree[1] + HOME[1] - LAT + 0.001]
+    return [moved(part) for part in tree] if isinstance(tree, list) else tree
+
+
+async def test_every_pattern_is_planned_over_http_and_kept_as_a_mission(house: Running) -> None:
+    http = await house.client()
+    for name, shape in REQUESTS.items():
+        body = {"kind": name, "camera": "sim-wide", "height_m": 50.0, "vehicles": [1], **moved(shape)}
+        answer = await http.post("/plans", json=body)
+        assert answer.status_code == 200, f"{name}: {answer.text}"
+        assert answer.json()["vehicles"][0]["items"] > 5, name
+    mission = (await http.post("/missions", json={"name": "look", "request": body})).json()
+    assert mission["request"]["kind"] == "look"
+    planned = (await http.post(f"/missions/{mission['id']}/plan", json={})).json()
+    assert planned["plan"]["vehicles"][0]["return_height_m"] > 0
+    detail = problem(await http.post("/plans", json={**body, "kind": "circle"}), 400)["detail"]
+    assert "circle" in detail
+    far = {**body, "place": {"type": "Point", "coordinates": [77.9, 43.2]}}
+    assert "cannot reach" in problem(await http.post("/plans", json=far), 422)["detail"]
+    swapped = {**body, "place": {"type": "Point", "coordinates": [43.2, 76.9]}}
+    assert "swapped" in problem(await http.post("/plans", json=swapped), 422)["detail"]
 
 
 KML = """<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><name>canal</name><LineString><coordinates>
