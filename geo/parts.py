@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,8 @@ class Atoms:
         return cls(tuple(pieces), tuple(begins))
 
     def join(self, first: int, last: int) -> tuple[Leg, ...]:
-        """Pieces first to last - 1 as lines again; the first one's approach is dropped."""
+        """Pieces first to last - 1 as lines again; the first one's approach is dropped, or made legs of its own where
+        pictures are taken on it."""
         joined: list[Leg] = []
         for number in range(first, last):
             piece = self.legs[number]
@@ -47,8 +48,18 @@ class Atoms:
             elif joined:
                 joined.append(piece)
             else:
-                joined.append(replace(piece, approach=(), seen_approach=False))
+                joined.extend(self._turn_before(number))
+                joined.append(replace(piece, approach=(), seen_approach=bool(joined)))
         return tuple(joined)
+
+    def _turn_before(self, number: int) -> list[Leg]:
+        """The photographed way to a line from the one before, as legs."""
+        piece = self.legs[number]
+        if not (number and self.begins_line[number] and piece.seen_approach):
+            return []
+        corners = [self.legs[number - 1].end, *piece.approach, piece.start]
+        legs = [replace(piece, start=a, end=b, approach=(), seen_approach=True) for a, b in pairwise(corners) if a != b]
+        return [replace(leg, seen_approach=place > 0, hold_s=0.0) for place, leg in enumerate(legs)]
 
     def distances_m(self) -> Array:
         """(n + 1,) path length flown before each piece begins, ways between counted to the piece they lead to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,6 +56,8 @@ LEAD_IN_S = 3.0
 """A fixed wing flies level for so long before a line begins."""
 AT_WORK = 0.85
 """Of the endurance at the speed of the work, what is left by take-off, turns and landing."""
+SLOWEST_M_S = 2.0
+"""Slower over ground nothing is planned."""
 FASTEST_SHARE = 0.8
 """Of its highest airspeed, what a vehicle is asked to fly."""
 SWAP_S = 300.0
@@ -255,7 +258,20 @@ class _Planner:
         return [found.trips for found in partition(self.work.legs, flyers, ways=ways).shares]
 
     def _speed_m_s(self, start: Start) -> float:
-        return min(self.work.speed_m_s, FASTEST_SHARE * self.site.airframe(start.sysid).max_m_s)
+        """Over ground: what is asked for, or what the vehicle can still do against the wind up there."""
+        most_m_s = FASTEST_SHARE * self.site.airframe(start.sysid).max_m_s
+        wind_m_s = math.hypot(*self.site.conditions.wind.at(self.work.height_m + ABOVE_M))
+        against_m_s = most_m_s - wind_m_s
+        if against_m_s < SLOWEST_M_S:
+            raise InputInvalid(
+                f"weather: a wind of {wind_m_s:.1f} m/s up there leaves vehicle {start.sysid} {against_m_s:.1f} m/s "
+                f"over ground of its {most_m_s:.1f}: wait, or fly lower"
+            )
+        if against_m_s < min(self.work.speed_m_s, most_m_s):
+            said = f"vehicle {start.sysid} flies {against_m_s:.1f} m/s over ground, not {self.work.speed_m_s:.1f}"
+            if (text := f"{said}: a wind of {wind_m_s:.1f} m/s blows up there") not in self.warnings:
+                self.warnings.append(text)
+        return min(self.work.speed_m_s, most_m_s, against_m_s)
 
     def _flights(self, legs: tuple[Leg, ...], start: Start, layer_m: float) -> list[Flight]:
         """The part of one vehicle in as few flights as the battery and the autopilot's memory allow."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
+from fleet.air import Conditions, Wind
 from fleet.airframes import AEROPLANE, Airframe
 from fleet.missions import check_mission
 from geo.airspace import Airspace
@@ -264,3 +265,13 @@ def test_a_roof_is_flown_over_after_the_walls() -> None:
     assert over
     assert min(over) == pytest.approx(30.0 + 20.0, abs=0.1)
     assert made.photos > plan(request("facades"), site()).photos
+
+
+def test_a_strong_wind_slows_a_plan_down_and_a_stronger_one_stops_it() -> None:
+    fresh, storm = (Conditions(wind=Wind.blowing(speed_m_s, 270.0)) for speed_m_s in (6.5, 12.0))
+    made = plan(request("survey", front_overlap=50.0), site(conditions=fresh))
+    (speed_m_s,) = [item.params[1] for item in made.vehicles[0].items if item.command == 178]
+    assert 4.0 < speed_m_s < 8.0
+    assert any("a wind of" in said for said in made.warnings)
+    with pytest.raises(InputInvalid, match="wait, or fly lower"):
+        plan(request("survey"), site(conditions=storm))
