@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -18,6 +18,8 @@ from geo.trims import Ground
 
 Array = NDArray[np.float64]
 
+SHORTEST = 0.02
+"""Of a swath: no line is shorter."""
 CELLS_ACROSS = 200
 """Small areas are looked at in cells of at most so small a part of their width."""
 BARE, ENOUGH = 0.00085, 0.99905
@@ -98,18 +100,32 @@ def cover(
         share *= 0.97 * (1 - ENOUGH) / (1 - covered)
         legs = search.trimmed(route, ground, share)
         covered = _covered(legs, other, swath_m)
-    if covered < ENOUGH and ground.cell_m < swath_m / 20:  # a tip of a small area: lines of another direction reach it
+    if covered < ENOUGH and ground.cell_m < swath_m / 20:  # a tip of a small area: other lines may reach it
         found = [search.trimmed(each, ground, 0.0) for each in routes]
         shares = [_covered(each, other, swath_m) for each in found]
         best = int(np.argmax(np.minimum(shares, ENOUGH)))
         if shares[best] > covered:
             legs, covered, route = found[best], shares[best], routes[best]
+    legs = tuple(_drawn_out(leg, swath_m * SHORTEST, route.direction_rad) for leg in legs)
     return CoveragePath(
         legs=legs,
         swath_m=swath_m,
         direction_deg=float((90.0 - np.degrees(route.direction_rad)) % 180.0),
         path_m=length_m(points_of(legs)),
         covered=covered,
+    )
+
+
+def _drawn_out(leg: Leg, least_m: float, direction_rad: float) -> Leg:
+    """The leg, or where its ends were drawn in to a point a short one: a leg without length would be a place to stop."""
+    if leg.length_m >= least_m:
+        return leg
+    x, y = least_m / 2 * np.array([np.cos(direction_rad), np.sin(direction_rad)])
+    middle_x, middle_y = np.add(leg.start, leg.end) / 2
+    return replace(
+        leg,
+        start=(float(middle_x - x), float(middle_y - y)),
+        end=(float(middle_x + x), float(middle_y + y)),
     )
 
 

@@ -274,3 +274,11 @@ def test_cutting_joining_and_turning_round() -> None:
     assert turned[0] == Leg((0, 30), (100, 30))
     assert turned[1] == Leg((100, 0), (0, 0), ((110, 20), (110, 10)), True)
     assert length_m(points_of(turned)) == pytest.approx(length_m(points_of(legs)))
+
+
+def test_no_line_is_a_point() -> None:
+    """A tip for which one picture does: still a line, on which pictures go on."""
+    area = shapely.Polygon([(424.5, 250.0), (373.022, 316.098), (259.592, 311.277), (301.029, 216.809), (373.0, 183.9)])
+    path = cover(area, 73.6)
+    assert min(leg.length_m for leg in path.legs) > 1.0
+    assert path.covered > 0.999

@@ -26,6 +26,7 @@ from fleet.returns import return_margins
 from geo.airspace import Airspace
 from geo.camera_library import camera
 from geo.errors import GeoError
+from geo.pictures import pictures
 from geo.positions import Altitude, Datum, LocalPlane
 from geo.terrain import GridTerrain
 from geo.volumes import Applicability, Circle, Outline, Volume4D
@@ -52,7 +53,7 @@ AT_OWN_HEIGHT = FacadesRequest | LookRequest | OrbitRequest | WatchRequest
 TOLD_MORE = 0.06
 """By this share a plan may tell more than its items take: turns of half a metre are reckoned and not uploaded."""
 SMALL_M2 = 500_000.0
-"""Areas below this may have `BARE_SMALL` of themselves uncovered: the cells that they are counted in make so much difference."""
+"""Areas below this may have `BARE_SMALL` of themselves uncovered: they are counted in few cells."""
 BARE, BARE_SMALL = 0.001, 0.0015
 ROUNDED_M = 0.5
 """What a plane's distortion, 1e-7 deg and a centimetre may come to."""
@@ -376,7 +377,7 @@ def test_a_survey_is_covered_inside_clear_above_ground_within_endurance_and_sepa
     event("planned")
     note(f"{made.sorties} flights: {made.warnings}")
     flights = judge(made, request, site, drawn)
-    swath_m = float(CAMERA.footprint_m(fields["height_m"])[0]) * (1.0 - fields["side_overlap"] / 100.0)
+    swath_m = pictures(CAMERA, height_m=fields["height_m"], side_overlap=fields["side_overlap"]).swath_m
     kept_m = 1.02 * (ZONE_MARGIN_M + OVER_CUT_M + 1.0)
     left = area
     for footprint in counting(drawn):
