@@ -117,7 +117,7 @@ def cover(
 
 
 def _drawn_out(leg: Leg, least_m: float, direction_rad: float) -> Leg:
-    """The leg, or where its ends were drawn in to a point a short one: a leg without length would be a place to stop."""
+    """The leg; where its ends were drawn in to a point a short one, for a leg without length is a place to stop."""
     if leg.length_m >= least_m:
         return leg
     x, y = least_m / 2 * np.array([np.cos(direction_rad), np.sin(direction_rad)])
