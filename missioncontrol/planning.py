@@ -388,6 +388,14 @@ class _Planner:
             durations[part.sysid] = durations.get(part.sysid, 0.0) + part.delay_s + part.duration_s
         for flight in self.flights:
             self._check(flight)
+        highest_m = max(
+            float(above_ground_m(flight.route, self.plane, self.terrain, step_m=20.0).max()) for flight in self.flights
+        )
+        if highest_m > USUAL_HIGHEST_M >= self.work.height_m:
+            self.warnings.append(
+                f"ways out and home are up to {highest_m:.0f} m above the ground; more than {USUAL_HIGHEST_M:.0f} m "
+                "usually needs a permit"
+            )
         if high := [stretch for flight in self.flights for stretch in flight.too_high]:
             worst = max(high, key=lambda stretch: stretch.above_ground_m)
             self.warnings.append(

@@ -69,6 +69,7 @@ def settings_of(
             "links": [f"udpin:127.0.0.1:{ports.mavlink}"],
             "heartbeat_timeout_s": 8.0,  # on a busy machine simulated seconds are longer than the wall's
             "lost_timeout_s": 25.0,
+            "highest_agl_m": 150.0,  # ways out and home lie in layers above hills; the city permits it
         },
         "vehicles": [
             {
