@@ -20,8 +20,6 @@ Array = NDArray[np.float64]
 
 SHORTEST = 0.02
 """Of a swath: no line is shorter."""
-CELLS_ACROSS = 200
-"""Small areas are looked at in cells of at most so small a part of their width."""
 BARE, ENOUGH = 0.00085, 0.99905
 """Share of the area that line ends may leave uncovered, less where a count in other cells finds less covered."""
 SEEN_TURN = 4.0
@@ -88,7 +86,7 @@ def cover(
     search = _Search(outline, swath_m, margin_m)
     directions = search.promising() if direction_deg is None else [np.radians(90.0 - direction_deg)]
     routes = sorted((search.route(direction) for direction in directions), key=lambda route: route.path_m)
-    ground = Ground(polygon, cell_m=min(swath_m / 20, float(np.sqrt(polygon.area)) / CELLS_ACROSS))
+    ground = Ground(polygon, cell_m=swath_m / 20)
     paths = [(search.trimmed(route, ground, BARE), route) for route in routes[:PATHS]]
     legs, route = min(paths, key=lambda path: length_m(points_of(path[0])))
     other = Ground(polygon, cell_m=1.13 * ground.cell_m)  # the ends are drawn in to suit the cells of the first
@@ -100,12 +98,6 @@ def cover(
         share *= 0.97 * (1 - ENOUGH) / (1 - covered)
         legs = search.trimmed(route, ground, share)
         covered = _covered(legs, other, swath_m)
-    if covered < ENOUGH and ground.cell_m < swath_m / 20:  # a tip of a small area: other lines may reach it
-        found = [search.trimmed(each, ground, 0.0) for each in routes]
-        shares = [_covered(each, other, swath_m) for each in found]
-        best = int(np.argmax(np.minimum(shares, ENOUGH)))
-        if shares[best] > covered:
-            legs, covered, route = found[best], shares[best], routes[best]
     legs = tuple(_drawn_out(leg, swath_m * SHORTEST, route.direction_rad) for leg in legs)
     return CoveragePath(
         legs=legs,

@@ -54,7 +54,7 @@ TOLD_MORE = 0.06
 """By this share a plan may tell more than its items take: turns of half a metre are reckoned and not uploaded."""
 SMALL_M2 = 500_000.0
 """Areas below this may have `BARE_SMALL` of themselves uncovered: they are counted in few cells."""
-BARE, BARE_SMALL = 0.001, 0.0015
+BARE, BARE_SMALL = 0.001, 0.003
 ROUNDED_M = 0.5
 """What a plane's distortion, 1e-7 deg and a centimetre may come to."""
 
