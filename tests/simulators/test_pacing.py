@@ -207,8 +207,10 @@ async def test_the_rate_follows_what_is_reached_and_rises_again(monkeypatch: pyt
         reachable = 0.2 / 0.2
         assert reachable / 2 < rates[-1] < 2.0 * HEADROOM * reachable
         assert min(rates) >= SLOWEST
+        following.cancel()
         onlooker.takes_s = 0.0
         clock.rate, wall_s = SLOWEST, time.monotonic()  # as after a long hold
+        following = asyncio.create_task(follow(clock))
         assert await holds(lambda: clock.rate == 4.0, 20.0)
         assert time.monotonic() - wall_s > 1.5  # so that who measures the rate can follow
         following.cancel()
