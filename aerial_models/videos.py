@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,11 @@ _PROTOCOLS = {"file": "file", "udp": "udp", "srt": "srt", "rtsp": "rtsp,rtp,tcp,
 _MAX_BROKEN_PACKETS = 600
 _MAX_EXTRAPOLATION_S = 2.0
 
+PacketTap = Callable[[bytes, float, bool, str], None]
+"""Gets each encoded picture before it is decoded: its bytes as the stream has them (key pictures led by the stream's
+parameter sets), presentation time in the stream (s), whether it is a key picture, and the codec, such as `h264`. It is
+called in the thread that reads and must not wait."""
+
 
 class VideoSource:
     """A FrameSource of one URL or file."""
@@ -44,6 +49,8 @@ class VideoSource:
         """Metadata packets that could not be read."""
         self.broken_packets = 0
         """Video packets that could not be decoded."""
+        self.taps: list[PacketTap] = []
+        """Who else gets the encoded pictures."""
         self._url, self._scheme, self._timeout_s, self._subtitles = url, scheme, timeout_s, subtitles
         self._container: Any = None
         self._stopped = False
@@ -96,6 +103,7 @@ class VideoSource:
                 if packet.stream.type == "data":
                     self._take_metadata(joiner, packet)
                     continue
+                self._tell(packet)
                 for picture in self._decode(packet, index):
                     joiner.add_picture(picture, time.monotonic())
                 for ready in joiner.ready():
@@ -124,6 +132,16 @@ class VideoSource:
         elif self._scheme == "udp":
             options |= {"buffer_size": "2000000", "fifo_size": "50000", "overrun_nonfatal": "1"}
         return options
+
+    def _tell(self, packet: Any) -> None:
+        if not self.taps or packet.pts is None or not packet.size:
+            return
+        context = packet.stream.codec_context
+        headers, data = bytes(context.extradata or b""), bytes(packet)
+        if packet.is_keyframe and headers not in data:
+            data = headers + data
+        for tap in self.taps:
+            tap(data, float(packet.pts * packet.time_base), packet.is_keyframe, context.codec.canonical_name)
 
     def _decode(self, packet: Any, decoded: int) -> list[Any]:
         try:

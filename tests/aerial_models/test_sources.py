@@ -291,6 +291,35 @@ def test_a_reader_drains_and_keeps_the_latest(tmp_path: Path) -> None:
             reader.latest.get(1)
 
 
+def test_taps_get_the_encoded_pictures(tmp_path: Path) -> None:
+    write_ts(tmp_path / "a.ts", film(6), fps=10)
+    told: list[tuple[bytes, float, bool, str]] = []
+    source = open_source(tmp_path / "a.ts")
+    assert isinstance(source, VideoSource)
+    source.taps.append(lambda *packet: told.append(packet))
+    with source:
+        frames = list(source)
+    assert [round(pts_s, 3) for _, pts_s, _, _ in told] == [round(frame.pts_s, 3) for frame in frames]
+    assert [keyframe for _, _, keyframe, _ in told] == [True] + [False] * 5
+    assert {codec for *_, codec in told} == {"h264"}
+    decoder = av.CodecContext.create("h264", "r")
+    decoded = [picture for data, *_ in told for picture in decoder.decode(av.Packet(data))] + decoder.decode(None)
+    assert [code_in(picture.to_ndarray(format="rgb24")) for picture in decoded] == [code_in(f.image) for f in frames]
+
+
+def test_key_pictures_are_led_by_parameter_sets_that_only_the_container_has(tmp_path: Path) -> None:
+    write_by_libav(tmp_path / "a.mkv", 3)
+    told: list[bytes] = []
+    source = open_source(tmp_path / "a.mkv")
+    assert isinstance(source, VideoSource)
+    source.taps.append(lambda data, *_: told.append(data))
+    with source as opened:
+        list(opened)
+        headers = source._container.streams.video[0].codec_context.extradata
+    assert told[0].startswith(headers)
+    assert not told[1].startswith(headers)
+
+
 def test_a_source_stops_when_told(tmp_path: Path) -> None:
     write_ts(tmp_path / "a.ts", film(30), fps=10)
     with open_source(tmp_path / "a.ts") as source:
