@@ -12,6 +12,7 @@ GeoError
 │   └── GeoidMissing   the grid of a geoid is not installed; names the file and how to get it
 ├── ObstacleInvalid    obstacles that cannot be used; names the feature and the place
 ├── CameraInvalid      a camera's figures that cannot be; names the field
+│   └── CalibrationInvalid  a calibration file that cannot be used; names the file and what is wrong
 ├── KlvInvalid         bytes that are not the local set they claim to be
 ├── RasterInvalid      a raster that cannot be read or drawn
 └── PhotoInvalid       a picture that cannot be read or holds no pose
@@ -64,6 +65,10 @@ class ObstacleInvalid(GeoError):
 
 class CameraInvalid(GeoError):
     """Figures of a camera that cannot be, or pictures that it cannot take."""
+
+
+class CalibrationInvalid(CameraInvalid):
+    """A calibration file that cannot be used."""
 
 
 class KlvInvalid(GeoError):

@@ -10,6 +10,7 @@ import shapely
 from geo.camera_library import camera, camera_of_exif, cameras
 from geo.cameras import BrownCamera
 from geo.errors import CameraUnknown, NoGround
+from geo.fisheye import FisheyeCamera
 from geo.footprint import footprint, frame_center, ground_gsd_m, gsd_m
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, Ellipse, LocalPlane, Position, bearing_deg, distance_m
@@ -18,23 +19,91 @@ from geo.terrain import FlatTerrain
 DISTORTED = {"k1": -0.08, "k2": 0.02, "p1": 0.0008, "p2": -0.0005, "k3": -0.003}
 
 
-@pytest.mark.parametrize("distortion", [{}, DISTORTED], ids=["pinhole", "brown"])
-def test_pixels_and_rays_are_inverse(distortion: dict[str, float]) -> None:
-    lens = BrownCamera(width_px=1280, height_px=720, focal_px=1004.6, center_px=(650.0, 352.5), **distortion)
+RATIONAL = DISTORTED | {"k4": 0.03, "k5": -0.01, "k6": 0.002}
+FISHEYE = {"k1": -0.03, "k2": 0.006, "k3": -0.002, "k4": 0.0003}
+FIGURES = {"width_px": 1280, "height_px": 720, "focal_px": 1004.6, "focal_y_px": 998.2, "center_px": (650.0, 352.5)}
+LENSES = {
+    "pinhole": BrownCamera(**FIGURES),  # type: ignore[arg-type]
+    "brown": BrownCamera(**FIGURES, **DISTORTED),  # type: ignore[arg-type]
+    "rational": BrownCamera(**FIGURES, **RATIONAL),  # type: ignore[arg-type]
+    "fisheye": FisheyeCamera(**FIGURES, **FISHEYE),  # type: ignore[arg-type]
+    "round fisheye": FisheyeCamera(**FIGURES | {"focal_px": 260.0, "focal_y_px": 261.0}, **FISHEYE),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
+def test_pixels_and_rays_are_inverse(lens: BrownCamera | FisheyeCamera) -> None:
+    """From pixels over the whole picture, its outer edges included, and from rays, of any length."""
     rng = np.random.default_rng(1)
-    pixels = np.column_stack([rng.uniform(0, 1279, 1000), rng.uniform(0, 719, 1000)])
+    pixels = np.concatenate([rng.uniform([-0.5, -0.5], [1279.5, 719.5], (2000, 2)), [(-0.5, -0.5), (1279.5, 719.5)]])
     rays = lens.rays_from_pixels(pixels)
-    assert np.abs(np.linalg.norm(rays, axis=1) - 1).max() < 1e-12
-    assert np.abs(lens.pixels_from_rays(rays * rng.uniform(1, 500, (1000, 1))) - pixels).max() < 1e-6
+    assert np.abs(np.linalg.norm(rays, axis=1) - 1).max() < 1e-14
+    assert np.abs(lens.pixels_from_rays(rays * rng.uniform(1, 500, (2002, 1))) - pixels).max() < 1e-9
+    assert np.abs(lens.rays_from_pixels(lens.pixels_from_rays(rays)) - rays).max() < 1e-12
+    assert lens.rays_from_pixels(lens.center_px) == pytest.approx([0, 0, 1])
+    assert lens.rays_from_pixels(pixels.reshape(2, -1, 2)).shape == (2, 1001, 3)
 
 
-def test_distortion_is_that_of_opencv() -> None:
-    lens = BrownCamera(width_px=1280, height_px=720, focal_px=1004.6, center_px=(650.0, 352.5), **DISTORTED)
+@pytest.mark.parametrize("name", ["brown", "rational"])
+def test_distortion_is_that_of_opencv(name: str) -> None:
+    lens = LENSES[name]
     rays = np.random.default_rng(2).uniform([-0.5, -0.3, 1], [0.5, 0.3, 1], (1000, 3))
-    matrix = np.array([[1004.6, 0, 650.0], [0, 1004.6, 352.5], [0, 0, 1]])
-    coefficients = np.array([DISTORTED[name] for name in ("k1", "k2", "p1", "p2", "k3")])
-    expected = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, coefficients)[0].reshape(-1, 2)
+    coefficients = np.array([lens.distortion.get(f, 0) for f in ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")])
+    expected = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix_of(lens), coefficients)[0].reshape(-1, 2)
     assert np.abs(lens.pixels_from_rays(rays) - expected).max() < 1e-9
+
+
+def matrix_of(lens: BrownCamera | FisheyeCamera) -> np.ndarray:
+    return np.array([[lens.focal_px, 0, lens.center_px[0]], [0, lens.focal_y_px, lens.center_px[1]], [0, 0, 1]])
+
+
+def test_the_fisheye_is_that_of_opencv() -> None:
+    lens = LENSES["round fisheye"]
+    rays = np.random.default_rng(2).uniform([-3, -3, 1], [3, 3, 1], (1000, 3))
+    coefficients = np.array(list(FISHEYE.values()))
+    expected = cv2.fisheye.projectPoints(rays[:, None], np.zeros(3), np.zeros(3), matrix_of(lens), coefficients)[0]
+    assert np.abs(lens.pixels_from_rays(rays) - expected.reshape(-1, 2)).max() < 1e-9
+
+
+def test_a_fisheye_sees_behind_itself() -> None:
+    lens = FisheyeCamera(width_px=2000, height_px=2000, focal_px=400, k1=-0.01)
+    ray = np.array([np.sin(np.radians(110)), 0, np.cos(np.radians(110))])
+    assert lens.rays_from_pixels(lens.pixels_from_rays(ray)) == pytest.approx(ray, abs=1e-12)
+    assert np.isnan(lens.pixels_from_rays([0, 0, -1.0])).all()
+
+
+@pytest.mark.parametrize(
+    ("lens", "largest"),
+    [
+        (BrownCamera(width_px=4000, height_px=3000, focal_px=1500, k1=-0.3), np.sqrt(1 / 0.9)),
+        (BrownCamera(width_px=4000, height_px=3000, focal_px=1500, k4=0.5), np.sqrt(1 / 0.5)),
+        (FisheyeCamera(width_px=4000, height_px=3000, focal_px=1500, k1=-0.2), np.tan(np.sqrt(1 / 0.6))),
+    ],
+    ids=["brown", "rational", "fisheye"],
+)
+def test_nothing_is_seen_twice(lens: BrownCamera | FisheyeCamera, largest: float) -> None:
+    """The polynomial turns back at a radius: what lies beyond has no pixel, and pixels beyond have no ray."""
+    tangents = np.linspace(0, 20, 4001)[1:]
+    rays = np.stack([tangents, np.zeros_like(tangents), np.ones_like(tangents)], -1)
+    pixels = lens.pixels_from_rays(rays)
+    shown = ~np.isnan(pixels[:, 0])
+    assert tangents[shown].max() == pytest.approx(largest, rel=0.01)
+    assert np.all(shown == (tangents < largest))
+    assert np.all(np.diff(pixels[shown, 0]) > 0)
+    furthest = pixels[shown, 0].max()
+    assert np.isnan(lens.rays_from_pixels([furthest + 5, lens.center_px[1]])).all()
+    back = lens.rays_from_pixels(pixels[shown])
+    assert np.abs(back[:, 0] / back[:, 2] / tangents[shown] - 1)[:-2].max() < 1e-6
+
+
+@pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
+def test_a_zoomed_camera_sees_the_middle_of_the_picture(lens: BrownCamera | FisheyeCamera) -> None:
+    middle = np.array([(1280 - 1) / 2, (720 - 1) / 2])
+    pixels = np.random.default_rng(3).uniform([0, 0], [1279, 719], (200, 2))
+    zoomed = lens.zoomed(2.5)
+    assert (
+        np.abs(zoomed.rays_from_pixels(pixels) - lens.rays_from_pixels(middle + (pixels - middle) / 2.5)).max() < 1e-9
+    )
 
 
 def test_behind_the_camera_is_nowhere() -> None:
@@ -152,11 +221,11 @@ def test_the_middle_of_a_frame() -> None:
         frame_center(lens, pose(5), FlatTerrain(800))
 
 
-def test_a_resized_camera_sees_the_same_rays() -> None:
-    camera = BrownCamera(width_px=3840, height_px=2160, focal_px=2800, center_px=(1900.0, 1085.0), k1=-0.05, p1=0.001)
-    small = camera.resized(1280, 720)
-    pixels = np.random.default_rng(1).uniform([0, 0], [1279, 719], (100, 2))
-    whole = (pixels + 0.5) * 3 - 0.5
-    np.testing.assert_allclose(small.rays_from_pixels(pixels), camera.rays_from_pixels(whole), atol=1e-9)
+@pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
+def test_a_resized_camera_sees_the_same_rays(lens: BrownCamera | FisheyeCamera) -> None:
+    small = lens.resized(640, 360)
+    pixels = np.random.default_rng(1).uniform([0, 0], [639, 359], (100, 2))
+    whole = (pixels + 0.5) * 2 - 0.5
+    np.testing.assert_allclose(small.rays_from_pixels(pixels), lens.rays_from_pixels(whole), atol=1e-9)
     with pytest.raises(ValueError, match="1280 x 960"):
-        camera.resized(1280, 960)
+        lens.resized(1280, 960)
