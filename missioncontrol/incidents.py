@@ -12,8 +12,9 @@ import uuid_utils
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from geo.merging import GATE_D2, Gathering, d2
 from geo.positions import Ellipse
-from missioncontrol import audit, fusion
+from missioncontrol import audit
 from missioncontrol.casefiles import (
     HANDED_OFF,
     PAST,
@@ -30,7 +31,6 @@ from missioncontrol.casefiles import (
 from missioncontrol.clocks import Clock
 from missioncontrol.errors import InputInvalid, NotFound, TransitionImpossible
 from missioncontrol.evidence import Evidence
-from missioncontrol.fusion import GATE_D2, Fusion
 from missioncontrol.geometry import hits
 from missioncontrol.handoffs import DEAD, DELIVERED, PENDING, enqueue
 from missioncontrol.observations import ModelStamp as ModelStamp
@@ -78,11 +78,11 @@ class Incidents:
         async with self._store.writing(alone=_ALONE) as connection:
             row = await self._same_thing(connection, look, rule)
             if row is None:
-                incident, fused = self._first(look, rule)
-                number = await _insert(connection, incident, fused)
+                incident, gathered = self._first(look, rule)
+                number = await _insert(connection, incident, gathered)
             else:
                 known = _incident(row)
-                incident, fused = self._grown(known, msgspec.convert(row.fusion, Fusion), look, rule)
+                incident, gathered = self._grown(known, self._gathered(row, known), look, rule)
                 number = row.number
             if picture is not None:
                 incident = with_picture(incident, Picture(sha256=picture, utc_s=look.utc_s, score=look.score))
@@ -94,7 +94,7 @@ class Incidents:
                     picture_sha256=picture,
                 )
             )
-            await _update(connection, number, incident, fused)
+            await _update(connection, number, incident, gathered)
             if incident.state in HANDED_OFF:
                 await self._hand_off(connection, incident, self._settings.incidents.update_interval_s)
         await self._changed(incident)
@@ -159,7 +159,7 @@ class Incidents:
         if after is None or after not in TRANSITIONS[incident.state]:
             return
         incident = stepped(incident, after, utc_s=self._clock(), person=audit.SERVICE, detail="", grow=False)
-        await _update(connection, row.number, incident, msgspec.convert(row.fusion, Fusion))
+        await _update(connection, row.number, incident)
 
     async def announce(self, incident_id: str) -> None:
         """Tell the live clients how an incident now stands."""
@@ -175,7 +175,7 @@ class Incidents:
             incident = stepped(before, after, utc_s=now, person=person, detail=detail, grow=True)
             if after is State.REJECTED:
                 incident = msgspec.structs.replace(incident, reason=detail)
-            await _update(connection, row.number, incident, msgspec.convert(row.fusion, Fusion))
+            await _update(connection, row.number, incident)
             entry = audit.AuditEntry(
                 utc_s=now, person=person, event=after, detail={"version": incident.version, "text": detail}
             )
@@ -221,17 +221,17 @@ class Incidents:
         best: tuple[float, Row[Any]] | None = None
         for row in await connection.execute(query):
             known = _incident(row)
-            d2, apart_m = fusion.d2(
+            away, apart_m = d2(
                 known.lon, known.lat, known.ellipse.covariance_m2(), look.lon, look.lat, look.covariance_m2
             )
             near = apart_m < rule.radius_m and known.state is not State.REJECTED
-            if (d2 < GATE_D2 or near) and (best is None or d2 < best[0]):
-                best = d2, row
+            if (away < GATE_D2 or near) and (best is None or away < best[0]):
+                best = away, row
         return None if best is None else best[1]
 
-    def _first(self, look: Observation, rule: KindRule) -> tuple[Incident, Fusion]:
+    def _first(self, look: Observation, rule: KindRule) -> tuple[Incident, Gathering]:
         now = self._clock()
-        fused = Fusion(lon=look.lon, lat=look.lat, height_m=look.altitude_amsl_m)
+        gathered = self._empty(look.lon, look.lat, look.altitude_amsl_m)
         incident = Incident(
             id=str(uuid_utils.uuid7()),
             version=0,
@@ -249,20 +249,36 @@ class Incidents:
             received_utc_s=now,
             best=look,
         )
-        incident, fused = self._grown(incident, fused, look, rule)
-        return noted(incident, utc_s=now, person=audit.SERVICE, event=State.DETECTED, detail=""), fused
+        incident, gathered = self._grown(incident, gathered, look, rule)
+        return noted(incident, utc_s=now, person=audit.SERVICE, event=State.DETECTED, detail=""), gathered
 
-    def _grown(self, incident: Incident, fused: Fusion, look: Observation, rule: KindRule) -> tuple[Incident, Fusion]:
-        settings = self._settings.incidents
-        fused = fused.with_look(
+    def _empty(self, lon: float, lat: float, height_m: float) -> Gathering:
+        return Gathering(lon=lon, lat=lat, height_m=height_m, lasting=self._settings.incidents.correlation)
+
+    def _gathered(self, row: Row[Any], incident: Incident) -> Gathering:
+        """The looks of an incident; what an older version kept of them counts as one look at the incident's place."""
+        try:
+            gathered = msgspec.convert(row.fusion, Gathering)
+        except msgspec.ValidationError:
+            gathered = self._empty(incident.lon, incident.lat, incident.altitude_amsl_m)
+        if gathered.current:
+            return gathered
+        return self._empty(incident.lon, incident.lat, incident.altitude_amsl_m).with_look(
+            lon=incident.lon, lat=incident.lat, covariance_m2=incident.ellipse.covariance_m2(), flight="before"
+        )
+
+    def _grown(
+        self, incident: Incident, gathered: Gathering, look: Observation, rule: KindRule
+    ) -> tuple[Incident, Gathering]:
+        gathered = gathered.with_look(
             lon=look.lon,
             lat=look.lat,
             covariance_m2=look.covariance_m2,
             flight=look.flight_id or f"vehicle {look.sysid}",
+            moves_m=look.moves_m,
         )
-        lon, lat, covariance = fused.estimate(
-            correlation=settings.correlation, floor_m=settings.floor_m, extended=rule.radius_m > 0
-        )
+        floor_m = self._settings.incidents.floor_m
+        lon, lat, covariance = gathered.estimate(floor_m=floor_m, extended=rule.radius_m > 0)
         best = look if look.score >= incident.score else incident.best
         flights = incident.flights
         if look.flight_id is not None and look.flight_id not in flights:
@@ -287,7 +303,7 @@ class Incidents:
                 parcel=incident.parcel or look.parcel,
                 permit=incident.permit or look.permit,
             ),
-            fused,
+            gathered,
         )
 
 
@@ -309,7 +325,7 @@ async def _row(connection: AsyncConnection, incident_id: str) -> Row[Any]:
     return row
 
 
-def _values(incident: Incident, fused: Fusion) -> dict[str, Any]:
+def _values(incident: Incident) -> dict[str, Any]:
     return {
         "id": incident.id,
         "version": incident.version,
@@ -319,16 +335,20 @@ def _values(incident: Incident, fused: Fusion) -> dict[str, Any]:
         "observed_utc_s": incident.observed_utc_s,
         "received_utc_s": incident.received_utc_s,
         "incident": msgspec.to_builtins(incident),
-        "fusion": msgspec.to_builtins(fused),
     }
 
 
-async def _insert(connection: AsyncConnection, incident: Incident, fused: Fusion) -> int:
-    result = await connection.execute(insert(incidents).values(**_values(incident, fused)))
+async def _insert(connection: AsyncConnection, incident: Incident, gathered: Gathering) -> int:
+    looks = msgspec.to_builtins(gathered)
+    result = await connection.execute(insert(incidents).values(**_values(incident), fusion=looks))
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])
 
 
-async def _update(connection: AsyncConnection, number: int, incident: Incident, fused: Fusion) -> None:
-    await connection.execute(update(incidents).where(incidents.c.number == number).values(**_values(incident, fused)))
+async def _update(
+    connection: AsyncConnection, number: int, incident: Incident, gathered: Gathering | None = None
+) -> None:
+    """Write an incident, and its looks where there are more of them."""
+    values = _values(incident) if gathered is None else {**_values(incident), "fusion": msgspec.to_builtins(gathered)}
+    await connection.execute(update(incidents).where(incidents.c.number == number).values(**values))

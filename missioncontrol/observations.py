@@ -36,6 +36,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Height of the ground there, m AMSL."""
     covariance_m2: tuple[tuple[float, float], tuple[float, float]]
     """Of the place, east and north, m2."""
+    moves_m: tuple[tuple[float, float], ...] | None = None
+    """What makes up the covariance, where it is known: as `geo.fusion.Fused.moves_m`."""
     score: float
     """Confidence of the detector, 0 to 1."""
     utc_s: float

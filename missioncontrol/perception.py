@@ -25,7 +25,7 @@ from aerial_models.detections import Detections
 from aerial_models.detectors import OnnxDetector
 from aerial_models.errors import SourceEnded, SourceGarbage, SourceUnreachable
 from aerial_models.frames import Frame, FrameReader
-from aerial_models.sources import open_source
+from aerial_models.sources import VideoSource, open_source
 from fleet.history import CameraPoseSample, PoseHistory
 from geo.cameras import BrownCamera
 from geo.errors import GeoError
@@ -148,6 +148,7 @@ class Reporter:
                 lat=fused.position.lat,
                 altitude_amsl_m=fused.position.altitude.value_m,
                 covariance_m2=fused.covariance_m2,
+                moves_m=fused.moves_m,
                 score=sighting.score,
                 utc_s=best.utc_s,
                 sysid=sysid,
@@ -209,6 +210,8 @@ class VideoWatch:
 
     async def _watch(self) -> None:
         source = await asyncio.to_thread(open_source, self._vehicle.video or "")
+        if isinstance(source, VideoSource):
+            source.taps.append(self._videos.relay(self._vehicle.sysid).connected())
         reader = FrameReader(source)
         await asyncio.to_thread(reader.__enter__)
         try:
@@ -307,13 +310,14 @@ class VideoWatch:
         header = {
             "state": "live",
             "utc_s": frame.utc_s,
+            "ticks": self._videos.relay(self._vehicle.sysid).ticks_of(frame.pts_s),
             "width": width,
             "height": height,
             "detections": boxes(detections),
             "footprint": None if sample is None or looker is None else _footprint(looker, sample),
         }
         jpeg = b""
-        if self._videos.watched(self._vehicle.sysid):
+        if self._videos.pictured(self._vehicle.sysid):
             jpeg = await asyncio.to_thread(encode_jpeg, frame.image, self._settings.video_quality)
         self._videos.publish(self._vehicle.sysid, header, jpeg)
 

@@ -19,7 +19,7 @@ from missioncontrol.handoffs import HandoffRow
 from missioncontrol.incidents import Incidents, Observation
 from missioncontrol.settings import HttpSettings, IncidentSettings, KindRule, Settings, SinkSettings
 from missioncontrol.store import Store
-from missioncontrol.tables import observations, outbox
+from missioncontrol.tables import incidents, observations, outbox
 from tests.missioncontrol.conftest import StillClock
 
 LON, LAT = 76.945, 43.205
@@ -105,6 +105,18 @@ async def test_looks_within_the_gate_are_one_incident_and_sharpen_it(house: Hous
     assert second.flights == ("flight", "other")
     assert second.ellipse.semi_major_m < first.ellipse.semi_major_m
     assert np.array(PLANE.to_plane(second.lon, second.lat)) == pytest.approx([1.5, -1.0], abs=1e-3)
+
+
+async def test_what_an_older_version_kept_of_the_looks_counts_as_one_look(house: House) -> None:
+    number = await house.see(sigma_m=2.0)
+    before = await house.incidents.get(number)
+    async with house.store.writing() as connection:
+        old = {"lon": LON, "lat": LAT, "height_m": 850.0, "flights": {"f": {"looks": 3}}}
+        await connection.execute(update(incidents).values(fusion=old))
+    assert await house.see(1.0, 0.0, sigma_m=2.0, flight_id="another") == number
+    after = await house.incidents.get(number)
+    assert PLANE.to_plane(after.lon, after.lat)[0] == pytest.approx(0.5, abs=0.05)
+    assert after.ellipse.semi_major_m == pytest.approx(before.ellipse.semi_major_m / np.sqrt(2), rel=0.05)
 
 
 @pytest.mark.parametrize(
