@@ -11,7 +11,12 @@ MissionControlError
 ├── Conflict              the thing is in the wrong state
 │   ├── TransitionImpossible   the state machine has no such step; names both states
 │   ├── HashMismatch           what the vehicle read back is not what was approved
-│   └── ControlHeld            somebody else holds the vehicle; names whom
+│   ├── ControlHeld            somebody else holds the vehicle; names whom
+│   └── VideoAbsent            no video to forward comes in now
+├── NotForwardable        a video that browsers cannot take as it is; says what it is
+├── OfferMalformed        a WebRTC offer that cannot be read
+├── OfferUnacceptable     a WebRTC offer that takes none of what there is
+├── TooManyViewers        of one vehicle's live video, or of all
 ├── LaunchFailed          a vehicle could not be brought into the air; names the stage
 ├── WeatherUnavailable    a source of weather does not answer, or cannot be understood; names it
 ├── AdapterUnknown        no entry point of that name; lists the ones there are
@@ -74,6 +79,26 @@ class HashMismatch(Conflict):
 
 class ControlHeld(Conflict):
     """Somebody else holds the vehicle."""
+
+
+class VideoAbsent(Conflict):
+    """No video to forward comes in now."""
+
+
+class NotForwardable(MissionControlError):
+    """A video that browsers cannot take as it is."""
+
+
+class OfferMalformed(MissionControlError):
+    """A WebRTC offer that cannot be read."""
+
+
+class OfferUnacceptable(MissionControlError):
+    """A WebRTC offer that takes none of what there is."""
+
+
+class TooManyViewers(MissionControlError):
+    """Of one vehicle's live video, or of all."""
 
 
 class LaunchFailed(MissionControlError):

@@ -10,13 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from aerial_models.frames import Mailbox
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import ClientTooSlow
+from missioncontrol.relay import Relay
 
 _QUEUED = 1000
 Severity = Literal["minor", "moderate", "severe", "extreme"]
@@ -102,36 +103,53 @@ class Live:
             client.queue(encoded)
 
 
+class Seen(NamedTuple):
+    """A frame that was looked at."""
+
+    header: dict[str, Any]
+    """When it is from, what was detected in it, and what of the ground it shows."""
+    jpeg: bytes
+    """The frame as a picture; empty where nobody wants pictures."""
+
+
 class VideoHub:
-    """Hands the annotated video of each vehicle to whoever watches."""
+    """Hands the video of each vehicle to whoever watches: what was seen in it, pictures of it, and the video itself."""
 
     def __init__(self) -> None:
         """Nobody watches yet."""
-        self._watchers: dict[int, set[Mailbox[bytes]]] = {}
-        self._latest: dict[int, bytes] = {}
+        self._watchers: dict[int, dict[Mailbox[Seen], bool]] = {}
+        self._latest: dict[int, Seen] = {}
+        self._relays: dict[int, Relay] = {}
 
     def watched(self, sysid: int) -> bool:
-        """Whether anybody watches, so that making pictures is worth it."""
+        """Whether anybody watches, so that looking for anything is worth it."""
         return bool(self._watchers.get(sysid))
 
+    def pictured(self, sysid: int) -> bool:
+        """Whether anybody who watches wants pictures, so that making them is worth it."""
+        return any(self._watchers.get(sysid, {}).values())
+
+    def relay(self, sysid: int) -> Relay:
+        """The video of a vehicle as it was encoded."""
+        return self._relays.setdefault(sysid, Relay())
+
     def publish(self, sysid: int, header: dict[str, Any], jpeg: bytes) -> None:
-        """Send a frame to all who watch a vehicle; never waits."""
-        frame = pack_frame(header, jpeg)
-        self._latest[sysid] = frame
+        """Tell all who watch a vehicle of a frame; never waits."""
+        seen = self._latest[sysid] = Seen(header, jpeg)
         for mailbox in self._watchers.get(sysid, ()):
-            mailbox.put(frame)
+            mailbox.put(seen)
 
     @contextmanager
-    def watching(self, sysid: int) -> Iterator[Mailbox[bytes]]:
+    def watching(self, sysid: int, *, pictures: bool = True) -> Iterator[Mailbox[Seen]]:
         """Watch a vehicle for as long as the context is open; begins with the latest frame, if there is one."""
-        mailbox: Mailbox[bytes] = Mailbox()
+        mailbox: Mailbox[Seen] = Mailbox()
         if sysid in self._latest:
             mailbox.put(self._latest[sysid])
-        self._watchers.setdefault(sysid, set()).add(mailbox)
+        self._watchers.setdefault(sysid, {})[mailbox] = pictures
         try:
             yield mailbox
         finally:
-            self._watchers[sysid].discard(mailbox)
+            del self._watchers[sysid][mailbox]
 
 
 def pack_frame(header: dict[str, Any], jpeg: bytes) -> bytes:

@@ -60,6 +60,7 @@ from missioncontrol.weather_watch import WeatherWatch
 from missioncontrol.zone_watch import ZoneWatch
 from missioncontrol.zones import Zones
 
+from missioncontrol.webrtc import Viewers
 log = structlog.get_logger(__name__)
 
 GRACE_S = 2.0
@@ -141,7 +142,7 @@ class Service:
 
     def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None, keyring: Keyring) -> Rooms:
         settings, clock = self._settings, self._clock
-        feed = Live(clock)
+        feed, videos = Live(clock), VideoHub()
         fleet.on_alarm = keyring.on_alarm = lambda text: feed.alarm(text, "severe")
         fleet.on_proven = keyring.proved
         if keyring.clock_alarm is not None:
@@ -232,7 +233,8 @@ class Service:
             registry=registry,
             layers=Layers(settings.layers),
             feed=feed,
-            videos=VideoHub(),
+            videos=videos,
+            viewers=Viewers(settings.video, videos),
         )
 
     async def _run_tasks(self, rooms: Rooms, fleet: Fleet, terrain: Terrain | None, listener: socket.socket) -> None:
@@ -264,6 +266,7 @@ class Service:
                 self._start(_keep_delivering(rooms.outbox, sink), f"sink[{sink.name}]")
             await rooms.flights.resume_watching()
             serving = self._group.create_task(server.serve(sockets=[listener]), name="http")
+            self._start(rooms.viewers.run(), "viewers")
             await self._announce(server, listener)
             await self._stop.wait()
             log.info("stopping")

@@ -42,6 +42,7 @@ _URL_PASSWORD = re.compile(r"(?<=://)([^/@:]*):([^/@]+)@")
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sysid = Annotated[int, msgspec.Meta(ge=1, le=255)]
+IceUrl = Annotated[str, msgspec.Meta(pattern=r"^(stuns?|turns?):[^\s]+$")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
@@ -330,6 +331,33 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Which groups of people are disorder."""
 
 
+class IceServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A STUN or TURN server, for viewers that do not reach this host directly."""
+
+    urls: Annotated[tuple[IceUrl, ...], msgspec.Meta(min_length=1)]
+    """Such as `turn:turn.city:3478?transport=udp`; of all that are named, one STUN and one TURN server are used."""
+    username: str | None = None
+    """For TURN; browsers of people who are logged in get it."""
+    password: str | None = None
+    """For TURN; browsers of people who are logged in get it."""
+
+
+class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How live video goes on to people and to video systems."""
+
+    webrtc: bool = True
+    """Whether H.264 is forwarded to browsers (WHEP); else they get pictures."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """None where browsers reach this host's own addresses by UDP."""
+    viewers_per_vehicle: Annotated[int, msgspec.Meta(ge=1)] = 8
+    """Browsers that may watch one vehicle by WebRTC at once."""
+    viewers: Annotated[int, msgspec.Meta(ge=1)] = 32
+    """Browsers that may watch by WebRTC at once, all vehicles together."""
+    rtsp_out: Annotated[str, msgspec.Meta(pattern=r"^(rtsps?://[^\s/]+[^\s]*[^\s/])?$")] = ""
+    """Where a media server (MediaMTX) gives each vehicle's video to video systems: `rtsp://host:8554` stands for
+    `rtsp://host:8554/vehicle-SYSID`."""
+
+
 class KindRule(msgspec.Struct, frozen=True, kw_only=True):
     """When two observations of a kind are one incident, and how grave it is."""
 
@@ -431,6 +459,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Rasters under the map."""
     perception: PerceptionSettings = PerceptionSettings()
     """How video is watched."""
+    video: VideoSettings = VideoSettings()
+    """How live video goes on to people and to video systems."""
     incidents: IncidentSettings = IncidentSettings()
     """How observations become incidents."""
     sinks: tuple[SinkSettings, ...] = ()
@@ -449,6 +479,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def vehicle(self, sysid: int) -> VehicleSettings | None:
         """The vehicle of a sysid, if it is ours."""
         return next((vehicle for vehicle in self.vehicles if vehicle.sysid == sysid), None)
+
+    def rtsp_out(self, sysid: int) -> str | None:
+        """Where video systems get the video of a vehicle, if the settings say and it has any."""
+        vehicle = self.vehicle(sysid)
+        known = self.video.rtsp_out and vehicle is not None and vehicle.video is not None
+        return f"{self.video.rtsp_out}/vehicle-{sysid}" if known else None
 
     def somewhere(self) -> tuple[float, float] | None:
         """Lon and lat of the first home that is set: swapped places in files are noticed by it."""

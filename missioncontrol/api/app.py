@@ -33,6 +33,7 @@ from missioncontrol.api import (
     vehicles,
     versions,
     weather,
+    whep,
     zones,
 )
 from missioncontrol.api.access import logged_in
@@ -62,6 +63,7 @@ from missioncontrol.vehicles import Vehicles
 from missioncontrol.versions import Versions
 from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
+from missioncontrol.webrtc import Viewers
 from missioncontrol.zone_watch import ZoneWatch
 from missioncontrol.zones import Zones
 
@@ -114,6 +116,7 @@ class Rooms:
     layers: Layers
     feed: Live
     videos: VideoHub
+    viewers: Viewers
 
 
 def make_app(rooms: Rooms) -> Litestar:
@@ -142,6 +145,8 @@ def make_app(rooms: Rooms) -> Litestar:
         city.city,
         live.live,
         live.video,
+        whep.addresses,
+        whep.router,
     ]
     return Litestar(
         route_handlers=[

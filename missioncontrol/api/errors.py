@@ -24,6 +24,10 @@ STATUSES: dict[type[Exception], int] = {
     errors.TooManyAttempts: 429,
     errors.Conflict: 409,
     errors.LaunchFailed: 409,
+    errors.OfferMalformed: 400,
+    errors.OfferUnacceptable: 406,
+    errors.NotForwardable: 406,
+    errors.TooManyViewers: 503,
     errors.StoreUnavailable: 503,
     errors.MissionControlError: 500,
     geo_errors.GeoError: 422,
@@ -62,6 +66,8 @@ def ours(_: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
     response = problem(status_of(exc), type(exc).__name__, str(exc))
     if isinstance(exc, errors.TooManyAttempts):
         response.headers["Retry-After"] = str(max(1, round(exc.retry_after_s)))
+    elif isinstance(exc, errors.VideoAbsent | errors.TooManyViewers):
+        response.headers["Retry-After"] = "5"
     return response
 
 

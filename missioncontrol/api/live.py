@@ -10,13 +10,14 @@ import msgspec
 from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from missioncontrol.errors import ClientTooSlow
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import Live, VideoHub, pack_frame
 from missioncontrol.missions import Missions
 from missioncontrol.vehicles import Vehicles
+from missioncontrol.webrtc import Viewers
 
 _TRY_AGAIN = 1013
 _SILENCE_S = 3.0
@@ -54,21 +55,32 @@ async def live(
 
 
 @websocket("/video/{sysid:int}")
-async def video(socket: Socket, sysid: FromPath[int], videos: NamedDependency[VideoHub]) -> None:
-    """Frames with what was detected in them; what the client does not take in time is left out."""
+async def video(
+    socket: Socket,
+    sysid: FromPath[int],
+    videos: NamedDependency[VideoHub],
+    viewers: NamedDependency[Viewers],
+    pictures: FromQuery[bool] = True,
+    viewer: FromQuery[str | None] = None,
+) -> None:
+    """What was seen in each frame, and the frame, unless `pictures` is false; what is not taken in time is left out.
+
+    With the id of a `viewer` by WHEP, frames carry the RTP timestamp that they have in its video.
+    """
     await socket.accept()
 
     async def send() -> None:
         state = "no_video"
-        with videos.watching(sysid) as mailbox:
+        with videos.watching(sysid, pictures=pictures) as mailbox:
             while True:
                 try:
-                    frame = await asyncio.wait_for(mailbox.next(), _SILENCE_S)
+                    header, jpeg = await asyncio.wait_for(mailbox.next(), _SILENCE_S)
                     state = "stale"
                 except TimeoutError:
-                    header: dict[str, Any] = {"utc_s": None, "width": 0, "height": 0, "detections": [], "state": state}
-                    frame = pack_frame(header, b"")
-                await socket.send_bytes(frame)
+                    header, jpeg = {"utc_s": None, "width": 0, "height": 0, "detections": [], "state": state}, b""
+                if viewer is not None:
+                    header = header | {"rtp": viewers.rtp_of(viewer, header.get("ticks"))}
+                await socket.send_bytes(pack_frame(header, jpeg if pictures else b""))
 
     await _until_gone(socket, send())
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from missioncontrol.errors import ClientTooSlow
-from missioncontrol.live import Live, VideoHub
+from missioncontrol.live import Live, VideoHub, pack_frame
 from tests.missioncontrol.conftest import StillClock
 
 
@@ -46,16 +46,24 @@ async def test_video_is_latest_wins_for_each_watcher() -> None:
     videos = VideoHub()
     videos.publish(1, {"utc_s": 0}, b"zero")
     assert not videos.watched(1)
-    with videos.watching(1) as quick, videos.watching(1) as slow:
+    with videos.watching(1) as quick, videos.watching(1, pictures=False) as slow:
         assert videos.watched(1)
-        assert (await quick.next()).endswith(b"zero")
+        assert videos.pictured(1)
+        assert await quick.next() == ({"utc_s": 0}, b"zero")
         for number in range(3):
             videos.publish(1, {"utc_s": number}, str(number).encode())
-            assert (await quick.next()).endswith(str(number).encode())
-        frame = await slow.next()
+            assert (await quick.next()).jpeg == str(number).encode()
+        assert await slow.next() == ({"utc_s": 2}, b"2")
         assert slow.dropped == 3
         assert quick.dropped == 0
+    assert not videos.watched(1)
+    with videos.watching(1, pictures=False):
+        assert videos.watched(1)
+        assert not videos.pictured(1)
+
+
+def test_a_packed_frame_is_a_header_and_a_picture() -> None:
+    frame = pack_frame({"utc_s": 2}, b"jpeg")
     length = int.from_bytes(frame[:4], "big")
     assert msgspec.json.decode(frame[4 : 4 + length]) == {"utc_s": 2}
-    assert frame[4 + length :] == b"2"
-    assert not videos.watched(1)
+    assert frame[4 + length :] == b"jpeg"
