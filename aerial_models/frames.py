@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -18,12 +20,40 @@ from geo.klv import UasMetadata
 T = TypeVar("T")
 
 
+class Picture(Protocol):
+    """Pixels that may still be as the decoder left them."""
+
+    width_px: int
+    """Width."""
+    height_px: int
+    """Height."""
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """RGB (height, width, 3)."""
+
+    def luma(self) -> NDArray[np.uint8]:
+        """A sparse sample of its brightness, (rows, columns) of some 60 by 100, the same places each time."""
+
+
+class TimeSource(StrEnum):
+    """Where the time of a frame comes from, best first."""
+
+    KLV = "klv"
+    """ST 0601 metadata of this frame, or carried on by its presentation time from an earlier one."""
+    SUBTITLES = "subtitles"
+    """A DJI .srt beside the video."""
+    RTCP = "rtcp"
+    """The camera's own clock, by the sender reports of RTP."""
+    ARRIVAL = "arrival"
+    """This machine's clock when it came, less the latency that the source was opened with."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture of a source."""
 
-    image: NDArray[np.uint8]
-    """RGB (H, W, 3)."""
+    picture: Picture
+    """Its pixels."""
     index: int
     """Count of decoded frames before this one."""
     pts_s: float
@@ -36,6 +66,18 @@ class Frame:
     """When it was decoded, by time.monotonic()."""
     name: str = ""
     """URL of the stream (without password) or path of the file."""
+    time_source: TimeSource | None = None
+    """Whose time `utc_s` is; None without one."""
+    utc_sigma_s: float | None = None
+    """One-sigma error of `utc_s` against the clock that it comes from, s; what that clock is off by is not in it."""
+    steady_monotonic_s: float | None = None
+    """Arrival by time.monotonic() of a frame that was delayed as little as any lately: presentation time on our clock,
+    without the jitter of the network; None for files."""
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8]:
+        """RGB (H, W, 3), made when it is first asked for."""
+        return self.picture.rgb()
 
 
 class FrameSource(Protocol):

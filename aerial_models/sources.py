@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from aerial_models.errors import SourceGarbage, SourceRefused, SourceUnreachable
 from aerial_models.frames import Frame, FrameReader, FrameSource, Mailbox
+from aerial_models.stream_urls import StreamUrl
 from aerial_models.subtitles import Subtitles
+from aerial_models.video_options import VideoOptions
 from aerial_models.videos import VideoSource
 
 __all__ = ["Frame", "FrameReader", "FrameSource", "Mailbox", "PictureSource", "VideoSource", "open_source"]
 
-URL_SCHEMES = ("rtsp", "rtsps", "srt", "udp")
-"""Schemes of streams that are read."""
 VIDEO_SUFFIXES = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 """Files that are read as video."""
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
@@ -31,23 +31,24 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?=:)")
 
 
 def open_source(
-    url_or_path: str | Path, *, timeout_s: float = 5.0, utc_offset_s: float = 0.0
+    url_or_path: str | Path,
+    *,
+    timeout_s: float = 5.0,
+    utc_offset_s: float = 0.0,
+    options: VideoOptions | None = None,
 ) -> VideoSource | PictureSource:
     """The source of an RTSP, SRT or UDP URL, a video file, a picture, or a folder of pictures; connects on entering.
 
     `timeout_s` bounds connecting and each silence of a stream. A DJI .srt beside a video gives its metadata, and
     `utc_offset_s` is how far that .srt's clock is ahead of UTC (DJI writes local time). Raises SourceRefused for
-    any other kind, SourceUnreachable for a file that is not there.
+    any other kind, SourceUnreachable for a file that is not there. Whether a stream's host may be connected to is
+    found out on entering.
     """
     text = str(url_or_path)
     scheme = _SCHEME.match(text) if isinstance(url_or_path, str) else None
     if scheme:
-        return VideoSource(
-            _stream_url(text, scheme[0].lower()),
-            name=without_password(text),
-            scheme=scheme[0].lower(),
-            timeout_s=timeout_s,
-        )
+        stream = StreamUrl.parse(text)
+        return VideoSource(stream, name=stream.shown, timeout_s=timeout_s, options=options)
     path = Path(url_or_path)
     if path.is_dir():
         pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
@@ -63,31 +64,30 @@ def open_source(
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureSource([path], name=text)
     return VideoSource(
-        f"file:{path.resolve()}",
+        str(path.resolve()),
         name=text,
-        scheme="file",
         timeout_s=timeout_s,
         subtitles=Subtitles.beside(path, utc_offset_s=utc_offset_s),
+        options=options,
     )
 
 
-def without_password(url: str) -> str:
-    """The URL as it may be shown and logged."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", url)
+class StillPicture:
+    """A Picture that has been read from a file."""
 
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        """RGB (height, width, 3)."""
+        self.height_px, self.width_px = pixels.shape[:2]
+        self._pixels = pixels
 
-def _stream_url(url: str, scheme: str) -> str:
-    shown = without_password(url)
-    if scheme not in URL_SCHEMES:
-        raise SourceRefused(f"{shown}: {scheme} is not read; streams are {', '.join(URL_SCHEMES)}, files are paths")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as exc:
-        raise SourceRefused(f"{shown}: no such URL: {exc}") from exc
-    if not url.isprintable() or " " in url or not (host or scheme == "udp") or (scheme in ("udp", "srt") and not port):
-        raise SourceRefused(f"{shown}: a stream's URL is {scheme}://host:port")
-    return url
+    def rgb(self) -> NDArray[np.uint8]:
+        """The same array each time."""
+        return self._pixels
+
+    def luma(self) -> NDArray[np.uint8]:
+        """Of each so-manieth pixel the green, (rows, columns)."""
+        step = max(1, self.width_px // 100)
+        return np.ascontiguousarray(self._pixels[::step, ::step, 1])
 
 
 class PictureSource:
@@ -117,7 +117,7 @@ class PictureSource:
             if self._stopped:
                 return
             yield Frame(
-                image=_read(path),
+                picture=StillPicture(_read(path)),
                 index=index,
                 pts_s=float(index),
                 utc_s=None,
@@ -127,7 +127,7 @@ class PictureSource:
             )
 
 
-def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _read(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path, formats=_PICTURE_FORMATS) as picture:
             return np.asarray(picture.convert("RGB"))

@@ -17,6 +17,7 @@ from typing import Any, Self
 import msgspec
 import structlog
 
+from aerial_models.errors import SourceGarbage
 from geo import klv
 from geo.klv import UasMetadata
 from geo.poses import Attitude
@@ -27,7 +28,7 @@ _MAX_BYTES = 100_000_000
 _N = r"(-?\d{1,12}(?:\.\d{1,12})?)"
 _SPAN = re.compile(r"(\d{1,3}):(\d\d):(\d\d)[,.](\d{3})\s*-->\s*(\d{1,3}):(\d\d):(\d\d)[,.](\d{3})")
 _DATE = re.compile(r"(\d{4})[.-](\d\d?)[.-](\d\d?) (\d\d?):(\d\d):(\d\d)(?:[.,](\d{3})(?:[.,](\d{3}))?)?")
-_NAMED = re.compile(rf"\b(latitude|longt?itude|rel_alt|abs_alt|gb_yaw|gb_pitch|gb_roll|focal_len)\s*:\s*{_N}")
+_NAMED = re.compile(rf"\b(latitude|longt?itude|rel_alt|abs_alt|altitude|gb_yaw|gb_pitch|gb_roll|focal_len)\s*:\s*{_N}")
 _GPS = re.compile(rf"\bGPS\s*\(\s*{_N}\s*,\s*{_N}\s*,\s*{_N}(M?)\s*\)")
 _ANGLES = re.compile(rf"\b([FG])\.PRY\s*\(\s*{_N}°?,\s*{_N}°?,\s*{_N}°?\s*\)")
 _FOCAL_TENTHS_FROM = 100.0
@@ -46,6 +47,9 @@ class Subtitle(msgspec.Struct, frozen=True, kw_only=True):
     """From the start of the video, s."""
     clock_s: float | None = None
     """The vehicle's own clock at the start, counted as if it were UTC, s since 1970."""
+    clock_sigma_s: float = 1 / math.sqrt(12)
+    """One-sigma error of the moment by that clock, or by a video's date where the record has none: evenly within what
+    it counts by, which is whole seconds or the length of the record, s."""
     lon: float | None = None
     """WGS 84, deg."""
     lat: float | None = None
@@ -54,6 +58,9 @@ class Subtitle(msgspec.Struct, frozen=True, kw_only=True):
     """Height above sea level as the vehicle believes it, m."""
     above_home_m: float | None = None
     """Height above take-off, m."""
+    either_m: float | None = None
+    """Height above sea level or above take-off, whichever it is on this model, m: of no use without knowing.
+    No pose is made of it."""
     platform: Attitude | None = None
     """Of the vehicle."""
     gimbal: Attitude | None = None
@@ -79,22 +86,39 @@ class Subtitles:
         return cls([r for r in map(_record, blocks) if r is not None], utc_offset_s=utc_offset_s)
 
     @classmethod
+    def read(cls, path: Path, *, utc_offset_s: float = 0.0) -> Self:
+        """Those of a file. Raises SourceGarbage where it holds none that can be read."""
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES).decode("utf-8-sig", errors="replace")
+        found = cls.parse(text, utc_offset_s=utc_offset_s)
+        if not found.records:
+            raise SourceGarbage(
+                f"{path}: holds no record that can be read: each needs its span in the video, such as "
+                "00:00:01,000 --> 00:00:02,000"
+            )
+        return found
+
+    @classmethod
     def beside(cls, video: Path, *, utc_offset_s: float = 0.0) -> Self | None:
-        """Those of the .srt file of the same name, where there is one that holds any."""
+        """Those of the .srt file of the same name, where there is one that can be read."""
         for path in (video.with_suffix(".srt"), video.with_suffix(".SRT")):
             if path.is_file():
-                with path.open("rb") as file:
-                    text = file.read(_MAX_BYTES).decode("utf-8-sig", errors="replace")
-                found = cls.parse(text, utc_offset_s=utc_offset_s)
-                if found.records:
-                    return found
-                _log.warning("subtitles hold no record that can be read", path=str(path))
+                try:
+                    return cls.read(path, utc_offset_s=utc_offset_s)
+                except SourceGarbage as exc:
+                    _log.warning("video goes without its subtitles", why=str(exc))
         return None
 
     def at(self, time_s: float) -> Subtitle | None:
         """The record at a time from the start of the video, s."""
         i = bisect_right(self._starts, time_s + 1e-6) - 1
         return self.records[i] if i >= 0 and time_s < self.records[i].end_s + 1e-6 else None
+
+    def timed_at(self, time_s: float, *, video_start_utc_s: float | None = None) -> tuple[UasMetadata | None, float]:
+        """What `metadata_at` answers, and the one-sigma error of its UTC against the vehicle's clock, s."""
+        record = self.at(time_s)
+        metadata = self.metadata_at(time_s, video_start_utc_s=video_start_utc_s)
+        return metadata, math.inf if record is None else record.clock_sigma_s
 
     def metadata_at(self, time_s: float, *, video_start_utc_s: float | None = None) -> UasMetadata | None:
         """What the record of that time says; None without a record, or where neither it nor the argument gives a UTC.
@@ -154,11 +178,12 @@ def _record(block: str) -> Subtitle | None:
     return Subtitle(
         start_s=start_s,
         end_s=end_s,
-        clock_s=_clock_s(body),
+        **_clock(body, end_s - start_s),
         lon=lon,
         lat=lat,
         amsl_m=named.get("abs_alt"),
         above_home_m=named.get("rel_alt", float(height[1]) if height else None),
+        either_m=named.get("altitude"),
         platform=attitudes.get("F"),
         gimbal=attitudes.get("G"),
         hfov_deg=_hfov_deg(named.get("focal_len", 0.0)),
@@ -170,12 +195,16 @@ def _hfov_deg(focal_length: float) -> float | None:
     return math.degrees(2 * math.atan(_WIDTH_MM / 2 / millimetres)) if 8.0 <= millimetres <= 600.0 else None
 
 
-def _clock_s(body: str) -> float | None:
+def _clock(body: str, span_s: float) -> dict[str, float]:
     date = _DATE.search(body)
     if date is None:
-        return None
+        return {}
     try:
         whole = datetime(*(int(g) for g in date.groups()[:6]), tzinfo=UTC)  # type: ignore[misc, arg-type]
     except ValueError:
-        return None
-    return whole.timestamp() + int(date[7] or 0) / 1e3 + int(date[8] or 0) / 1e6
+        return {}
+    counts_s = 1.0 if date[7] is None else max(0.001, span_s)
+    return {
+        "clock_s": whole.timestamp() + int(date[7] or 0) / 1e3 + int(date[8] or 0) / 1e6,
+        "clock_sigma_s": counts_s / math.sqrt(12),
+    }

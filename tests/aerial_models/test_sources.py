@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aerial_models.errors import ModelError, SourceGarbage, SourceRefused, SourceUnreachable
-from aerial_models.sources import Frame, FrameReader, VideoSource, open_source, without_password
+from aerial_models.sources import Frame, FrameReader, VideoSource, open_source
+from aerial_models.stream_urls import without_password
 from geo import klv
 from geo.klv import UasMetadata
 from geo.poses import Attitude, Pose
