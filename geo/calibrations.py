@@ -71,12 +71,12 @@ def read_calibration(path: Path | str, *, name: str | None = None, size_px: tupl
     chosen = [cameras[name]] if name is not None else list(cameras.values())
     if not chosen:
         raise CalibrationInvalid(f"{path}: holds no camera")
-    if any(vars_of(other) != vars_of(chosen[0]) for other in chosen[1:]):
+    if any(figures_of(other) != figures_of(chosen[0]) for other in chosen[1:]):
         raise CalibrationInvalid(f"{path}: holds several cameras, name one of: {_listed(cameras)}")
     return chosen[0]
 
 
-def vars_of(camera: Lens) -> dict[str, Any]:
+def figures_of(camera: Lens) -> dict[str, Any]:
     """The parameters that make a camera."""
     names = ("width_px", "height_px", "focal_px", "focal_y_px", "center_px")
     return {name: getattr(camera, name) for name in names} | camera.distortion

@@ -84,6 +84,7 @@ def _looks(
         pose, _ = shot.pose_above(terrain, ground_is_flat=ground_is_flat)
     except PhotoInvalid:
         return []
+    assert isinstance(shot.camera, BrownCamera)  # as its own tags give it
     return Looker(shot.camera, terrain, sigmas=shot.sigmas).looks(detections, pose)
 
 
