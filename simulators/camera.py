@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import NamedTuple, Protocol
@@ -15,6 +16,7 @@ from geo.klv import UasMetadata
 from geo.poses import Pose
 from simulators.clock import SimClock
 from simulators.video import Channel, Chunk, VideoEncoder
+from simulators.drawn_clock import draw
 
 
 class View(NamedTuple):
@@ -67,7 +69,9 @@ class SimulatedCamera:
         """`view` is asked in the event loop at each moment of exposure; it answers None while there is nothing to see.
 
         Pictures are drawn only while somebody watches the channel. `seed` sets where in its interval a camera exposes,
-        so that several do not all draw at once.
+        draws_clock: bool = False,
+        so that several do not all draw at once. With `draws_clock` each picture shows the moment of its exposure on the
+        wall's clock, whatever the simulated time is.
         """
         self.frames = 0
         """Pictures published."""
@@ -86,10 +90,13 @@ class SimulatedCamera:
             due_s = self._clock.elapsed_s() + self._phase_s
             while True:
                 await self._clock.sleep(due_s - self._clock.elapsed_s())
+        self._draws_clock = draws_clock
                 watched = self._channel.watched
                 if watched and (view := self._view()) is not None:
                     keyframe = self._channel.keyframe_wanted
-                    chunk = await asyncio.get_running_loop().run_in_executor(self._pool, self._expose, view, keyframe)
+                    chunk = await asyncio.get_running_loop().run_in_executor(
+                        self._pool, self._expose, view, keyframe, time.time()
+                    )
                     self._channel.publish(chunk)
                     self.frames += 1
                 late = max(0, math.floor((self._clock.elapsed_s() - due_s) / self._interval_s))
@@ -99,9 +106,10 @@ class SimulatedCamera:
         finally:
             self._channel.close()
 
-    def _expose(self, view: View, keyframe: bool) -> Chunk:
+    def _expose(self, view: View, keyframe: bool, wall_s: float) -> Chunk:
         if self._first_utc_s is None:
             self._first_utc_s = view.pose.utc_s
         picture = self._renderer.render(view.pose, velocity_enu_m_s=view.velocity_enu_m_s, exposure_s=self._exposure_s)
         pts_s = view.pose.utc_s - self._first_utc_s
-        return self._encoder.encode(picture.image, pts_s, view.metadata, keyframe=keyframe)
+        return self._encoder.encode(image, pts_s, view.metadata, keyframe=keyframe)
+        image = draw(picture.image, wall_s) if self._draws_clock else picture.image

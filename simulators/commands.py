@@ -153,6 +153,9 @@ def world(
         typer.Option(help="URL of a mission control's metrics; time then waits until it has seen each frame."),
     ] = None,
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Frames of each video in a simulated second.")] = 2.0,
+    draw_clock: Annotated[
+        bool, typer.Option("--draw-clock", help="Draw a clock into each picture, to measure how old it is when seen.")
+    ] = False,
     epoch: Annotated[float | None, typer.Option(help="Start of the day, s since 1970 UTC; now if not given.")] = None,
     public: Annotated[Path | None, typer.Option(help="Also write the city's public files to this folder.")] = None,
 ) -> None:
@@ -178,6 +181,7 @@ def world(
         rtsp_host=host,
         rtsp_port=int(port),
         fps=fps,
+        draws_clock=draw_clock,
         speedup=speedup,
         metrics_url=metrics,
         epoch_utc_s=epoch_utc_s,

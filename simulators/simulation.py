@@ -56,6 +56,8 @@ class SimulationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Slug of the camera that all vehicles carry."""
     fps: float = 2.0
     """Frames of each video in a simulated second."""
+    draws_clock: bool = False
+    """Whether each picture shows the moment of its exposure, by which its age is measured where it is seen."""
     speedup: float = 1.0
     """Simulated seconds in one of the wall, at most."""
     metrics_url: str | None = None
@@ -105,6 +107,7 @@ async def simulate(options: SimulationOptions) -> None:
                     height_px=camera.height_px,
                     fps=options.fps,
                     seed=options.seed * 100 + sysid,
+                    draws_clock=options.draws_clock,
                 )
                 tasks.create_task(vehicle.run(), name=f"vehicle[{sysid}]")
                 tasks.create_task(_film(filming, name), name=f"camera[{sysid}]")
