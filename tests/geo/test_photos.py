@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from geo.calibrations import read_calibration, figures_of
+from geo.calibrations import figures_of, read_calibration
 from geo.cameras import BrownCamera
 from geo.errors import PhotoInvalid
 from geo.geoids import HeightDatum, geoid
