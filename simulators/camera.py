@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from geo.klv import UasMetadata
 from geo.poses import Pose
 from simulators.clock import SimClock
-from simulators.video import Channel, Chunk, VideoEncoder
 from simulators.drawn_clock import draw
+from simulators.video import Channel, Chunk, VideoEncoder
 
 
 class View(NamedTuple):
@@ -65,11 +65,11 @@ class SimulatedCamera:
         exposure_s: float = 1 / 800,
         seed: int = 0,
         crf: float = 23.0,
+        draws_clock: bool = False,
     ) -> None:
         """`view` is asked in the event loop at each moment of exposure; it answers None while there is nothing to see.
 
         Pictures are drawn only while somebody watches the channel. `seed` sets where in its interval a camera exposes,
-        draws_clock: bool = False,
         so that several do not all draw at once. With `draws_clock` each picture shows the moment of its exposure on the
         wall's clock, whatever the simulated time is.
         """
@@ -83,6 +83,7 @@ class SimulatedCamera:
         self._phase_s = float(np.random.default_rng(seed).random()) * self._interval_s
         self._encoder = VideoEncoder(width_px=width_px, height_px=height_px, fps=fps, crf=crf)
         self._first_utc_s: float | None = None
+        self._draws_clock = draws_clock
 
     async def run(self) -> None:
         """Film until cancelled; then the channel is closed. What the renderer raises ends the filming."""
@@ -90,7 +91,6 @@ class SimulatedCamera:
             due_s = self._clock.elapsed_s() + self._phase_s
             while True:
                 await self._clock.sleep(due_s - self._clock.elapsed_s())
-        self._draws_clock = draws_clock
                 watched = self._channel.watched
                 if watched and (view := self._view()) is not None:
                     keyframe = self._channel.keyframe_wanted
@@ -110,6 +110,6 @@ class SimulatedCamera:
         if self._first_utc_s is None:
             self._first_utc_s = view.pose.utc_s
         picture = self._renderer.render(view.pose, velocity_enu_m_s=view.velocity_enu_m_s, exposure_s=self._exposure_s)
+        image = draw(picture.image, wall_s) if self._draws_clock else picture.image
         pts_s = view.pose.utc_s - self._first_utc_s
         return self._encoder.encode(image, pts_s, view.metadata, keyframe=keyframe)
-        image = draw(picture.image, wall_s) if self._draws_clock else picture.image
