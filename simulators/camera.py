@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import NamedTuple, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,8 @@ from geo.poses import Pose
 from simulators.clock import SimClock
 from simulators.drawn_clock import draw
 from simulators.video import Channel, Chunk, VideoEncoder
+
+_NOISE_SHIFTS_PX = 64
 
 
 class View(NamedTuple):
@@ -66,12 +69,14 @@ class SimulatedCamera:
         seed: int = 0,
         crf: float = 23.0,
         draws_clock: bool = False,
+        noise: float = 1.0,
     ) -> None:
         """`view` is asked in the event loop at each moment of exposure; it answers None while there is nothing to see.
 
         Pictures are drawn only while somebody watches the channel. `seed` sets where in its interval a camera exposes,
         so that several do not all draw at once. With `draws_clock` each picture shows the moment of its exposure on the
-        wall's clock, whatever the simulated time is.
+        wall's clock, whatever the simulated time is. `noise` is the sensor's, one sigma of 255: without any, a still
+        scene gives the same picture again and again, which no real camera does.
         """
         self.frames = 0
         """Pictures published."""
@@ -80,7 +85,10 @@ class SimulatedCamera:
         self._renderer, self._view, self._clock, self._channel, self._pool = renderer, view, clock, channel, pool
         self._interval_s = 1 / fps
         self._exposure_s = exposure_s
-        self._phase_s = float(np.random.default_rng(seed).random()) * self._interval_s
+        self._random = np.random.default_rng(seed)
+        self._phase_s = float(self._random.random()) * self._interval_s
+        field = self._random.normal(0, noise, (height_px + _NOISE_SHIFTS_PX, width_px + _NOISE_SHIFTS_PX, 3))
+        self._noise = np.round(field).astype(np.int16)
         self._encoder = VideoEncoder(width_px=width_px, height_px=height_px, fps=fps, crf=crf)
         self._first_utc_s: float | None = None
         self._draws_clock = draws_clock
@@ -110,6 +118,12 @@ class SimulatedCamera:
         if self._first_utc_s is None:
             self._first_utc_s = view.pose.utc_s
         picture = self._renderer.render(view.pose, velocity_enu_m_s=view.velocity_enu_m_s, exposure_s=self._exposure_s)
-        image = draw(picture.image, wall_s) if self._draws_clock else picture.image
+        image = self._with_noise(picture.image)
+        image = draw(image, wall_s) if self._draws_clock else image
         pts_s = view.pose.utc_s - self._first_utc_s
         return self._encoder.encode(image, pts_s, view.metadata, keyframe=keyframe)
+
+    def _with_noise(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        y, x = self._random.integers(0, _NOISE_SHIFTS_PX, 2)
+        noise = self._noise[y : y + image.shape[0], x : x + image.shape[1]]
+        return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
