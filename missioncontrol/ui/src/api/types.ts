@@ -458,6 +458,8 @@ export interface FrameDetection {
   box: [number, number, number, number];
 }
 
+export type VideoCondition = "live" | "no_video" | "frozen" | "garbage" | "stale";
+
 export interface FrameHeader {
   utc_s: number | null;
   width?: number;
@@ -465,5 +467,7 @@ export interface FrameHeader {
   detections: FrameDetection[];
   /** What the camera saw of the ground: a closed ring of lon, lat. */
   footprint?: Position[] | null;
-  state: "live" | "stale" | "no_video";
+  state: VideoCondition;
+  /** What is wrong, in the words of the service; empty while the video is live. */
+  why?: string;
 }

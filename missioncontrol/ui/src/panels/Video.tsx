@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 import { parseFrame, type VideoFrame } from "../api/frame";
 import { LastingSocket, type SocketState } from "../api/socket";
-import type { FrameDetection, FrameHeader } from "../api/types";
+import type { FrameDetection, FrameHeader, VideoCondition } from "../api/types";
 import { useWords } from "../i18n";
 import { useConsole } from "../live/context";
 import { kindColour } from "../map/palette";
@@ -119,9 +119,10 @@ function useFrames(sysid: number, nameOf: (name: string) => string): [React.RefO
   return [canvas, state];
 }
 
-function verdictOf(state: VideoState): "live" | "stale" | "no_video" | "connecting" {
+function verdictOf(state: VideoState): VideoCondition | "connecting" {
   if (state.header === null) return state.socket === "open" ? "no_video" : "connecting";
-  if (state.header.state === "no_video" || !state.painted) return "no_video";
+  if (state.header.state !== "live" && state.header.state !== "stale") return state.header.state;
+  if (!state.painted) return "no_video";
   return state.silent || state.socket !== "open" || state.header.state === "stale" ? "stale" : "live";
 }
 
@@ -132,7 +133,7 @@ export function Video({ sysid, name }: { sysid: number; name: string }) {
   return (
     <figure className={`video ${verdict}`} data-video={sysid} data-state={verdict}>
       <canvas ref={canvas} width="640" height="360" aria-label={t("video.of", { name })} />
-      {verdict !== "live" && <p className="video-state">{term("video_state", verdict)}</p>}
+      {verdict !== "live" && <p className="video-state" title={state.header?.why}>{term("video_state", verdict)}</p>}
       <figcaption>
         <b>{name}</b>
         <span className={`state video-${verdict}`}>{term("video_state", verdict)}</span>
