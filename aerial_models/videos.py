@@ -33,6 +33,8 @@ _CONTAINERS = "mpegts,mpeg,mov,mp4,matroska,webm,avi,rtsp"
 """Demuxers that may be used: none that fetches what another file or host is named in the data (hls, dash, concat)."""
 _PROTOCOLS = {"file": "file", "udp": "udp", "srt": "", "rtsp": "rtsp,rtp,tcp,udp", "rtsps": "rtsps,rtsp,rtp,tls,tcp"}
 _MAX_BROKEN_PACKETS = 600
+_MOST_BARREN = 16
+"""Packets in a row that give no picture, since a decoder holds back no more to put them in order."""
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray")
 _SAMPLES = 100
 """Across a picture, of its luma."""
@@ -96,6 +98,7 @@ class VideoSource:
         self._container: Any = None
         self._decoder: Any = None
         self._relay: SrtRelay | None = None
+        self._barren = 0
         self._stopped = False
 
     @property
@@ -224,7 +227,8 @@ class VideoSource:
             if not decoded and self.broken_packets >= _MAX_BROKEN_PACKETS:
                 raise SourceGarbage(f"{self.name}: {self.broken_packets} packets and no picture among them") from exc
             return []
-        self.broken_packets += sum(1 for p in pictures if p.is_corrupt)
+        self._barren = 0 if pictures else self._barren + 1
+        self.broken_packets += (self._barren > _MOST_BARREN) + sum(1 for p in pictures if p.is_corrupt)
         return [p for p in pictures if p.pts is not None and not p.is_corrupt]
 
     def _decode_in_software(self, packet: Any, exc: av.error.FFmpegError) -> list[Any]:

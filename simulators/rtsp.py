@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import struct
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import structlog
@@ -43,10 +43,20 @@ _BURST_DATAGRAMS = 24
 class RtspServer:
     """Serves channels by path to any number of clients; an async context manager."""
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, max_clients: int = 64) -> None:
-        """Listens on `host` and `port` (0: a free one) once entered."""
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        max_clients: int = 64,
+        transports: tuple[Literal["tcp", "udp"], ...] = ("tcp", "udp"),
+    ) -> None:
+        """Listens on `host` and `port` (0: a free one) once entered; RTP goes by no other transport."""
         self.host = host
         self.port = port
+        self.served: list[str] = []
+        """By what transport each stream so far was asked for and given: "tcp" or "udp"."""
+        self._transports = transports
         self._max_clients = max_clients
         self._channels: dict[str, Channel] = {}
         self._clients: set[asyncio.Task[None]] = set()
@@ -78,11 +88,16 @@ class RtspServer:
         """The URL of a path, once the server listens."""
         return f"rtsp://{self.host}:{self.port}{_clean(path)}"
 
+    def hang_up(self) -> None:
+        """Cut off all clients; new ones are served."""
+        for task in self._clients:
+            task.cancel()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= self._max_clients:
             writer.transport.abort()
             return
-        task = asyncio.create_task(_serve(_Client(reader, writer, self._channels)))
+        task = asyncio.create_task(_serve(_Client(reader, writer, self._channels, self._transports, self.served)))
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
         task.add_done_callback(lambda _: writer.transport.abort())
@@ -113,8 +128,14 @@ class _Client:
     """One connection: its requests, and at most one stream."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, channels: dict[str, Channel]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        channels: dict[str, Channel],
+        transports: tuple[str, ...],
+        served: list[str],
     ) -> None:
+        self._transports, self._served = transports, served
         self._reader, self._writer, self._channels = reader, writer, channels
         self._session = ""
         self._sender: _TcpSender | _UdpSender | None = None
@@ -200,7 +221,10 @@ class _Client:
             options = dict(f.partition("=")[::2] for f in fields)
             if "multicast" in fields:
                 continue
-            if fields[0].upper() == "RTP/AVP/TCP":
+            by = "tcp" if fields[0].upper() == "RTP/AVP/TCP" else "udp"
+            if by not in self._transports:
+                continue
+            if by == "tcp":
                 first, last = _pair(options.get("interleaved", "0-1"), 255)
                 self._sender = _TcpSender(self._writer, first)
                 transport = f"RTP/AVP/TCP;unicast;interleaved={first}-{last}"
@@ -213,6 +237,7 @@ class _Client:
             else:
                 continue
             self._channel = channel
+            self._served.append(by)
             self._session = self._session or secrets.token_hex(8)
             return {
                 "Transport": f"{transport};ssrc={self._sender.rtp.ssrc:08X}",

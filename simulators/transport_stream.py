@@ -7,6 +7,7 @@ Source: ISO/IEC 13818-1 (packets, PES, PSI), MISB ST 1402 (synchronous KLV: stre
 from __future__ import annotations
 
 import struct
+from random import Random
 
 PACKET_BYTES = 188
 """Of one transport packet."""
@@ -18,6 +19,8 @@ _VIDEO_STREAM_ID, _METADATA_STREAM_ID = 0xE0, 0xFC
 _PTS_MASK = (1 << 33) - 1
 _PCR_LEAD_TICKS = TICKS_PER_S // 5
 _MAX_PES_PAYLOAD = 65_000
+_HEADERS_BYTES = 90
+"""Of a picture's first packet: of the PES, of the sequence and of the slice, without which nobody sees a picture."""
 _KLVA_METADATA_DESCRIPTOR = bytes.fromhex("26 09 0100 ff 4b4c5641 00 0f")
 _METADATA_STD_DESCRIPTOR = bytes.fromhex("27 09 c00000 c00000 c00000")
 
@@ -79,6 +82,19 @@ class TransportStream:
             at += len(payload)
             start, adaptation = 0, b""
         return bytes(out)
+
+
+def spoil(data: bytes, random: Random) -> bytes:
+    """Transport packets as a bad link or camera gives them: noise in pictures behind their first bytes."""
+    out = bytearray(data)
+    for at in range(0, len(out), PACKET_BYTES):
+        start, pid = out[at + 1] & 0x40, (out[at + 1] & 0x1F) << 8 | out[at + 2]
+        if pid != _VIDEO_PID:
+            continue
+        payload = at + 4 + (1 + out[at + 4] if out[at + 3] & 0x20 else 0) + (_HEADERS_BYTES if start else 0)
+        end = at + PACKET_BYTES
+        out[payload:end] = random.randbytes(max(0, end - payload))
+    return bytes(out)
 
 
 def _pes(stream_id: int, payload: bytes, ticks: int | None) -> bytes:

@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Literal
 
 import av
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from geo import klv
 from geo.klv import UasMetadata
-from simulators.transport_stream import PACKET_BYTES, TICKS_PER_S, TransportStream
+from simulators.transport_stream import PACKET_BYTES, TICKS_PER_S, TransportStream, spoil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,9 @@ class VideoEncoder:
             "x264-params": "scenecut=0:aud=1:repeat-headers=1",
         }
         self._codec = codec
+        self.frozen = False
+        """While set, the last picture is encoded again and again, whatever is given; time and metadata go on."""
+        self._last: NDArray[np.uint8] | None = None
         self._stream = TransportStream()
         self._ticks = -1
 
@@ -75,6 +79,9 @@ class VideoEncoder:
         """
         packet = None if metadata is None else klv.encode(metadata)
         self._ticks = max(round(pts_s * TICKS_PER_S) + _FIRST_TICKS, self._ticks + 1)
+        if self.frozen and self._last is not None:
+            image = self._last
+        self._last = image
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts, frame.time_base = self._ticks, self._codec.time_base
         frame.pict_type = av.video.frame.PictureType.I if keyframe else av.video.frame.PictureType.NONE
@@ -140,7 +147,10 @@ class Channel:
 
     def __init__(self) -> None:
         """Without receivers."""
+        self.fault: Literal["silence", "garbage"] | None = None
+        """What is wrong with what is published from now on: nothing goes on, or noise among it."""
         self._subscriptions: set[Subscription] = set()
+        self._random = Random(0)
 
     @property
     def watched(self) -> bool:
@@ -154,6 +164,10 @@ class Channel:
 
     def publish(self, chunk: Chunk) -> None:
         """Give a chunk to all receivers; never waits."""
+        if self.fault == "silence":
+            return
+        if self.fault == "garbage":
+            chunk = replace(chunk, data=spoil(chunk.data, self._random))
         for subscription in self._subscriptions:
             subscription.put(chunk)
 
