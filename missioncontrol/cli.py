@@ -23,6 +23,7 @@ from missioncontrol.coverage_commands import coverage_app
 from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
 from missioncontrol.flight_commands import convert, flights_app, plan_items
 from missioncontrol.key_commands import keys_app
+from missioncontrol.map_commands import map_flight, pack
 from missioncontrol.model_commands import models_app
 from missioncontrol.plan_commands import plan_app
 from missioncontrol.preview_commands import plan_diff, plan_preview
@@ -44,6 +45,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(coverage_app, name="coverage")
 app.add_typer(zones_app, name="zones")
 app.command("convert")(convert)
+app.command("map")(map_flight)
+app.command("cog")(pack)
 plan_app.command("preview")(plan_preview)
 plan_app.command("diff")(plan_diff)
 
