@@ -48,6 +48,9 @@ def encode(metadata: UasMetadata) -> bytes:
     rest = _corner_items(metadata) + _other_items(metadata)
     if rest:
         items = sorted(items + rest, key=lambda pair: pair[0])
+        named = [tag for tag, _ in items if tag in NAMED]
+        if len(set(named)) < len(named):
+            raise KlvInvalid("an item that has a value is among the other items, too")
     if metadata.errors:
         items = _with_errors(items, metadata.errors)
     return sealed(UAS_KEY, _time_item(metadata) + b"".join(data for _, data in items))
@@ -102,8 +105,8 @@ def _corner_items(metadata: UasMetadata) -> list[tuple[int, bytes]]:
 
 
 def _other_items(metadata: UasMetadata) -> list[tuple[int, bytes]]:
-    for tag, _ in metadata.other:
-        if tag in NAMED or not 0 < tag <= MOST_TAG:
+    for tag, value in metadata.other:
+        if (tag in NAMED and value) or tag == TIME or not 1 < tag <= MOST_TAG:
             raise KlvInvalid(f"item {tag} cannot be among the other items: it has a field, or is no tag")
     return [(tag, item(tag, value)) for tag, value in metadata.other]
 

@@ -102,7 +102,7 @@ class Imapb:
         value = (number - offset) / scale + self.low
         if abs(value) * scale < _SLACK:
             return 0.0
-        return value if value <= self.high else None
+        return max(value, self.low) if value <= self.high else None
 
     def to_bytes(self, value: float, name: str) -> bytes:
         """The `size` bytes of a number within the range."""

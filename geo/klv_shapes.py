@@ -57,12 +57,12 @@ class Shape:
             if form is not None and size and form.code:
                 form.from_bytes(data[value_at:value_end], name)  # the size is checked here, once
                 code = form.code
-            if tag not in NAMED:
-                self._other.append((tag, place))
-            elif tag == ERRORS:
-                self._errors.append((at, tuple(seen), place))
-            elif size == 0 or form is None:  # ST 0601: an item of no length has no known value
+            if tag == CHECKSUM:
                 pass
+            elif tag not in NAMED or not size:  # an item of no length has no known value
+                self._other.append((tag, place))
+            elif form is None:
+                self._errors.append((at, tuple(seen), place))
             elif tag in _CORNER_TAGS:
                 corners.append((*_CORNER_TAGS[tag][:2], place, _CORNER_TAGS[tag][2].line))
             elif form.code and form.line:

@@ -206,7 +206,8 @@ class UasMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     correction_us: int | None = None
     """Item 137: what is to be added to item 2, microseconds."""
     other: tuple[tuple[int, bytes], ...] = ()
-    """Items that are not named above, as they came: tag and value."""
+    """Items that are not named above, as they came: tag and value; and named ones of no length, which say that the
+    value is not known now."""
 
 
 _HEADING = Linear(2, 0, 360)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from geo.errors import KlvInvalid
 
-MOST_PACKET_BYTES = 1 << 20
+MOST_PACKET_BYTES = 1 << 18
 """A larger packet is refused."""
 MOST_ITEMS = 1024
 """A set of more items, or a series of more elements, is refused."""
