@@ -30,7 +30,7 @@ JOBS = (
     "partition",
     "deconflict",
     "dispatch",
-    "locate",
+    "georeference",
     "mavlink",
     "mavlink_live",
     "upload",

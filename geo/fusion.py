@@ -64,6 +64,15 @@ LASTING = {
     "u": Lasting(Scope.LOOK),
     "v": Lasting(Scope.LOOK),
     "surface": Lasting(Scope.GROUND, reach_m=60.0),
+    "gimbal_pitch": Lasting(Scope.FLIGHT),
+    "gimbal_yaw": Lasting(Scope.FLIGHT),
+    "gimbal_roll": Lasting(Scope.FLIGHT),
+    "focal": Lasting(Scope.FLIGHT),
+    "center_u": Lasting(Scope.FLIGHT),
+    "center_v": Lasting(Scope.FLIGHT),
+    "datum": Lasting(Scope.SITE),
+    "bend_up": Lasting(Scope.FLIGHT, 20.0),
+    "bend_aside": Lasting(Scope.FLIGHT, 20.0),
 }
 """How long each cause of error lasts: satellite positions and heading wander over a minute, attitude faster, a box's
 edges are new in each picture, the clock stays for a flight, terrain for good but not far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from pyproj import Transformer
 from geo import geoids
 from geo.errors import DatumUnknown, TerrainMissing
 from geo.geoids import HeightDatum
+from geo.relief import AnyRelief, FlatRelief, Relief
 
 Array = NDArray[np.float64]
 Cells = NDArray[np.float32]
@@ -30,6 +31,8 @@ WEIGHT_ROUNDING = 1e-6
 """Neighbouring rasters that meet may fall so far short of a whole weight: their corners are rounded."""
 SUFFIXES = re.compile(r"\.(tiff?|hgt|hgt\.zip)$", re.IGNORECASE)
 """Ends of the names of DEMs in a folder."""
+GEOID_STEP_M = 1000.0
+"""What a geoid adds to heights is taken at places so far apart, and bilinear in between."""
 METRES = {None, "", "m", "metre", "metres", "meter", "meters"}
 
 
@@ -46,6 +49,8 @@ class FlatTerrain:
     def __init__(self, amsl_m: float) -> None:
         """Ground at `amsl_m` everywhere."""
         self._amsl_m = amsl_m
+        self.relief = FlatRelief(amsl_m)
+        """The ground as rays see it."""
 
     def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> Array:
         """The one height, in the shape of the arguments."""
@@ -83,9 +88,11 @@ class GridTerrain:
     ) -> None:
         self.name, self.height_datum, self.stated = name, height_datum, True
         self._rows, self._cols = shape
-        self._inverse, self._geoid_folders = ~transform, tuple(geoid_folders)
-        in_degrees = crs == pyproj.CRS("EPSG:4326")
-        self._to_crs = None if in_degrees else Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+        self.shape = self._rows, self._cols
+        self._transform, self._inverse, self._geoid_folders = transform, ~transform, tuple(geoid_folders)
+        self.in_degrees = crs == pyproj.CRS("EPSG:4326")
+        """Whether its columns and rows run with longitude and latitude."""
+        self._to_crs = None if self.in_degrees else Transformer.from_crs("EPSG:4326", crs, always_xy=True)
         edge = np.linspace(0, 1, 21)
         corners = np.array([(a * self._cols, b * self._rows) for a in edge for b in edge if {a, b} & {0.0, 1.0}]).T
         x, y = transform @ (corners[0], corners[1])
@@ -135,15 +142,51 @@ class GridTerrain:
             raise _missing([self], float(lons.flat[unknown]), float(lats.flat[unknown]))
         return heights.reshape(lons.shape)
 
-    def _places(self, lon: Array, lat: Array) -> tuple[Array, Array]:
-        """Rows and columns, counted from the middles of cells."""
+    @cached_property
+    def relief(self) -> Relief | AnyRelief:
+        """The ground as rays see it."""
+        return Relief([self]) if min(self.shape) > 1 else AnyRelief(self.amsl_m)
+
+    def posts(self, row: int, col: int, side: int) -> Cells:
+        """Heights (side, side), m AMSL, from a row and column on (multiples of BLOCK; `side` at most BLOCK + 1).
+
+        NaN where unknown and beyond the raster. Raises TerrainMissing for a damaged file, GeoidMissing.
+        """
+        size = self._block_size
+        first_row, first_col = row // size * size, col // size * size
+        block = self._block(first_row, first_col)[row - first_row :, col - first_col :][:side, :side]
+        posts = np.full((side, side), np.nan, np.float32)
+        rows, cols = block.shape
+        posts[:rows, :cols] = block
+        if self.height_datum is not HeightDatum.EGM96:
+            posts[:rows, :cols] += self._geoid_shift_m(row, col, rows, cols)
+        return posts
+
+    def _geoid_shift_m(self, row: int, col: int, rows: int, cols: int) -> Array:
+        """(rows, cols) what makes heights above the raster's datum heights AMSL."""
+        down, right = (np.append(np.arange(0, most - 1, self._geoid_step), most - 1) for most in (rows, cols))
+        x, y = self._transform @ tuple(part + 0.5 for part in np.meshgrid(col + right, row + down))
+        lon, lat = (x, y) if self._to_crs is None else self._to_crs.transform(x, y, direction="INVERSE")
+        shift_m = geoids.amsl_m(np.zeros(lon.shape), lon, lat, datum=self.height_datum, folders=self._geoid_folders)
+        along = np.stack([np.interp(np.arange(cols), right, each) for each in shift_m])
+        return np.stack([np.interp(np.arange(rows), down, each) for each in along.T], axis=-1)
+
+    @cached_property
+    def _geoid_step(self) -> int:
+        """So many cells are GEOID_STEP_M or a little less."""
+        west, south, east, north = self.bounds
+        cell_m = max(east - west, north - south) / max(self.shape) * 111_320.0
+        return max(1, int(GEOID_STEP_M / cell_m))
+
+    def places(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Rows and columns, counted from the middles of cells, of lon and lat, deg."""
         x, y = (lon, lat) if self._to_crs is None else self._to_crs.transform(lon, lat)
         cols, rows = self._inverse @ (np.asarray(x), np.asarray(y))
         return np.asarray(rows - 0.5), np.asarray(cols - 0.5)
 
     def holds(self, lon: float, lat: float) -> bool:
         """Whether a place lies between the middles of its cells, known or not."""
-        rows, cols = self._places(np.array([lon]), np.array([lat]))
+        rows, cols = self.places(np.array([lon]), np.array([lat]))
         return bool(0 <= rows[0] <= self._rows - 1 and 0 <= cols[0] <= self._cols - 1)
 
     def weighted(self, lon: Array, lat: Array) -> tuple[Array, Array]:
@@ -152,7 +195,7 @@ class GridTerrain:
         A height counts fully between the middles of cells, less and less up to one cell beyond the outermost, so
         that neighbouring rasters blend into each other as if they were one, and not at all where a cell is unknown.
         """
-        rows, cols = self._places(lon, lat)
+        rows, cols = self.places(lon, lat)
         heights, weights = np.zeros(len(lon)), np.zeros(len(lon))
         size = self._block_size
         last = (self._rows - 1) // size, (self._cols - 1) // size
@@ -209,6 +252,12 @@ class TerrainTiles:
         """Tiles in order of preference, of any resolutions, coordinate systems and height datums."""
         self.tiles = tuple(tiles)
         self._bounds = np.array([tile.bounds for tile in tiles]).reshape(-1, 4)
+
+    @cached_property
+    def relief(self) -> Relief | AnyRelief:
+        """The ground as rays see it."""
+        sizes = [min(tile.shape) for tile in self.tiles]
+        return Relief(self.tiles) if min(sizes, default=0) > 1 else AnyRelief(self.amsl_m)
 
     @classmethod
     def from_files(

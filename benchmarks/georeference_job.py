@@ -62,7 +62,7 @@ def _compare(
 
     mine, other = in_turn(RUNS, lambda: count / timed(ours), theirs)
     return line(
-        job="locate", case=case, peer="orthority", peer_version=version, ours=mine, theirs=other, unit="points/s",
+        job="georeference", case=case, peer="orthority", peer_version=version, ours=mine, theirs=other, unit="points/s",
         lower=False,
     )  # fmt: skip
 
@@ -103,6 +103,6 @@ def _agree(
     ours = ground_points(camera, pose, pixels, terrain)
     east_m, north_m = plane.to_plane(ours.lon, ours.lat)
     apart_m = np.hypot(theirs[:, 0] - east_m, theirs[:, 1] - north_m)
-    say(f"locate: apart median {np.median(apart_m):.2f} m, most {apart_m.max():.2f} m (the peer steps by {CELL_M:g} m)")
+    say(f"georeference: apart median {np.median(apart_m):.2f} m, most {apart_m.max():.2f} m (the peer steps by {CELL_M:g} m)")
     if apart_m.max() > 2 * CELL_M:
         raise RuntimeError(f"the two disagree by {apart_m.max():.1f} m")
