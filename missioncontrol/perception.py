@@ -8,6 +8,7 @@ become observations of incidents.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import shapely
 import structlog
@@ -23,9 +25,9 @@ from prometheus_client import Counter
 
 from aerial_models.detections import Detections
 from aerial_models.detectors import OnnxDetector
-from aerial_models.errors import SourceEnded, SourceGarbage, SourceUnreachable
+from aerial_models.errors import SourceEnded, SourceGarbage, SourceRefused, SourceUnreachable
 from aerial_models.frames import Frame, FrameReader
-from aerial_models.sources import VideoSource, open_source
+from aerial_models.sources import PictureSource, VideoSource, open_source
 from fleet.history import CameraPoseSample, PoseHistory
 from geo.cameras import BrownCamera
 from geo.errors import GeoError
@@ -38,13 +40,15 @@ from missioncontrol.live import VideoHub
 from missioncontrol.looks import CROWD, TARGETS, UNKNOWN_TARGET, Looker
 from missioncontrol.observations import ModelStamp, Observation
 from missioncontrol.registry import Registry
-from missioncontrol.settings import PerceptionSettings, VehicleSettings
+from missioncontrol.settings import PerceptionSettings, VehicleSettings, VideoSettings
 from missioncontrol.sightings import Sighting, Sightings
 from missioncontrol.supervision import Backoff, keep_running
+from missioncontrol.video_states import AlarmOf, VideoStanding
 
 log = structlog.get_logger(__name__)
 
-FRAMES = Counter("missioncontrol_frames_total", "Frames that were looked at", ["vehicle"])
+FRAMES = Counter("missioncontrol_frames_total", "Frames that were looked at, or not worth a look", ["vehicle"])
+UNBELIEVED = Counter("missioncontrol_frames_unbelieved_total", "Frames of video that is not live", ["vehicle"])
 DROPPED = Counter("missioncontrol_frames_dropped_total", "Frames replaced by newer ones before a look", ["vehicle"])
 UNPOSED = Counter("missioncontrol_frames_unposed_total", "Frames without a pose of their time", ["vehicle"])
 DETECTIONS = Counter("missioncontrol_detections_total", "Detections above their threshold", ["vehicle", "class_name"])
@@ -52,8 +56,8 @@ LOOKS = Counter("missioncontrol_looks_total", "Detections located on the ground"
 
 POSE_WAIT_S = 1.5
 """How long a frame waits for the telemetry of its time, s of wall time."""
-SILENCE_S = 3.0
-"""Without a frame for so long, video is stale, s of wall time."""
+TIME_STEP_S = 0.01
+"""By how much the error of frame times must change before the ellipses do, s."""
 
 FlightOf = Callable[[int], tuple[str, str] | None]
 """Flight and mission of a vehicle by sysid, None while it is on no flight."""
@@ -74,6 +78,8 @@ class Perception:
         videos: VideoHub,
         flight_of: FlightOf,
         exposures: Exposures,
+        video: VideoSettings,
+        on_alarm: AlarmOf,
     ) -> None:
         """`vehicles` by sysid: each with its camera and the history of its poses; `exposures` hears of each frame."""
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="detector")
@@ -91,6 +97,8 @@ class Perception:
                 flight_of=flight_of,
                 reporter=self._reporter,
                 exposures=exposures,
+                video=video,
+                on_alarm=on_alarm,
             )
             for vehicle, camera, history in vehicles.values()
             if vehicle.video
@@ -189,6 +197,8 @@ class VideoWatch:
         flight_of: FlightOf,
         reporter: Reporter,
         exposures: Exposures,
+        video: VideoSettings,
+        on_alarm: AlarmOf,
     ) -> None:
         """`threads` is the detector's own thread, shared by all videos."""
         self.name = f"video[{vehicle.name}]"
@@ -196,47 +206,57 @@ class VideoWatch:
         self._settings, self._detector, self._threads = settings, detector, threads
         self._videos, self._flight_of, self._reporter, self._exposures = videos, flight_of, reporter, exposures
         self._sightings, self._crowds = Sightings(min_looks=settings.min_hits), Crowds(settings.crowd)
+        self._options = vehicle.video_options or video
+        self._standing = VideoStanding(
+            sysid=vehicle.sysid,
+            name=vehicle.name,
+            limits=video.limits,
+            history=history,
+            videos=videos,
+            flying=lambda: flight_of(vehicle.sysid) is not None,
+            on_alarm=on_alarm,
+        )
         self._looker: Looker | None = None
+        self._looks_at: tuple[int, int, float] | None = None
         self._flight: tuple[str, str] | None = None
 
     async def run(self) -> None:
         """Watch until cancelled; a video that fails is opened again."""
-        await keep_running(
-            self.name,
-            self._watch,
-            restart_on=(SourceEnded, SourceUnreachable, SourceGarbage),
-            backoff=Backoff(first_s=0.5, longest_s=5.0),
-        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._standing.run(), name=f"{self.name} state")
+            await keep_running(
+                self.name,
+                self._watch,
+                restart_on=(SourceEnded, SourceUnreachable, SourceGarbage, SourceRefused),
+                backoff=Backoff(first_s=0.5, longest_s=5.0),
+            )
 
     async def _watch(self) -> None:
-        source = await asyncio.to_thread(open_source, self._vehicle.video or "")
+        try:
+            source = await asyncio.to_thread(open_source, self._vehicle.video or "", options=self._options)
+            await self._follow(source)
+        except (SourceEnded, SourceUnreachable, SourceGarbage, SourceRefused) as exc:
+            self._standing.failed(exc)
+            await self._finish_flight()
+            raise
+
+    async def _follow(self, source: VideoSource | PictureSource) -> None:
         if isinstance(source, VideoSource):
             source.taps.append(self._videos.relay(self._vehicle.sysid).connected())
         reader = FrameReader(source)
         await asyncio.to_thread(reader.__enter__)
+        self._standing.connected(source, reader)
         try:
             dropped, last_s = 0, 0.0
             while True:
-                frame = await self._next_frame(reader)
+                frame = await reader.latest.next()
                 DROPPED.labels(self._vehicle.name).inc(reader.latest.dropped - dropped)
                 dropped = reader.latest.dropped
                 await asyncio.sleep(last_s + 1 / self._settings.frames_per_s - time.monotonic())
                 last_s = time.monotonic()
                 await self._see(frame)
-        except (SourceEnded, SourceUnreachable, SourceGarbage):
-            await self._finish_flight()
-            raise
         finally:
-            self._videos.publish(self._vehicle.sysid, {"state": "no_video", "utc_s": None, "detections": []}, b"")
             await asyncio.to_thread(reader.__exit__, None, None, None)
-
-    async def _next_frame(self, reader: FrameReader) -> Frame:
-        while True:
-            try:
-                async with asyncio.timeout(SILENCE_S):
-                    return await reader.latest.next()
-            except TimeoutError:
-                self._videos.publish(self._vehicle.sysid, {"state": "stale", "utc_s": None, "detections": []}, b"")
 
     async def _see(self, frame: Frame) -> None:
         sysid = self._vehicle.sysid
@@ -244,8 +264,14 @@ class VideoWatch:
         if flight != self._flight:
             await self._finish_flight()
             self._flight = flight
+        believed = self._standing.saw(frame)
         if flight is None and not self._videos.watched(sysid):
             return  # nothing would come of it, and the detector is wanted elsewhere
+        if not believed:
+            FRAMES.labels(self._vehicle.name).inc()
+            UNBELIEVED.labels(self._vehicle.name).inc()
+            await self._show(frame, Detections.empty(self._detector.classes), None, None)
+            return
         loop = asyncio.get_running_loop()
         detections = await loop.run_in_executor(self._threads, self._detector.detect, frame.image)
         FRAMES.labels(self._vehicle.name).inc()
@@ -261,9 +287,10 @@ class VideoWatch:
 
     def _looker_of(self, frame: Frame) -> Looker | None:
         """Locates in frames of this size; None where they cannot be of the vehicle's camera."""
-        height, width = frame.image.shape[:2]
+        width, height = frame.picture.width_px, frame.picture.height_px
+        time_s = TIME_STEP_S * round((frame.utc_sigma_s or 0.0) / TIME_STEP_S)
         known = self._looker
-        if known is not None and (known.camera.width_px, known.camera.height_px) == (width, height):
+        if known is not None and self._looks_at == (width, height, time_s):
             return known
         try:
             camera = self._camera.resized(width, height)
@@ -271,10 +298,11 @@ class VideoWatch:
             log.warning("video is not of the vehicle's camera: nothing in it is located", video=self.name, why=str(exc))
             return None
         settings = self._settings
+        self._looks_at = (width, height, time_s)
         self._looker = Looker(
             camera,
             self._terrain,
-            sigmas=settings.sigmas,
+            sigmas=msgspec.structs.replace(settings.sigmas, time_s=math.hypot(settings.sigmas.time_s, time_s)),
             dem_sigma_m=settings.terrain_sigma_m,
             min_range_m=settings.min_range_m,
             max_range_m=settings.max_range_m,
@@ -306,9 +334,11 @@ class VideoWatch:
     async def _show(
         self, frame: Frame, detections: Detections, sample: CameraPoseSample | None, looker: Looker | None
     ) -> None:
-        height, width = frame.image.shape[:2]
+        width, height = frame.picture.width_px, frame.picture.height_px
+        verdict = self._standing.verdict
         header = {
-            "state": "live",
+            "state": verdict.state.value,
+            "why": verdict.why,
             "utc_s": frame.utc_s,
             "ticks": self._videos.relay(self._vehicle.sysid).ticks_of(frame.pts_s),
             "width": width,

@@ -389,6 +389,8 @@ def _watching(
         videos=rooms.videos,
         flight_of=rooms.roster.flight_of,
         exposures=rooms.exposures,
+        video=settings.video,
+        on_alarm=rooms.feed.alarm,
     )
     return perception.run()
 

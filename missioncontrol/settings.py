@@ -21,6 +21,7 @@ import msgspec
 import shapely
 import tomli_w
 
+from aerial_models.video_options import VideoLimits, VideoOptions
 from fleet.airframes import Airframe
 from fleet.failsafes import LostLinkAction, LostLinkPolicy
 from fleet.fences import RallyPoint
@@ -145,6 +146,8 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Slug of its camera in the library."""
     video: str | None = None
     """rtsp, srt or udp URL of its video."""
+    video_options: VideoOptions | None = None
+    """How its video is read; as `video` says when absent."""
     fixed_mount_pitch_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
     """Pitch of a camera fixed to the airframe, nadir -90, deg; absent where a gimbal tells its attitude."""
     home: Home | None = None
@@ -342,9 +345,11 @@ class IceServer(msgspec.Struct, frozen=True, kw_only=True):
     """For TURN; browsers of people who are logged in get it."""
 
 
-class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How live video goes on to people and to video systems."""
+class VideoSettings(VideoOptions, frozen=True, kw_only=True):
+    """How vehicles' video is read, when it is believed, and how it goes on to people and to video systems."""
 
+    limits: VideoLimits = VideoLimits()
+    """Beyond what a video is not live; nothing is found in one that is not."""
     webrtc: bool = True
     """Whether H.264 is forwarded to browsers (WHEP); else they get pictures."""
     ice_servers: tuple[IceServer, ...] = ()
