@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 
 from aerial_models.video_options import VideoLimits
 
-_SAME_SHARE = 0.9
-"""Of samples that are equal where a picture is repeated, however it was encoded anew."""
-_MOST_STEP = 12
-"""Largest difference of a sample of a repeated picture, of 255; where something moves in a still scene it is more."""
+_SAME_SHARE = 0.6
+"""Of samples that are equal where a picture is repeated: an encoder that gets one picture again and again makes the
+same of it once it has settled; noise lets no more than 0.45 through a keyframe (measured, libx264, sigma 3, CRF 23)."""
+_MOST_STEP = 16
+"""Largest difference of a sample, of 255, by encoding and noise alone; where something moves it is more."""
 _GREY = (126, 130)
 _GREY_SHARE = 0.6
 """A decoder paints what it lacks in middle grey."""
 _LEAST_PACKETS = 8
 _MARK_STEP_S = 0.1
+
+
+Camera = tuple[float, ...]
+"""Where a camera is and looks, scaled so that a difference of 1 shows in any picture."""
 
 
 class VideoState(StrEnum):
@@ -49,25 +54,38 @@ class VideoHealth:
         self._limits = limits or VideoLimits()
         self._came_s = self._changed_s = now_s
         self._luma: NDArray[np.uint8] | None = None
+        self._moved: tuple[NDArray[np.uint8] | None, Camera | None] = None, None
         self._pts_s: float | None = None
         self._age_s: float | None = None
         self._grey = False
         self._broken_off: tuple[str, bool] = "", False
         self._counts: deque[tuple[float, int, int]] = deque()
 
-    def saw(self, luma: NDArray[np.uint8], pts_s: float, now_s: float, *, age_s: float | None = None) -> bool:
+    def saw(
+        self,
+        luma: NDArray[np.uint8],
+        pts_s: float,
+        now_s: float,
+        *,
+        age_s: float | None = None,
+        camera: Camera | None = None,
+    ) -> bool:
         """A frame came, with a sample of its luma (any shape, the same each time); whether it is worth a look.
 
-        It is while the video is live, and not when it is the frame before again. `age_s` is how long ago it was
-        taken, where that is known.
+        It is while the video is live, and not when it is the frame before again, or shows what an earlier one showed
+        from another place. `age_s` is how long ago it was taken and `camera` where from, where that is known.
         """
-        repeated = pts_s == self._pts_s or _repeats(luma, self._luma)
-        if not repeated:
-            self._luma, self._changed_s = luma, now_s
-        self._pts_s, self._came_s, self._age_s = pts_s, now_s, age_s
+        still = pts_s == self._pts_s or _steps(luma, self._moved[0]).max() <= _MOST_STEP
+        repeated = pts_s == self._pts_s or (still and bool((_steps(luma, self._luma) == 0).mean() >= _SAME_SHARE))
+        if not still:
+            self._moved = luma, camera
+        elsewhere = still and _apart(camera, self._moved[1]) > 1
+        if not (repeated or elsewhere):
+            self._changed_s = now_s
+        self._luma, self._pts_s, self._came_s, self._age_s = luma, pts_s, now_s, age_s
         self._grey = bool(((luma >= _GREY[0]) & (luma <= _GREY[1])).mean() >= _GREY_SHARE)
         self._broken_off = "", False
-        return not repeated and self.verdict(now_s).state is VideoState.LIVE
+        return not (repeated or elsewhere) and self.verdict(now_s).state is VideoState.LIVE
 
     def counted(self, decoded: int, broken: int, now_s: float) -> None:
         """How many frames and how many broken packets a connection has had so far; what precedes its first frame
@@ -132,8 +150,11 @@ class ClockMarks:
         return 0.0 if utc_s > theirs[-1] else max(0.0, now_s - float(np.interp(utc_s, theirs, ours)))
 
 
-def _repeats(luma: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> bool:
+def _steps(luma: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> NDArray[np.int16]:
     if before is None or before.shape != luma.shape:
-        return False
-    steps = np.abs(luma.astype(np.int16) - before)
-    return bool((steps == 0).mean() >= _SAME_SHARE and steps.max() <= _MOST_STEP)
+        return np.full((1, 1), 255, np.int16)
+    return np.asarray(np.abs(luma.astype(np.int16) - before), np.int16)
+
+
+def _apart(camera: Camera | None, before: Camera | None) -> float:
+    return 0.0 if camera is None or before is None else float(np.hypot.reduce(np.subtract(camera, before)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,11 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.5
 """How often silence is listened to, s."""
+
+MOVE_M, TURN_DEG = 5.0, 2.0
+"""A camera that moved or turned so far sees another picture."""
+M_PER_DEG = 111_320.0
+"""Of latitude; no more than a scale here."""
 
 AlarmOf = Callable[[str, Severity], None]
 """Says a text with its severity."""
@@ -77,7 +83,9 @@ class VideoStanding:
         age_s = now_s - frame.received_monotonic_s
         if frame.utc_s is not None and (since_s := self._marks.age_s(frame.utc_s, now_s)) is not None:
             age_s = max(age_s, since_s)
-        believed = self._health.saw(frame.picture.luma(), frame.pts_s, now_s, age_s=age_s)
+        believed = self._health.saw(
+            frame.picture.luma(), frame.pts_s, now_s, age_s=age_s, camera=self._camera(frame.utc_s)
+        )
         self._seen = True
         self.tell()
         return believed
@@ -108,6 +116,17 @@ class VideoStanding:
             self._since_s = now_s
         elif began and verdict.state is not VideoState.LIVE:
             self._alarm()
+
+    def _camera(self, utc_s: float | None) -> tuple[float, ...] | None:
+        """Where the camera was, as far as is known yet; off by less than what counts."""
+        newest = self._history.newest_utc_s
+        sample = None if newest is None or utc_s is None else self._history.pose_at(min(utc_s, newest))
+        if sample is None:
+            return None
+        place, look = sample.pose.position, sample.pose.attitude.ned_from_body()[:, 0]
+        north_m, east_m = place.lat * M_PER_DEG, place.lon * M_PER_DEG * math.cos(math.radians(place.lat))
+        metres = (north_m / MOVE_M, east_m / MOVE_M, place.altitude.value_m / MOVE_M)
+        return (*metres, *(float(part) / math.radians(TURN_DEG) for part in look))
 
     def _note_clock(self, now_s: float) -> None:
         if (newest := self._history.newest_utc_s) is not None:
