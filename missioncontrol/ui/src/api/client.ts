@@ -30,6 +30,7 @@ import type {
   Sky,
   Statement,
   Vehicle,
+  VideoAddresses,
 } from "./types";
 
 const PREFIX = "/api/v1";
@@ -95,6 +96,14 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   return answer as T;
 }
 
+/** Sends a WebRTC offer (SDP); the answer, and where to end what it began. */
+async function offer(path: string, sdp: string): Promise<{ location: string; answer: string }> {
+  const headers = { "Content-Type": "application/sdp", "X-Requested-With": "missioncontrol" };
+  const response = await fetch(path, { method: "POST", headers, body: sdp, credentials: "same-origin" });
+  if (!response.ok) throw problemOf(response.status, response.statusText, await bodyOf(response));
+  return { location: response.headers.get("Location") ?? "", answer: await response.text() };
+}
+
 const get = <T>(path: string): Promise<T> => request<T>("GET", path);
 const post = <T>(path: string, body: unknown = {}): Promise<T> => request<T>("POST", path, body);
 
@@ -155,6 +164,14 @@ export const api = {
   refly: (id: string, question: Question): Promise<Reflights> => post(`/missions/${id}/coverage/refly`, question),
 
   weather: (): Promise<Sky> => get("/weather"),
+
+  videoAddresses: (sysid: number): Promise<VideoAddresses> => get(`/vehicles/${sysid}/video`),
+  watchVideo: offer,
+  /** Also while the page is being left. */
+  leaveVideo: (location: string): void => {
+    const headers = { "X-Requested-With": "missioncontrol" };
+    fetch(location, { method: "DELETE", headers, credentials: "same-origin", keepalive: true }).catch(() => undefined);
+  },
 
   incident: (id: string): Promise<Incident> => get(`/incidents/${id}`),
   confirm: (id: string, note: string): Promise<Incident> =>

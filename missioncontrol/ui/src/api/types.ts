@@ -462,6 +462,8 @@ export type VideoCondition = "live" | "no_video" | "frozen" | "garbage" | "stale
 
 export interface FrameHeader {
   utc_s: number | null;
+  /** RTP timestamp of the frame in the video of the viewer that was named, once it is known. */
+  rtp?: number | null;
   width?: number;
   height?: number;
   detections: FrameDetection[];
@@ -470,4 +472,19 @@ export interface FrameHeader {
   state: VideoCondition;
   /** What is wrong, in the words of the service; empty while the video is live. */
   why?: string;
+}
+
+export interface IceServer {
+  urls: string[];
+  username: string | null;
+  password: string | null;
+}
+
+/** Where a vehicle's video is to be had. */
+export interface VideoAddresses {
+  /** Absent where the video is not forwarded. */
+  whep: string | null;
+  whep_refused: string | null;
+  ice_servers: IceServer[];
+  rtsp: string | null;
 }

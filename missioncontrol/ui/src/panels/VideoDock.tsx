@@ -13,6 +13,7 @@ export function VideoDock({ selected }: { selected: number | null }) {
   const { vehicles } = useLive();
   const [extent, setExtent] = useState<Extent>("selected");
   const [large, setLarge] = useState(false);
+  const [held, setHeld] = useState(true);
   const order = orderOf(vehicles);
   const shown = extent === "all" ? order : extent === "selected" && selected !== null ? [selected] : [];
   return (
@@ -25,6 +26,9 @@ export function VideoDock({ selected }: { selected: number | null }) {
               {term("video_extent", each)}
             </button>
           ))}
+          <button type="button" aria-pressed={held} title={t("video.held_why")} onClick={() => setHeld(!held)}>
+            {t("video.held")}
+          </button>
           <button type="button" aria-pressed={large} onClick={() => setLarge(!large)}>
             {t("video.large")}
           </button>
@@ -34,7 +38,7 @@ export function VideoDock({ selected }: { selected: number | null }) {
         <div className="dock-videos">
           {shown.length === 0 && <p className="empty">{t("video.choose")}</p>}
           {shown.map((sysid) => (
-            <Video key={sysid} sysid={sysid} name={vehicles.get(sysid)?.properties.name ?? String(sysid)} />
+            <Video key={sysid} sysid={sysid} name={vehicles.get(sysid)?.properties.name ?? String(sysid)} held={held} />
           ))}
         </div>
       )}
