@@ -24,13 +24,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv-bench"
 DATA = Path(os.environ.get("MC_DATA", ROOT.parent / "shared" / "data"))
-PEERS = ("opencoverage==0.2.0", "orthority==0.7.0", "pymavlink==2.4.50", "MAVProxy==1.8.75", "ortools==9.15.6755")
+PEERS = (
+    "opencoverage==0.2.0",
+    "orthority==0.7.0",
+    "pymavlink==2.4.50",
+    "MAVProxy==1.8.75",
+    "ortools==9.15.6755",
+    "klvdata==0.0.3",
+)
 JOBS = (
     "coverage",
     "partition",
     "deconflict",
     "dispatch",
     "georeference",
+    "klv",
     "mavlink",
     "mavlink_live",
     "upload",

@@ -12,6 +12,7 @@ from geo.errors import KlvInvalid
 from geo.klv_wire import read_text, text_bytes
 
 _LAST_UTC_S = 2**53 / 1e6
+_INVALID = b"\xc1"
 _SLACK = 2.0**-16
 """What is added before a number of steps is cut to a whole one, so that what was read is written as the same bytes."""
 
@@ -104,8 +105,10 @@ class Imapb:
             return 0.0
         return max(value, self.low) if value <= self.high else None
 
-    def to_bytes(self, value: float, name: str) -> bytes:
-        """The `size` bytes of a number within the range."""
+    def to_bytes(self, value: float | None, name: str) -> bytes:
+        """The `size` bytes of a number within the range; None is written as invalid (ST 0903, 9.1.1)."""
+        if value is None:
+            return _INVALID + bytes(self.size - 1)
         if not self.low <= value <= self.high:  # false for NaN, too
             raise KlvInvalid(f"{name} {value:g} cannot be written: not within {self.low:g} to {self.high:g}")
         scale, offset = self._maps[self.size]

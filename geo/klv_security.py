@@ -6,6 +6,7 @@ Source: MISB ST 0102.12, table 2.
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -108,8 +109,9 @@ _ITEMS: dict[int, tuple[str, Form]] = {
 _FORM = SetForm(SecurityMarking, _ITEMS, missing={"version": None})
 
 
+@lru_cache(maxsize=32)
 def decode(data: bytes) -> SecurityMarking:
-    """What item 48 holds. Raises KlvInvalid."""
+    """What item 48 holds; it changes seldom, so that the last ones are remembered. Raises KlvInvalid."""
     return _FORM.from_bytes(data, "security set")
 
 

@@ -18,8 +18,6 @@ from geo.klv_uas import CORNERS, ERRORS, ITEMS, NAMED, TIME, ItemErrors, UasMeta
 from geo.klv_wire import check, frame, read_items, read_oid
 
 CHECKSUM, LEAP_SECONDS, CORRECTION = 1, 136, 137
-_NEVER = 1 << 70
-"""An integer that no value is."""
 _CORNER_TAGS = {first + i: (field, i, forms[i]) for field, (first, forms) in CORNERS.items() for i in range(8)}
 
 Parts = tuple[Any, ...]
@@ -82,10 +80,9 @@ class Shape:
         for field, index, place, line in corners:
             self._corner_lines.setdefault(field, {})[index] = len(lines)
             lines.append((place, line))
-        self._zeros = [line[0] for _, line in lines]
-        self._spans = [line[1] for _, line in lines]
-        self._steps = [line[2] for _, line in lines]
-        self._unknowns = [_NEVER if line[3] is None else line[3] for _, line in lines]
+        self._maps = [tuple(line[i] for _, line in lines) for i in (0, 1, 2)]
+        self._unknowns = [line[3] for _, line in lines]
+        self._unlikely = frozenset(self._unknowns)
         self._pick = _picker([place for place, _ in lines])
         self._time_place = 2 * seen.index(TIME) + 1
         self._heads = tuple(heads)
@@ -100,12 +97,14 @@ class Shape:
 
     def read(self, parts: Parts) -> UasMetadata:
         """What a packet of this shape says. Raises KlvInvalid for texts and packs that cannot be read."""
-        values = [
-            None if number == unknown else zero + number * span / steps
-            for number, zero, span, steps, unknown in zip(
-                self._pick(parts), self._zeros, self._spans, self._steps, self._unknowns, strict=True
-            )
+        numbers = self._pick(parts)
+        values: list[float | None] = [
+            zero + number * span / steps for number, zero, span, steps in zip(numbers, *self._maps, strict=False)
         ]
+        if not self._unlikely.isdisjoint(numbers):
+            for i, (number, unknown) in enumerate(zip(numbers, self._unknowns, strict=True)):
+                if number == unknown:
+                    values[i] = None
         found: dict[str, Any] = dict(zip(self._names, values, strict=False))  # corners, last, have no names
         for name, place, convert in self._read:
             found[name] = convert(parts[place])
