@@ -53,6 +53,12 @@ def test_pictures_without_a_clock_have_none() -> None:
         assert drawn_clock.read(np.full((36, 64, 3), level, np.uint8)) is None
 
 
+def test_cells_are_as_the_console_reads_them() -> None:
+    """The same cells are in the console's own test, missioncontrol/ui/scripts/video.test.mjs."""
+    cells = drawn_clock.draw(np.zeros((20, 320, 3), np.uint8), 5270.651)[-1, 5::10, 0] // 255
+    assert "".join(map(str, cells)) == "10011110000101101001000110011001"
+
+
 def test_neighbouring_moments_differ_in_one_cell_of_their_number() -> None:
     black = np.zeros((20, 320, 3), np.uint8)
     for millisecond in range(1000, 1100):
