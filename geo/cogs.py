@@ -38,8 +38,10 @@ Shrink = Literal["average", "nearest"]
 Cells = NDArray[Any]
 
 
-def opened(path: Path | str) -> rasterio.DatasetReader:
+def opened(path: Path | str, *, overview: int | None = None) -> rasterio.DatasetReader:
     """A GeoTIFF that may be drawn or measured; never anything else, and nothing but this one file is read.
+
+    With `overview` that one of its overviews, from 0, instead of the raster itself.
 
     Raises RasterInvalid for what is no regular file, no TIFF, has no CRS or transform, is larger than MOST_PIXELS,
     or is so large that it needs overviews and has none.
@@ -51,10 +53,11 @@ def opened(path: Path | str) -> rasterio.DatasetReader:
         if mark not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise RasterInvalid(f"{path}: not a TIFF: it starts with {mark!r}")
         with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
-            source = rasterio.open(path, driver="GTiff")
+            more = {} if overview is None else {"overview_level": overview}
+            source = rasterio.open(path, driver="GTiff", **more)
     except (rasterio.errors.RasterioError, OSError) as exc:
         raise RasterInvalid(f"{path}: cannot be read as a GeoTIFF: {exc}") from exc
-    problem = _problem(source)
+    problem = None if overview is not None else _problem(source)
     if problem is not None:
         source.close()
         raise RasterInvalid(f"{path}: {problem}")

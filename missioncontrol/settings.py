@@ -30,6 +30,7 @@ from fleet.remote_id import RemoteId
 from geo.geoids import HeightDatum
 from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
+from geo.styles import Style
 from geo.volumes import Circle
 from missioncontrol.crowds import CrowdRule
 from missioncontrol.errors import SettingsInvalid
@@ -302,6 +303,8 @@ class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Lowest zoom that is drawn; by the file's size where absent."""
     maxzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] | None = None
     """Highest zoom that is drawn, the map stretches beyond it; by the file's pixels where absent."""
+    style: Style = Style()
+    """How its numbers become colours, such as `{ colors = "heights", hillshade = 1.0 }` for a DEM."""
 
 
 class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True):

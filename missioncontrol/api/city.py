@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from geo.camera_library import cameras
-from missioncontrol.errors import NotFound
+from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.layers import Layers
 from missioncontrol.registry import Registry
+
+_MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
 
 @get("/cameras", tags=["city"])
@@ -27,16 +29,51 @@ async def all_layers(layers: NamedDependency[Layers]) -> list[dict[str, Any]]:
     return layers.public()
 
 
-@get("/tiles/{layer:str}/{z:int}/{x:int}/{row:str}", media_type="image/png", tags=["city"])
+Numbers = Annotated[str | None, QueryParameter(max_length=60, pattern=r"^-?[0-9.eE+-]+(,-?[0-9.eE+-]+){0,2}$")]
+Known = Annotated[str, HeaderParameter(name="If-None-Match", max_length=2000)]
+
+
+@get("/tiles/{layer:str}/{z:int}/{x:int}/{row:str}", tags=["city"])
 async def tile(
-    layer: FromPath[str], z: FromPath[int], x: FromPath[int], row: FromPath[str], layers: NamedDependency[Layers]
-) -> Response[bytes]:
-    """A tile of a raster: `{z}/{x}/{y}.png`, Web Mercator."""
-    y, _, extension = row.partition(".")
-    if extension != "png" or not y.isascii() or not y.isdigit():
+    layer: FromPath[str],
+    z: FromPath[int],
+    x: FromPath[int],
+    row: FromPath[str],
+    layers: NamedDependency[Layers],
+    bands: Numbers = None,
+    rescale: Numbers = None,
+    gamma: Annotated[float | None, QueryParameter(ge=0.1, le=10.0)] = None,
+    colors: Annotated[str | None, QueryParameter(max_length=20)] = None,
+    hillshade: Annotated[float | None, QueryParameter(ge=0.0, le=20.0)] = None,
+    known: Known = "",
+) -> Response[bytes | None]:
+    """A tile of a raster: `{z}/{x}/{y}` with .png, .jpg or .webp, Web Mercator; parameters change the layer's style:
+    bands (1 or 3 numbers), rescale (darkest,brightest), gamma, colors (a map of colours), hillshade."""
+    y, _, form = row.partition(".")
+    if not y.isascii() or not y.isdigit() or len(y) > 9:
         raise NotFound(f"no tile {row!r}; a tile ends in Y.png")
-    png = await layers.tile(layer, z, x, int(y))
-    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+    given = {
+        "bands": _numbers("bands", bands, int),
+        "rescale": _numbers("rescale", rescale, float),
+        "gamma": gamma,
+        "colors": colors,
+        "hillshade": hillshade,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    found = await layers.tile(layer, z, x, int(y), form=form, changes=changes, known=known)
+    headers = {"Cache-Control": "private, max-age=3600", "ETag": found.etag}
+    if found.data is None:
+        return Response(None, status_code=304, headers=headers)
+    return Response(found.data, media_type=_MEDIA_TYPES[form], headers=headers)
+
+
+def _numbers(name: str, text: str | None, kind: type[int] | type[float]) -> list[int] | list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise InputInvalid(f"{name}: {text!r} is not numbers with commas between") from None
 
 
 @get("/city/{theme:str}", tags=["city"])
