@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from aerial_models.detections import Detections
 from aerial_models.detectors import overlaps
+from geo.movement import Mover
 
 D2_99 = 9.21
 """Squared Mahalanobis distance that 99 % of true pairs stay below, with two degrees of freedom."""
@@ -143,17 +144,13 @@ def _carry(track: _ImageTrack, motion: NDArray[np.float64]) -> None:
 class _GroundTrack:
     number: int
     class_id: int
-    state: NDArray[np.float64]
-    """x, y, vx, vy in the metric plane: m, m/s."""
-    covariance: NDArray[np.float64]
-    """Of the state (4, 4)."""
+    mover: Mover
     seen_s: float
-    time_s: float
     hits: int
 
 
 class GroundTracker:
-    """Numbers things by where they lie on the ground: a constant-velocity Kalman filter for each.
+    """Numbers things by where they lie on the ground: a constant-velocity filter (`geo.movement`) for each.
 
     `speed_sigma_m_s` says how fast a new thing of each class may move, `agility_m_s2` how much its speed may change;
     classes that are not named stand still. A place joins a track when its squared Mahalanobis distance is below `gate`.
@@ -176,51 +173,55 @@ class GroundTracker:
         self._next = 1
 
     def update(
-        self, xy_m: NDArray[np.float64], covariance_m2: NDArray[np.float64], class_id: NDArray[np.int32], time_s: float
+        self,
+        xy_m: NDArray[np.float64],
+        covariance_m2: NDArray[np.float64],
+        class_id: NDArray[np.int32],
+        time_s: float,
+        own_m2: NDArray[np.float64] | None = None,
     ) -> NDArray[np.int64]:
         """Track number of each place (n,).
 
-        `xy_m` (n, 2) in one metric plane, `covariance_m2` (n, 2, 2), `class_id` (n,). Pictures of several vehicles may
-        come a little out of order: one that is older than a track does not move it back.
+        `xy_m` (n, 2) in one metric plane, `covariance_m2` (n, 2, 2), of which `own_m2` (n, 2, 2; all if not given) is
+        new in each picture and the rest common to the looks of a vehicle; `class_id` (n,). Pictures of several vehicles
+        may come a little out of order: one that is older than a track does not move it back.
         """
         xy_m = np.asarray(xy_m, np.float64).reshape(-1, 2)
         covariance_m2 = np.asarray(covariance_m2, np.float64).reshape(-1, 2, 2)
+        own_m2 = covariance_m2 if own_m2 is None else np.asarray(own_m2, np.float64).reshape(-1, 2, 2)
         class_id = np.asarray(class_id)
         self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self._patience(t)]
         numbers = np.full(len(xy_m), -1, np.int64)
         for track in self._tracks:
-            self._predict(track, time_s)
+            track.mover.predict(time_s)
         for kind in np.unique(class_id):
             chosen = np.flatnonzero(class_id == kind)
             tracks = [t for t in self._tracks if t.class_id == kind]
-            for row, column in self._pairs(tracks, xy_m[chosen], covariance_m2[chosen]):
-                i = int(chosen[column])
-                _correct(tracks[row], xy_m[i], covariance_m2[i], time_s)
-                numbers[i] = tracks[row].number
+            for row, column in self._pairs(tracks, xy_m[chosen], own_m2[chosen]):
+                i, track = int(chosen[column]), tracks[row]
+                track.mover.correct(xy_m[i], covariance_m2[i], own_m2[i], time_s)
+                track.seen_s, track.hits = max(track.seen_s, time_s), track.hits + 1
+                numbers[i] = track.number
         for i in np.flatnonzero(numbers == -1).tolist():
-            numbers[i] = self._start(xy_m[i], covariance_m2[i], int(class_id[i]), time_s)
+            numbers[i] = self._start(xy_m[i], covariance_m2[i], own_m2[i], int(class_id[i]), time_s)
         return numbers
 
-    def place(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], int] | None:
-        """Place (2,) m, its covariance (2, 2) m2, velocity (2,) m/s and number of sightings of a live track."""
-        for track in self._tracks:
-            if track.number == number:
-                return track.state[:2].copy(), track.covariance[:2, :2].copy(), track.state[2:].copy(), track.hits
-        return None
+    def mover(self, number: int) -> Mover | None:
+        """Place and velocity of a live track."""
+        return next((track.mover for track in self._tracks if track.number == number), None)
 
     def _patience(self, track: _GroundTrack) -> float:
         return self.patience_s if track.class_id in self.speed_sigma_m_s else self.patience_standing_s
 
     def _pairs(
-        self, tracks: list[_GroundTrack], xy_m: NDArray[np.float64], covariance_m2: NDArray[np.float64]
+        self, tracks: list[_GroundTrack], xy_m: NDArray[np.float64], own_m2: NDArray[np.float64]
     ) -> list[tuple[int, int]]:
         """Best one-to-one pairs of (track, place) inside the gate."""
         if not tracks or not len(xy_m):
             return []
-        states = np.asarray([t.state[:2] for t in tracks])
-        spreads = np.asarray([t.covariance[:2, :2] for t in tracks])
-        gap = xy_m[None] - states[:, None]
-        total = spreads[:, None] + covariance_m2[None]
+        expected = [track.mover.expected(np.zeros((2, 2))) for track in tracks]
+        gap = xy_m[None] - np.asarray([place for place, _ in expected])[:, None]
+        total = np.asarray([spread for _, spread in expected])[:, None] + own_m2[None]
         d2 = np.einsum("nmi,nmi->nm", gap, np.linalg.solve(total, gap[..., None])[..., 0])
         # a vague track must not win over a sharp one only for being vague: the likelihood's normaliser counts too
         cost = d2 + np.log(np.linalg.det(total))
@@ -229,40 +230,22 @@ class GroundTracker:
         rows, columns = linear_sum_assignment(np.where(outside, worst, cost))
         return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if not outside[r, c]]
 
-    def _predict(self, track: _GroundTrack, time_s: float) -> None:
-        passed = time_s - track.time_s
-        if passed <= 0 or track.class_id not in self.speed_sigma_m_s:
-            return
-        step = np.eye(4)
-        step[0, 2] = step[1, 3] = passed
-        drift = self.agility_m_s2**2
-        noise = np.zeros((4, 4))
-        noise[:2, :2] = np.eye(2) * drift * passed**4 / 4
-        noise[:2, 2:] = noise[2:, :2] = np.eye(2) * drift * passed**3 / 2
-        noise[2:, 2:] = np.eye(2) * drift * passed**2
-        track.state = step @ track.state
-        track.covariance = step @ track.covariance @ step.T + noise
-        track.time_s = time_s
-
-    def _start(self, xy_m: NDArray[np.float64], covariance: NDArray[np.float64], class_id: int, time_s: float) -> int:
-        speed = self.speed_sigma_m_s.get(class_id, 0.0)
-        spread = np.zeros((4, 4))
-        spread[:2, :2] = covariance
-        spread[2:, 2:] = np.eye(2) * speed**2
-        state = np.concatenate([xy_m, np.zeros(2)])
-        self._tracks.append(_GroundTrack(self._next, class_id, state, spread, time_s, time_s, 1))
+    def _start(
+        self,
+        xy_m: NDArray[np.float64],
+        covariance_m2: NDArray[np.float64],
+        own_m2: NDArray[np.float64],
+        class_id: int,
+        time_s: float,
+    ) -> int:
+        mover = Mover(
+            xy_m,
+            covariance_m2,
+            own_m2=own_m2,
+            time_s=time_s,
+            speed_sigma_m_s=self.speed_sigma_m_s.get(class_id, 0.0),
+            agility_m_s2=self.agility_m_s2,
+        )
+        self._tracks.append(_GroundTrack(self._next, class_id, mover, time_s, 1))
         self._next += 1
         return self._next - 1
-
-
-def _correct(track: _GroundTrack, xy_m: NDArray[np.float64], covariance: NDArray[np.float64], time_s: float) -> None:
-    """Kalman update with a place (Joseph form, so that the covariance stays positive)."""
-    measure = np.zeros((2, 4))
-    measure[0, 0] = measure[1, 1] = 1.0
-    gain = track.covariance @ measure.T @ np.linalg.inv(track.covariance[:2, :2] + covariance)
-    track.state = track.state + gain @ (xy_m - track.state[:2])
-    rest = np.eye(4) - gain @ measure
-    track.covariance = rest @ track.covariance @ rest.T + gain @ covariance @ gain.T
-    track.seen_s = max(track.seen_s, time_s)
-    track.time_s = max(track.time_s, time_s)
-    track.hits += 1

@@ -51,6 +51,8 @@ class Lasting(NamedTuple):
     """Time in which a flight's bias forgets itself (to 1/e), s."""
     reach_m: float = np.inf
     """Distance over which a bias of the ground forgets itself (to 1/e), m."""
+    stays: float = 0.0
+    """Share of a flight's variance that does not fade, but stays as long as the flight, 0 to 1."""
 
 
 LASTING = {
@@ -64,9 +66,9 @@ LASTING = {
     "u": Lasting(Scope.LOOK),
     "v": Lasting(Scope.LOOK),
     "surface": Lasting(Scope.GROUND, reach_m=60.0),
-    "gimbal_pitch": Lasting(Scope.FLIGHT),
-    "gimbal_yaw": Lasting(Scope.FLIGHT),
-    "gimbal_roll": Lasting(Scope.FLIGHT),
+    "gimbal_pitch": Lasting(Scope.FLIGHT, 5.0, stays=0.5),
+    "gimbal_yaw": Lasting(Scope.FLIGHT, 5.0, stays=0.5),
+    "gimbal_roll": Lasting(Scope.FLIGHT, 5.0, stays=0.5),
     "focal": Lasting(Scope.FLIGHT),
     "center_u": Lasting(Scope.FLIGHT),
     "center_v": Lasting(Scope.FLIGHT),
@@ -74,8 +76,9 @@ LASTING = {
     "bend_up": Lasting(Scope.FLIGHT, 20.0),
     "bend_aside": Lasting(Scope.FLIGHT, 20.0),
 }
-"""How long each cause of error lasts: satellite positions and heading wander over a minute, attitude faster, a box's
-edges are new in each picture, the clock stays for a flight, terrain for good but not far."""
+"""How long each cause of error lasts: satellite positions and heading wander over a minute, attitude and gimbal faster
+(how the camera sits in its mounting stays), a box's edges are new in each picture, the clock and the lens stay for a
+flight, terrain for good but not far, the datum everywhere."""
 OWN = [CAUSES.index("u"), CAUSES.index("v")]
 """Rows of `Fused.moves_m` that hold what no other look shares."""
 _LEAST_SIGMA_M = 0.01
@@ -155,23 +158,34 @@ def fuse(locations: Sequence[Location | Fused], utc_s: Sequence[float]) -> Fused
     return fuse_jointly(sights).things[""]
 
 
-def fuse_jointly(sights: Sequence[Sight], *, known: Mapping[str, Known] | None = None) -> Joint:
+def fuse_jointly(
+    sights: Sequence[Sight],
+    *,
+    known: Mapping[str, Known] | None = None,
+    lasting: Mapping[str, Lasting] = LASTING,
+) -> Joint:
     """Places of all things looked at, and the biases of the flights; the order of looks does not matter.
 
-    `known` places of some of the things are prior knowledge, independent of the looks. Memory and time
-    grow with the square and the cube of the number of looks: some hundreds at a time. Raises ValueError for no looks.
+    `known` places of some of the things are prior knowledge, independent of the looks; `lasting` says for each of
+    CAUSES how far it reaches. Memory and time grow with the square and the cube of the number of looks: some
+    hundreds at a time. Raises ValueError for no looks.
     """
     if not sights:
         raise ValueError("no looks to fuse")
-    problem = _Problem(sights, known or {})
-    return problem.solve()
+    return _Problem(sights, known or {}, [lasting[cause] for cause in CAUSES]).solve()
+
+
+def covariance_m2(sights: Sequence[Sight], *, lasting: Mapping[str, Lasting] = LASTING) -> Array:
+    """(2 looks, 2 looks) covariance of the errors of looks, east and north of the first, then of the next, m2."""
+    problem = _Problem(sights, {}, [lasting[cause] for cause in CAUSES])
+    return problem.covariance_m2(problem.shared())
 
 
 class _Problem:
     """Looks as a linear model on the plane about the first of them."""
 
-    def __init__(self, sights: Sequence[Sight], known: Mapping[str, Known]) -> None:
-        self.sights = sights
+    def __init__(self, sights: Sequence[Sight], known: Mapping[str, Known], lasting: Sequence[Lasting]) -> None:
+        self.sights, self.lasting = sights, lasting
         self.names = list(dict.fromkeys(sight.thing for sight in sights))
         index = {name: number for number, name in enumerate(self.names)}
         self.thing = np.array([index[sight.thing] for sight in sights])
@@ -195,15 +209,18 @@ class _Problem:
         lonlat = np.array([(position.lon, position.lat) for position in positions])
         return np.stack(self.plane.to_plane(lonlat[:, 0], lonlat[:, 1]), axis=-1)
 
-    def solve(self) -> Joint:
-        count, things = len(self.sights), len(self.names)
-        shared = [self._shared(number) for number in range(len(CAUSES))]
+    def covariance_m2(self, shared: Sequence[Array]) -> Array:
+        count = len(self.sights)
         total = np.zeros((count, 2, count, 2))
         for number, same in enumerate(shared):
             move = self.moves[:, number]
             total += same[:, None, :, None] * move[:, :, None, None] * move[None, None, :, :]
-        covariance = total.reshape(2 * count, 2 * count) + _LEAST_SIGMA_M**2 * np.eye(2 * count)
-        factor = cho_factor(covariance, lower=True)
+        return total.reshape(2 * count, 2 * count) + _LEAST_SIGMA_M**2 * np.eye(2 * count)
+
+    def solve(self) -> Joint:
+        count, things = len(self.sights), len(self.names)
+        shared = self.shared()
+        factor = cho_factor(self.covariance_m2(shared), lower=True)
         design = np.kron(np.eye(things)[self.thing], np.eye(2))
         weighted = cho_solve(factor, design)
         posterior = np.linalg.inv(design.T @ weighted + self.prior)
@@ -223,9 +240,12 @@ class _Problem:
             freedom=2 * (count - things) + int(np.count_nonzero(np.diag(self.prior))),
         )
 
+    def shared(self) -> list[Array]:
+        """For each of CAUSES (looks, looks): the correlation of its bias between looks."""
+        return [self._shared(number) for number in range(len(CAUSES))]
+
     def _shared(self, number: int) -> Array:
-        """(looks, looks): the correlation of one cause's bias between looks."""
-        lasting = LASTING[CAUSES[number]]
+        lasting = self.lasting[number]
         if lasting.scope is Scope.LOOK:
             return np.eye(len(self.sights))
         if lasting.scope is Scope.SITE:
@@ -235,7 +255,8 @@ class _Problem:
             apart_m = np.linalg.norm(middles[:, None] - middles[None], axis=-1)
             return np.asarray(np.exp(-apart_m / lasting.reach_m)[np.ix_(self.thing, self.thing)])
         apart_s = np.abs(self.times_s[:, None] - self.times_s[None])
-        return np.asarray((self.flight[:, None] == self.flight[None]) * np.exp(-apart_s / lasting.time_s))
+        fading = lasting.stays + (1.0 - lasting.stays) * np.exp(-apart_s / lasting.time_s)
+        return np.asarray((self.flight[:, None] == self.flight[None]) * fading)
 
     def _fused(self, number: int, places: Array, posterior: Array, gain: Array, shared: list[Array]) -> Fused:
         rows = slice(2 * number, 2 * number + 2)
@@ -243,7 +264,7 @@ class _Problem:
         moves = np.zeros((len(CAUSES), 2))
         own = posterior[rows, rows].copy()
         for cause, same in enumerate(shared):
-            if LASTING[CAUSES[cause]].scope is not Scope.LOOK:
+            if self.lasting[cause].scope is not Scope.LOOK:
                 moved = np.einsum("akb,kb->ka", weights, self.moves[:, cause])
                 moves[cause] = _common(moved, same)
         own -= moves.T @ moves
@@ -267,7 +288,7 @@ class _Problem:
             mine = np.flatnonzero(self.flight == flight)
             last = int(mine[np.argmax(self.times_s[mine])])
             for cause, name in enumerate(CAUSES):
-                if LASTING[name].scope is Scope.FLIGHT:
+                if self.lasting[cause].scope is Scope.FLIGHT:
                     tie = (shared[cause][last][:, None] * self.moves[:, cause]).ravel()
                     told = tie @ cho_solve(factor, tie) - tie @ weighted @ posterior @ weighted.T @ tie
                     found.append(

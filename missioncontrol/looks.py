@@ -32,6 +32,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One-sigma error of a box's middle as a share of the box's size."""
     urgent: bool = False
     """Whether it is reported while still in view, and again when it has passed."""
+    speed_sigma_m_s: float = 0.0
+    """How fast such things go, one sigma, m/s; 0 for what stands."""
     whole: bool = True
     """Whether only boxes that lie wholly inside the picture are used (a cut box has its middle elsewhere)."""
 
@@ -42,9 +44,9 @@ TARGETS = {
     "construction": Target(kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0, box_sigma=0.15),
     "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, urgent=True),
     "smoke": Target(kind="smoke", height_m=8.0, height_sigma_m=8.0, box_sigma=0.25, urgent=True, whole=False),
-    "person": Target(kind=None, height_m=0.9, height_sigma_m=0.3),
+    "person": Target(kind=None, height_m=0.9, height_sigma_m=0.3, speed_sigma_m_s=1.5),
     CROWD: Target(kind="public_disorder", height_m=0.9, height_sigma_m=0.3, urgent=True),
-    "vehicle": Target(kind=None, height_m=0.8, height_sigma_m=0.4),
+    "vehicle": Target(kind=None, height_m=0.8, height_sigma_m=0.4, speed_sigma_m_s=10.0),
 }
 UNKNOWN_TARGET = Target(kind=None, height_m=0.0, height_sigma_m=1.0)
 

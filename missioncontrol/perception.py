@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -38,6 +38,7 @@ from missioncontrol.exposures import Exposures, Watching
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import VideoHub
 from missioncontrol.looks import CROWD, TARGETS, UNKNOWN_TARGET, Looker
+from missioncontrol.movers import Moved, Movers
 from missioncontrol.observations import ModelStamp, Observation
 from missioncontrol.registry import Registry
 from missioncontrol.settings import PerceptionSettings, VehicleSettings, VideoSettings
@@ -205,6 +206,7 @@ class VideoWatch:
         self._vehicle, self._camera, self._history, self._terrain = vehicle, camera, history, terrain
         self._settings, self._detector, self._threads = settings, detector, threads
         self._videos, self._flight_of, self._reporter, self._exposures = videos, flight_of, reporter, exposures
+        self._movers, self._moved = Movers(), dict[int, Moved]()
         self._sightings, self._crowds = Sightings(min_looks=settings.min_hits), Crowds(settings.crowd)
         self._options = vehicle.video_options or video
         self._standing = VideoStanding(
@@ -277,6 +279,7 @@ class VideoWatch:
         FRAMES.labels(self._vehicle.name).inc()
         for name in detections.names:
             DETECTIONS.labels(self._vehicle.name, name).inc()
+        self._moved = {}
         sample = await _pose_of(frame, self._history)
         looker = self._looker_of(frame)
         if sample is None or looker is None:
@@ -312,6 +315,7 @@ class VideoWatch:
     async def _locate(self, frame: Frame, detections: Detections, sample: CameraPoseSample, looker: Looker) -> None:
         velocity = (sample.east_m_s, sample.north_m_s, -sample.down_m_s)
         looks = looker.looks(detections, sample.pose, velocity_enu_m_s=velocity)
+        self._moved = self._movers.add(looks, sample.pose.utc_s)
         LOOKS.labels(self._vehicle.name).inc(len(looks))
         looks += self._crowds.add(looks, sample.pose.utc_s)
         if self._flight is None:
@@ -343,7 +347,7 @@ class VideoWatch:
             "ticks": self._videos.relay(self._vehicle.sysid).ticks_of(frame.pts_s),
             "width": width,
             "height": height,
-            "detections": boxes(detections),
+            "detections": boxes(detections, self._moved),
             "footprint": None if sample is None or looker is None else _footprint(looker, sample),
         }
         jpeg = b""
@@ -372,14 +376,16 @@ def _footprint(looker: Looker, sample: CameraPoseSample) -> list[list[float]] | 
     return [[float(lon), float(lat)] for lon, lat in ring.exterior.coords]
 
 
-def boxes(detections: Detections) -> list[dict[str, Any]]:
-    """Detections as the video's header tells them."""
-    return [
-        {"class": name, "score": round(float(score), 3), "track": int(track), "box": [round(float(v), 1) for v in box]}
-        for name, score, track, box in zip(
-            detections.names, detections.confidence, detections.track_id, detections.xyxy, strict=True
-        )
-    ]
+def boxes(detections: Detections, moved: Mapping[int, Moved] | None = None) -> list[dict[str, Any]]:
+    """Detections as the video's header tells them; `moved` by their index."""
+    told = []
+    for index, (name, score, track, box) in enumerate(
+        zip(detections.names, detections.confidence, detections.track_id, detections.xyxy, strict=True)
+    ):
+        known = (moved or {}).get(index, Moved(int(track), None))
+        one = {"class": name, "score": round(float(score), 3), "track": known.track, "box": box.astype(float).round(1).tolist()}
+        told.append(one if known.motion is None else {**one, "motion": msgspec.to_builtins(known.motion)})
+    return told
 
 
 def cut_out(image: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:

@@ -81,9 +81,9 @@ def test_ground_tracks_keep_their_numbers_at_one_picture_a_second() -> None:
         covariance = np.broadcast_to(np.eye(2) * 0.25, (3, 2, 2))
         seen.append(tracker.update(places, covariance, np.ones(3, np.int32), float(second)).tolist())
     assert all(s == [1, 2, 3] for s in seen)
-    place = tracker.place(3)
-    assert place is not None
-    assert place[2] == pytest.approx([3.0, 0.5], abs=0.6)
+    mover = tracker.mover(3)
+    assert mover is not None
+    assert mover.velocity_m_s == pytest.approx([3.0, 0.5], abs=0.6)
 
 
 def test_ground_tracks_of_standing_things_sharpen_and_stay_for_minutes() -> None:
@@ -93,10 +93,10 @@ def test_ground_tracks_of_standing_things_sharpen_and_stay_for_minutes() -> None
     for look in range(9):
         at = rng.multivariate_normal([10.0, -5.0], covariance[0])
         assert tracker.update(at[None], covariance, np.zeros(1, np.int32), look * 45.0).tolist() == [1]
-    place = tracker.place(1)
-    assert place is not None
-    np.testing.assert_allclose(place[1], covariance[0] / 9, rtol=1e-6)
-    assert place[3] == 9
+    mover = tracker.mover(1)
+    assert mover is not None
+    np.testing.assert_allclose(mover.covariance_m2, covariance[0] / 9, rtol=1e-6)
+    assert not mover.moves
 
 
 def test_the_gate_holds_99_of_100_true_pairs() -> None:
