@@ -135,6 +135,13 @@ def attitude_of_camera(tags: Tags) -> Attitude | None:
     return None
 
 
+def velocity_of(tags: Tags) -> tuple[float, float, float]:
+    """East, north and up, m/s, as DJI states it (its X is north, its Y east); the vertical part is left out, since the
+    manuals do not say which way it counts. Zeros where nothing is stated."""
+    found = numbers(tags, "drone-dji:FlightXSpeed", "drone-dji:FlightYSpeed")
+    return (0.0, 0.0, 0.0) if found is None else (found[1], found[0], 0.0)
+
+
 def sigmas_of(tags: Tags) -> PoseSigmas:
     """Errors to expect: of position as stated, else of a consumer GPS; of gimbal and compass the usual ones."""
     if number(tags, "drone-dji:RtkFlag") == RTK_FIXED:

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from geo.calibrations import Lens
 from geo.errors import PhotoInvalid
 from geo.photo_lenses import lens_of, ratio
-from geo.photo_tags import Heights, attitude_of_camera, heights_of, place_of, sigmas_of
+from geo.photo_tags import Heights, attitude_of_camera, heights_of, place_of, sigmas_of, velocity_of
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, Position
 from geo.terrain import Terrain
@@ -48,6 +48,8 @@ class Photo:
     """What it states of its height."""
     sigmas: PoseSigmas
     """What errors to expect."""
+    velocity_enu_m_s: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """East, north and up, m/s, where it is stated."""
     notes: tuple[str, ...] = field(default=())
     """What was assumed."""
 
@@ -118,6 +120,7 @@ def read_photo(path: Path | str, *, lens: Lens | None = None) -> Photo:
         attitude=attitude,
         heights=heights_of(tags, make=make, model=model, gps_m=_gps_m(gps)),
         sigmas=sigmas_of(tags),
+        velocity_enu_m_s=velocity_of(tags),
         notes=tuple(notes),
     )
 

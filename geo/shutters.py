@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from geo.cameras import Camera
-from geo.location import Location, locate
+from geo.location import Location, locate_those_on_ground
 from geo.mountings import attitude_of, moved
 from geo.poses import ENU_FROM_NED, Pose
 from geo.terrain import Terrain
@@ -63,14 +62,11 @@ def locate_rolling(
     shutter: RollingShutter,
     motion: Motion,
     **options: Any,
-) -> list[Location]:
-    """As `geo.location.locate` with its options, each pixel (n, 2) from the pose of its own row.
-
-    Raises what `locate` raises.
-    """
-    found: list[Location] = []
-    rows: Sequence[Array] = list(np.atleast_2d(np.asarray(pixels, float)))
-    for pixel in rows:
+) -> list[Location | None]:
+    """As `geo.location.locate_those_on_ground` with its options, each pixel (n, 2) from the pose of its own row."""
+    found: list[Location | None] = []
+    for pixel in np.atleast_2d(np.asarray(pixels, float)):
         own = shutter.pose_of_row(pose, motion, float(pixel[1]), camera.height_px)
-        found += locate(camera, own, [pixel], terrain, velocity_enu_m_s=motion.velocity_enu_m_s, **options)
+        options["velocity_enu_m_s"] = motion.velocity_enu_m_s
+        found += locate_those_on_ground(camera, own, [pixel], terrain, **options)
     return found

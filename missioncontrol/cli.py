@@ -12,7 +12,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.markup import escape
 
@@ -23,6 +22,7 @@ from missioncontrol.coverage_commands import coverage_app
 from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
 from missioncontrol.flight_commands import convert, flights_app, plan_items
 from missioncontrol.key_commands import keys_app
+from missioncontrol.locate_commands import locate
 from missioncontrol.map_commands import map_flight, pack
 from missioncontrol.model_commands import models_app
 from missioncontrol.plan_commands import plan_app
@@ -45,6 +45,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(coverage_app, name="coverage")
 app.add_typer(zones_app, name="zones")
 app.command("convert")(convert)
+app.command("locate")(locate)
 app.command("map")(map_flight)
 app.command("cog")(pack)
 plan_app.command("preview")(plan_preview)
@@ -147,32 +148,6 @@ def fly(
 
         result = asyncio.run(fly_items(items, link, sysid=sysid, progress=show))
     answer(result, as_json, f"{result.autopilot}: {result.reached} of {result.items} items, landed: {result.landed}")
-
-
-@app.command()
-def locate(
-    photo: Annotated[Path, typer.Argument(help="A photograph with its pose (EXIF and XMP).")],
-    pixel: Annotated[str, typer.Option(help="Pixel X,Y from the top left.")],
-    dem: Annotated[list[Path] | None, typer.Option(help="Terrain as GeoTIFF, m AMSL; may be repeated.")] = None,
-    ground_amsl_m: Annotated[float | None, typer.Option(help="Height of flat ground instead, m AMSL.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Say where on the ground a pixel of a photograph lies, and how sure that is.
-
-    Example: missioncontrol locate DJI_0001.JPG --pixel 2000,1125 --ground-amsl-m 3 --json
-    """
-    from missioncontrol.locating import locate_photo
-
-    found = locate_photo(photo, pixel=_pixel(pixel), dem=dem or [], ground_amsl_m=ground_amsl_m)
-    answer(found, as_json, msgspec.json.format(msgspec.json.encode(found)).decode())
-
-
-def _pixel(text: str) -> tuple[float, float]:
-    try:
-        x, y = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InputInvalid(f"--pixel {text!r}: give two numbers, as in --pixel 960,540") from None
-    return x, y
 
 
 @app.command()

@@ -40,6 +40,7 @@ from missioncontrol.incidents import Incidents
 from missioncontrol.keyring import Keyring
 from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
+from missioncontrol.locating import Locator
 from missioncontrol.missions import Missions
 from missioncontrol.people import People
 from missioncontrol.permits import Permits
@@ -232,6 +233,7 @@ class Service:
             evidence=evidence,
             registry=registry,
             layers=Layers(settings.layers),
+            locator=Locator(terrain),
             feed=feed,
             videos=videos,
             viewers=Viewers(settings.video, videos),

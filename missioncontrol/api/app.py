@@ -23,6 +23,7 @@ from missioncontrol.api import (
     health,
     incidents,
     live,
+    locating,
     maintenance,
     missions,
     pages,
@@ -50,6 +51,7 @@ from missioncontrol.health import Health
 from missioncontrol.incidents import Incidents
 from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
+from missioncontrol.locating import Locator
 from missioncontrol.missions import Missions
 from missioncontrol.people import People
 from missioncontrol.permits import Permits
@@ -114,6 +116,7 @@ class Rooms:
     evidence: Evidence
     registry: Registry
     layers: Layers
+    locator: Locator
     feed: Live
     videos: VideoHub
     viewers: Viewers
@@ -140,6 +143,7 @@ def make_app(rooms: Rooms) -> Litestar:
         incidents.router,
         incidents.handoffs,
         incidents.retry,
+        locating.router,
         city.all_cameras,
         city.all_layers,
         city.city,

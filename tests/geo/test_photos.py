@@ -129,6 +129,10 @@ def test_a_dji_with_rtk_looks_where_a_reconstruction_has_it(name: str) -> None:
     rays = photo.camera.rays_from_pixels(corners)
     assert np.abs(calibrated.pixels_from_rays(rays) - corners).max() < 5
     assert photo.sigmas.horizontal_m < 0.05
+    east_m_s, north_m_s, _ = photo.velocity_enu_m_s
+    assert 6.5 < np.hypot(east_m_s, north_m_s) < 7.5
+    away = (np.degrees(np.arctan2(east_m_s, north_m_s)) - photo.attitude.yaw_deg + 180) % 360 - 180
+    assert abs(away) < 10, "it flies the way it looks"
 
 
 def jpeg(

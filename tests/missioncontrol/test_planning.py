@@ -20,7 +20,6 @@ from geo.errors import AreaInvalid, CameraUnknown, TerrainMissing
 from geo.positions import LocalPlane
 from geo.terrain import GridTerrain
 from missioncontrol.errors import InputInvalid
-from missioncontrol.locating import locate_photo
 from missioncontrol.plan_files import read_plan_items, write_plan, write_qgc
 from missioncontrol.planning import plan
 from missioncontrol.plans import Plan, plan_hash
@@ -277,18 +276,3 @@ def test_endurance_is_plausible() -> None:
     up, down = (leg_cost(airframe, length_m=0, climb_m=climb_m, speed_m_s=10) for climb_m in (50.0, -50.0))
     assert up.duration_s == pytest.approx(20)
     assert up.energy_wh / up.duration_s > down.energy_wh / down.duration_s
-
-
-def test_real_photographs_are_located() -> None:
-    folder = DATA / "flight" / "dji_brighton_beach"
-    if not folder.exists():
-        pytest.skip(f"no {folder}")
-    found = locate_photo(folder / "DJI_0018.JPG", pixel=(2000, 1125), ground_amsl_m=185)
-    assert found["slant_range_m"] == pytest.approx(39.8, abs=0.1)
-    assert found["height"] == {"value_m": pytest.approx(185), "datum": "AMSL"}
-    assert (found["lon"], found["lat"]) == pytest.approx((-91.99456, 46.842607), abs=3e-6)
-    assert any("above take-off" in note for note in found["notes"])
-    with pytest.raises(InputInvalid, match="outside the picture"):
-        locate_photo(folder / "DJI_0018.JPG", pixel=(4000, 10), ground_amsl_m=185)
-    with pytest.raises(InputInvalid, match="--ground-amsl-m"):
-        locate_photo(folder / "DJI_0018.JPG", pixel=(10, 10))
