@@ -18,6 +18,7 @@ from rich.markup import escape
 from aerial_models.errors import ModelError, ModelUnknown, SourceRefused
 from fleet.errors import FleetError
 from geo.errors import AreaInvalid, CameraUnknown, GeoError
+from missioncontrol.change_commands import change
 from missioncontrol.coverage_commands import coverage_app
 from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
 from missioncontrol.flight_commands import convert, flights_app, plan_items
@@ -45,6 +46,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(coverage_app, name="coverage")
 app.add_typer(zones_app, name="zones")
 app.command("convert")(convert)
+app.command("change")(change)
 app.command("locate")(locate)
 app.command("map")(map_flight)
 app.command("cog")(pack)

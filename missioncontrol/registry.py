@@ -55,6 +55,13 @@ class Registry:
         self.parcels = Records.from_file(cadastre)
         self.permits = Records.from_file(permits)
 
+    @classmethod
+    def of(cls, *, buildings: Records, parcels: Records, permits: Records) -> Registry:
+        """Of records that were read elsewhere."""
+        registry = cls(buildings=None, cadastre=None, permits=None)
+        registry.buildings, registry.parcels, registry.permits = buildings, parcels, permits
+        return registry
+
     def valid_permit(self, place: BaseGeometry, utc_s: float) -> str | None:
         """Number of a building permit that covers part of the place and is valid on that day, if there is one."""
         day = datetime.fromtimestamp(utc_s, UTC).date().isoformat()

@@ -1,0 +1,184 @@
+"""How much each place of a pair of pictures has changed, whatever the light of the two days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from geo.picture_pairs import Mask, Picture
+
+Logs = NDArray[np.float32]
+"""(H, W, 3) logarithms of red, green and blue: light that is twice as bright adds the same everywhere."""
+Scores = NDArray[np.float32]
+
+DARK = 12.0
+"""Added to 8-bit values, so that noise in the dark is no change."""
+COLOUR_WEIGHT = 2.0
+"""How much a change of colour counts against one of brightness: light changes brightness rather than colour."""
+CELL_PX = 32
+"""The light is told apart by cells of so many pixels of the coarse grid."""
+DARKENING = (0.2, 1.3)
+"""Shadows are darker than the same ground in the sun by so much, natural logarithm (18 to 73 % less light)."""
+SHADED = 0.35
+"""Ground in the shade is darker than the middle of the picture by so much; asphalt in the sun is not."""
+SHADE = (-0.25, 0.08, -0.08, 0.35)
+"""And by so much, at least and at most, less red and bluer than it, against green: the sky lights them."""
+PLANTS = 0.4
+"""Where twice the green stands so far above red and blue both times, natural logarithm, plants have stayed plants."""
+_LOG = np.log((np.arange(256, dtype=np.float32) + DARK) / (255.0 + DARK)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Light:
+    """By how much the later picture is lighter than the earlier one, band by band, slowly varying."""
+
+    cells: NDArray[np.float32]
+    """(rows, cols, 3) differences of logarithms, spread evenly over the picture."""
+    middle: float
+    """Median brightness of the later picture, natural logarithm."""
+
+    def over(self, row: float, col: float, rows: int, cols: int, height: int, width: int) -> Logs:
+        """Of a window of a grid of `height` x `width`, (rows, cols, 3)."""
+        across, down = self.cells.shape[1] / width, self.cells.shape[0] / height
+        x = ((np.arange(cols, dtype=np.float32) + np.float32(col) + 0.5) * across - 0.5).astype(np.float32)
+        y = ((np.arange(rows, dtype=np.float32) + np.float32(row) + 0.5) * down - 0.5).astype(np.float32)
+        maps = np.meshgrid(x, y)
+        there = cv2.remap(self.cells, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(there, np.float32)
+
+
+class LightCells:
+    """Gathers the light of a coarse grid, strip by strip."""
+
+    def __init__(self, height: int, width: int) -> None:
+        """Of a grid of so many rows and columns."""
+        self._cells = np.full((-(-height // CELL_PX), -(-width // CELL_PX), 3), np.nan, np.float32)
+        self._bright = np.full(self._cells.shape[:2], np.nan, np.float32)
+
+    def add(self, row: int, before: Picture, after: Picture, known: Mask) -> None:
+        """Rows from `row` on, a multiple of CELL_PX, over the whole width."""
+        differences = np.where(known[..., None], _LOG[after] - _LOG[before], np.nan)
+        for i in range(0, known.shape[0], CELL_PX):
+            for j in range(0, known.shape[1], CELL_PX):
+                cell = differences[i : i + CELL_PX, j : j + CELL_PX]
+                enough = np.isfinite(cell[..., 0]).mean() > 0.2
+                if enough:
+                    place = (row + i) // CELL_PX, j // CELL_PX
+                    self._cells[place] = np.nanmedian(cell, axis=(0, 1))
+                    seen = known[i : i + CELL_PX, j : j + CELL_PX]
+                    self._bright[place] = np.median(_LOG[after[i : i + CELL_PX, j : j + CELL_PX][seen]].mean(axis=-1))
+
+    def light(self) -> Light:
+        """What was gathered; a cell full of something new takes the light of its neighbours."""
+        cells = self._cells.copy()
+        for band in range(3):
+            one = cells[..., band]
+            one[np.isnan(one)] = np.nanmedian(one) if np.isfinite(one).any() else 0.0
+            one[...] = cv2.GaussianBlur(_median3(one), (0, 0), 1.0)
+        return Light(cells, float(np.nanmedian(self._bright)) if np.isfinite(self._bright).any() else 0.0)
+
+
+def _median3(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.medianBlur(cv2.medianBlur(np.ascontiguousarray(cells), 5), 3), np.float32)
+
+
+def logs(picture: Picture, blur_px: float) -> Logs:
+    """Of a picture smoothed by a Gaussian of `blur_px`."""
+    found = _LOG[picture]
+    return np.asarray(cv2.GaussianBlur(found, (0, 0), blur_px) if blur_px > 0 else found, np.float32)
+
+
+def scores(before: Logs, after: Logs, known: Mask, *, middle: float = np.inf, shade: float = 1.0) -> Scores:
+    """(H, W) how far each pixel is from the nearest alike of the 3 x 3 pixels there in the other picture.
+
+    In natural logarithms of light, taken both ways; so a pixel's width of misfit is no change. 0 where unknown, where
+    a shadow came or went (darker by DARKENING and then darker than the `middle` by SHADED, no bluer or less red than
+    SHADE allows times `shade`), and where PLANTS have stayed.
+    """
+    return np.asarray(
+        _scores(_opponents(before), _opponents(after), known, np.float32(middle - SHADED), np.float32(shade))
+    )
+
+
+def relit(before: Logs, after: Logs) -> Mask:
+    """(H, W) where one picture may be the other in another light: in the shade, or a roof's side turned to the sun."""
+    return np.asarray(_relit(_opponents(before), _opponents(after)))
+
+
+@njit(cache=True)
+def _opponents(bands: Logs) -> Logs:
+    """Brightness and two colours."""
+    rows, cols = bands.shape[:2]
+    out = np.empty((rows, cols, 3), np.float32)
+    weight = np.float32(np.sqrt(COLOUR_WEIGHT))
+    for row in range(rows):
+        for col in range(cols):
+            r, g, b = bands[row, col, 0], bands[row, col, 1], bands[row, col, 2]
+            out[row, col, 0] = (r + g + b) / 3
+            out[row, col, 1] = weight * (r - g)
+            out[row, col, 2] = weight * (b - g)
+    return out
+
+
+@njit(cache=True)
+def _scores(before: Logs, after: Logs, known: Mask, dark: np.float32, shade: np.float32) -> Scores:
+    rows, cols = known.shape
+    out = np.zeros((rows, cols), np.float32)
+    for row in range(rows):
+        for col in range(cols):
+            old, new = before[row, col], after[row, col]
+            if (
+                not known[row, col]
+                or _shadow(old, new, dark, shade)
+                or (_green(old) >= PLANTS and _green(new) >= PLANTS)
+            ):
+                continue
+            there = back = 1e9
+            for y in range(max(row - 1, 0), min(row + 2, rows)):
+                for x in range(max(col - 1, 0), min(col + 2, cols)):
+                    if known[y, x]:
+                        there = min(there, _apart(new, before[y, x]))
+                        back = min(back, _apart(old, after[y, x]))
+            out[row, col] = np.sqrt(max(there, back))
+    return out
+
+
+@njit(cache=True)
+def _relit(before: Logs, after: Logs) -> Mask:
+    rows, cols = before.shape[:2]
+    out = np.empty((rows, cols), np.bool_)
+    for row in range(rows):
+        for col in range(cols):
+            out[row, col] = _shadow(before[row, col], after[row, col], np.float32(np.inf), np.float32(1.0))
+    return out
+
+
+@njit(cache=True)
+def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    d0, d1, d2 = one[0] - other[0], one[1] - other[1], one[2] - other[2]
+    return float(d0 * d0 + d1 * d1 + d2 * d2)
+
+
+@njit(cache=True)
+def _green(opponents: NDArray[np.float32]) -> float:
+    return float(-(opponents[1] + opponents[2]) / np.float32(np.sqrt(COLOUR_WEIGHT)))
+
+
+@njit(cache=True)
+def _shadow(before: NDArray[np.float32], after: NDArray[np.float32], dark: np.float32, shade: np.float32) -> bool:
+    """Whether one of the two may be the other in the shade."""
+    weight = np.float32(np.sqrt(COLOUR_WEIGHT))
+    sign = np.float32(1.0) if after[0] < before[0] else np.float32(-1.0)
+    darker = sign * (before[0] - after[0])
+    redder = sign * (after[1] - before[1]) / weight
+    bluer = sign * (after[2] - before[2]) / weight
+    return bool(
+        min(before[0], after[0]) < dark
+        and DARKENING[0] <= darker <= DARKENING[1]
+        and SHADE[0] * shade <= redder <= SHADE[1] * shade
+        and SHADE[2] * shade <= bluer <= SHADE[3] * shade
+    )
