@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -228,8 +229,8 @@ def _residual(point: ControlPoint, frame: Frame, ground: Ground, aim: Aim) -> tu
         north_m=north_m,
         error_m=float(np.hypot(east_m, north_m)),
         ce90_m=location.ce90_m,
-        inside_90=d2 < -2 * np.log1p(-0.9),
-        inside_95=d2 < -2 * np.log1p(-0.95),
+        inside_90=d2 < -2 * math.log1p(-0.9),
+        inside_95=d2 < -2 * math.log1p(-0.95),
     )
     return residual, location
 

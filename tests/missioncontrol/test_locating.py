@@ -137,7 +137,7 @@ def test_what_is_given_replaces_what_is_usual(tmp_path: Path) -> None:
     assert feature["properties"]["ce90_m"] < 0.3
     with pytest.raises(InputInvalid, match="'yaw' is none of: horizontal_m"):
         frame_of_photo(path, ground.terrain, ground_is_flat=True, aim=aim_of({"sigmas": {"yaw": 1}}))
-    with pytest.raises(InputInvalid, match="yaw_deg"):
+    with pytest.raises(InputInvalid, match="sigmas"):
         aim_of({"sigmas": {"yaw_deg": -1}})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,7 +27,6 @@ from missioncontrol.sites import Site
 from missioncontrol.sorties import Start
 
 LON, LAT = 76.945, 43.205
-DATA = Path(os.environ.get("MC_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
 
 def rectangle(east_m: float, north_m: float) -> dict[str, object]:
