@@ -111,7 +111,7 @@ class Fleet:
             raise VehicleUnknown(f"sysid {record.sysid} ({record.name}): must be 1 to 254 and not our own")
         if record.sysid in self.vehicles:
             return self.vehicles[record.sysid]
-        history = PoseHistory(fixed_mount_pitch_deg=record.fixed_mount_pitch_deg)
+        history = PoseHistory(fixed_mount_pitch_deg=record.fixed_mount_pitch_deg, mounting=record.mounting)
         telemetry = self.router.register(record.sysid, Telemetry(record.sysid, history), record.links)
         channel = Channel(
             record.sysid, lambda message: self.router.send(record.sysid, message), ground=(self.sysid, self.compid)

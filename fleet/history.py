@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.mountings import Mounting
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, Position
 
@@ -141,9 +142,11 @@ class _Columns:
 class PoseHistory:
     """Positions and attitudes of one vehicle over the last minutes, asked for by UTC."""
 
-    def __init__(self, *, fixed_mount_pitch_deg: float | None = None) -> None:
+    def __init__(self, *, fixed_mount_pitch_deg: float | None = None, mounting: Mounting | None = None) -> None:
         """`fixed_mount_pitch_deg`: the camera sits fixed to the airframe at this pitch (nadir -90) and there is no
-        gimbal; without it a vehicle that tells nothing of its gimbal has no camera pose."""
+        gimbal; without it a vehicle that tells nothing of its gimbal has no camera pose. `mounting`: how far from the
+        antenna and how askew the camera hangs; at it and straight where absent."""
+        self._mounting = mounting
         self._positions = _Columns(POSITION_ROWS, 7)
         self._attitudes = _Columns(ATTITUDE_ROWS, 4, _quaternions_of_eulers)
         self._gimbals = _Columns(ATTITUDE_ROWS, 5)
@@ -267,9 +270,10 @@ class PoseHistory:
         row = _carried_on(row, boot_s, self._positions) if position[4] else row
         lon, lat, amsl_m, relative_m, north_m_s, east_m_s, down_m_s = (float(value) for value in row)
         place = Position(lon=lon, lat=lat, altitude=Altitude(amsl_m, Datum.AMSL))
+        pose, airframe = Pose(utc_s=utc_s, position=place, attitude=_attitude(camera)), _attitude(vehicle)
         return CameraPoseSample(
-            pose=Pose(utc_s=utc_s, position=place, attitude=_attitude(camera)),
-            vehicle_attitude=_attitude(vehicle),
+            pose=pose if self._mounting is None else self._mounting.camera_pose(pose, airframe),
+            vehicle_attitude=airframe,
             relative_altitude_m=relative_m,
             north_m_s=north_m_s,
             east_m_s=east_m_s,

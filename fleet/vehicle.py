@@ -15,6 +15,7 @@ from fleet.missions import MissionItem
 from fleet.parameters import Parameters
 from fleet.telemetry import TelemetryState
 from fleet.transfers import Progress, ignore_progress
+from geo.mountings import Mounting
 from geo.positions import Altitude
 
 
@@ -27,6 +28,8 @@ class VehicleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What people call it."""
     fixed_mount_pitch_deg: float | None = None
     """Pitch of a camera fixed to the airframe (nadir -90); None where a gimbal tells its attitude."""
+    mounting: Mounting | None = None
+    """How far from the antenna and how askew the camera hangs."""
     links: tuple[str, ...] = ()
     """Names of the links that it may be heard on; all when empty."""
 

@@ -215,13 +215,14 @@ def windows(cells: Cells, exposures: Exposures, eyes: Array, max_range_m: float)
 
 
 def lens_numbers(camera: BrownCamera) -> Array:
-    """What `view_of` takes of a camera: f, cx, cy, k1, k2, p1, p2, k3, the r2 beyond which nothing is seen, w, h."""
+    """What `view_of` takes of a camera: f, cx, cy, k1, k2, p1, p2, k3, the r2 beyond which nothing is seen, w, h, and f
+    along the height."""
     corners = [(0, 0), (camera.width_px, 0), (0, camera.height_px), (camera.width_px, camera.height_px)]
     rays = camera.rays_from_pixels(np.array(corners, float))
     limit = 1.1 * float(np.max((rays[:, 0] / rays[:, 2]) ** 2 + (rays[:, 1] / rays[:, 2]) ** 2))
     return np.array([
         camera.focal_px, *camera.center_px, camera.k1, camera.k2, camera.p1, camera.p2, camera.k3, limit,
-        camera.width_px, camera.height_px,
+        camera.width_px, camera.height_px, camera.focal_y_px,
     ], float)  # fmt: skip
 
 
@@ -243,7 +244,7 @@ def view_of(away: Array, turn: Array, lens: Array, margin: Array) -> tuple[float
     focal = lens[0]
     radial = 1.0 + r2 * (lens[3] + r2 * (lens[4] + r2 * lens[7]))
     u = (x * radial + 2 * lens[5] * x * y + lens[6] * (r2 + 2 * x * x)) * focal + lens[1]
-    v = (y * radial + lens[5] * (r2 + 2 * y * y) + 2 * lens[6] * x * y) * focal + lens[2]
+    v = (y * radial + lens[5] * (r2 + 2 * y * y) + 2 * lens[6] * x * y) * lens[11] + lens[2]
     inside = min(min(u, v), min(lens[9] - 1.0 - u, lens[10] - 1.0 - v)) + 0.5
     if inside < focal * (margin[0] / depth + margin[1] * (1.0 + r2) + margin[2] * math.sqrt(r2)):
         return 0.0, 0.0

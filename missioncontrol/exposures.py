@@ -31,6 +31,8 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
     """Focal length."""
     center_px: tuple[float, float]
     """Principal point."""
+    focal_y_px: float | None = None
+    """Along the height, px; the same where absent."""
     distortion: tuple[float, float, float, float, float]
     """k1, k2, p1, p2, k3 of Brown and Conrady."""
     model: ModelStamp
@@ -63,6 +65,7 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
             width_px=camera.width_px,
             height_px=camera.height_px,
             focal_px=camera.focal_px,
+            focal_y_px=None if camera.focal_y_px == camera.focal_px else camera.focal_y_px,
             center_px=camera.center_px,
             distortion=(camera.k1, camera.k2, camera.p1, camera.p2, camera.k3),
             model=model,
@@ -78,8 +81,8 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
         """The camera of the pictures."""
         k1, k2, p1, p2, k3 = self.distortion
         return BrownCamera(
-            width_px=self.width_px, height_px=self.height_px, focal_px=self.focal_px, center_px=self.center_px,
-            k1=k1, k2=k2, p1=p1, p2=p2, k3=k3,
+            width_px=self.width_px, height_px=self.height_px, focal_px=self.focal_px,
+            focal_y_px=self.focal_y_px, center_px=self.center_px, k1=k1, k2=k2, p1=p1, p2=p2, k3=k3,
         )  # fmt: skip
 
 

@@ -329,6 +329,7 @@ def _fleet(settings: Settings, clock: Clock, keyring: Keyring) -> Fleet:
             sysid=vehicle.sysid,
             name=vehicle.name,
             fixed_mount_pitch_deg=vehicle.fixed_mount_pitch_deg,
+            mounting=vehicle.mounting,
             links=vehicle.links,
         )
         for vehicle in settings.vehicles
@@ -371,17 +372,19 @@ def _watching(
             "terrain.dem: is needed to locate what the video shows; or set perception.enabled = false"
         )
     for vehicle in seeing:
-        if vehicle.camera is None:
-            raise SettingsInvalid(f"vehicles: {vehicle.name}: camera: is needed to locate what its video shows")
+        if vehicle.camera is None and vehicle.calibration is None:
+            raise SettingsInvalid(
+                f"vehicles: {vehicle.name}: camera, calibration: one is needed to locate what its video shows"
+            )
     # Only here, since the libraries behind it take seconds to load.
     from aerial_models.detectors import OnnxDetector
-    from geo.camera_library import camera
+    from missioncontrol.lenses import video_lens
     from missioncontrol.perception import Perception
 
     perception = Perception(
         settings=settings.perception,
         vehicles={
-            vehicle.sysid: (vehicle, camera(vehicle.camera or "").brown_camera(), fleet.vehicle(vehicle.sysid).history)
+            vehicle.sysid: (vehicle, video_lens(vehicle), fleet.vehicle(vehicle.sysid).history)
             for vehicle in seeing
         },
         detector=OnnxDetector(settings.perception.model, settings.perception.runtime, settings.perception.confidence),

@@ -28,6 +28,7 @@ from fleet.fences import RallyPoint
 from fleet.health import HealthLimits
 from fleet.remote_id import RemoteId
 from geo.geoids import HeightDatum
+from geo.mountings import Mounting
 from geo.poses import PoseSigmas
 from geo.positions import Latitude, Longitude
 from geo.styles import Style
@@ -151,6 +152,12 @@ class VehicleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How its video is read; as `video` says when absent."""
     fixed_mount_pitch_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
     """Pitch of a camera fixed to the airframe, nadir -90, deg; absent where a gimbal tells its attitude."""
+    calibration: Path | None = None
+    """Calibration of the camera that takes the video, of OpenCV, OpenDroneMap or Pix4D; absent: that of `camera`."""
+    calibration_camera: str | None = None
+    """Which camera of the calibration file, where it holds several."""
+    mounting: Mounting | None = None
+    """How far from the antenna and how askew the camera hangs; absent: at it, and straight."""
     home: Home | None = None
     """Where it starts; its reported home when absent."""
     parameters: dict[str, float] = {}
@@ -659,6 +666,7 @@ def _anchored(settings: Settings, folder: Path, tree: dict[str, Any]) -> Setting
         ),
         city=replace(city, buildings=at(city.buildings), cadastre=at(city.cadastre), permits=at(city.permits)),
         layers=tuple(replace(layer, path=folder / layer.path) for layer in settings.layers),
+        vehicles=tuple(replace(vehicle, calibration=at(vehicle.calibration)) for vehicle in settings.vehicles),
     )
 
 
