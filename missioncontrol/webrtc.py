@@ -26,12 +26,14 @@ from aiortc import (
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 from prometheus_client import Gauge
+from sqlalchemy.exc import DBAPIError
 
 from missioncontrol.errors import (
     NotForwardable,
     NotFound,
     OfferMalformed,
     OfferUnacceptable,
+    StoreUnavailable,
     TooManyViewers,
     VideoAbsent,
 )
@@ -51,6 +53,8 @@ SESSION_S = 30.0
 """Pause between looks whether a viewer is still logged in, s."""
 MOST_OFFER_BYTES = 65_536
 """Of an offer that is read."""
+MOST_CANDIDATES = 20
+"""Of an offer, that are tried."""
 
 StillLoggedIn = Callable[[], Awaitable[bool]]
 
@@ -149,13 +153,19 @@ class Viewer:
             return True
         if now_s - self._asked_s > SESSION_S:
             self._asked_s = now_s
-            return not await self._still()
+            try:
+                return not await self._still()
+            except (StoreUnavailable, DBAPIError, OSError) as exc:
+                log.warning("cannot tell whether a viewer is still logged in", person=self.person, why=str(exc))
         return False
 
     async def close(self) -> None:
         """Hang up."""
         self._stack.close()
-        await self._connection.close()
+        try:
+            await self._connection.close()
+        except (OSError, InvalidStateError) as exc:
+            log.warning("viewer not hung up on", vehicle=self.sysid, why=str(exc))
 
 
 class Viewers:
@@ -231,12 +241,16 @@ class Viewers:
 def reachable(offer: str) -> str:
     """An offer without candidates that only its own host can resolve (mDNS), and open for those that turn up.
 
-    Browsers hide their addresses so; they reach us, and from that we learn where they are.
+    Browsers hide their addresses so; they reach us, and from that we learn where they are. Of the others, of which each
+    is a host that we send to, MOST_CANDIDATES are kept.
     """
-    lines = [line for line in offer.splitlines() if not _hidden(line) and line != "a=end-of-candidates"]
-    return "\r\n".join([*lines, ""])
-
-
-def _hidden(line: str) -> bool:
-    words: list[Any] = line.split()
-    return line.startswith("a=candidate:") and len(words) > 4 and words[4].endswith(".local")
+    kept, candidates = [], 0
+    for line in offer.splitlines():
+        if line.startswith("a=candidate:"):
+            words = line.split()
+            candidates += 1
+            if candidates > MOST_CANDIDATES or len(words) < 5 or words[4].endswith(".local"):
+                continue
+        if line != "a=end-of-candidates":
+            kept.append(line)
+    return "\r\n".join([*kept, ""])

@@ -224,3 +224,13 @@ async def test_viewers_who_are_gone_take_no_place(tmp_path: Path, monkeypatch: p
         async with peer() as (_, offer):
             assert (await http.post("/whep/1", content=offer, headers=SDP)).status_code in (201, 409)
             await until(nobody)
+
+
+def test_hidden_candidates_are_left_out_and_others_kept_up_to_a_number() -> None:
+    line = "a=candidate:1 1 udp 2113937151 {} 50000 typ host generation 0"
+    hosts = ["4d3f.local", *(f"10.0.0.{number}" for number in range(30))]
+    offer = "\r\n".join(["v=0", *(line.format(host) for host in hosts), "a=end-of-candidates", "a=mid:0", ""])
+    kept = webrtc.reachable(offer).splitlines()
+    assert kept[0] == "v=0"
+    assert kept[-1] == "a=mid:0"
+    assert kept[1:-1] == [line.format(f"10.0.0.{number}") for number in range(webrtc.MOST_CANDIDATES - 1)]

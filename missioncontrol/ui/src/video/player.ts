@@ -146,9 +146,13 @@ export class Player {
   private follow(viewer: WhepViewer): void {
     this.video.requestVideoFrameCallback((now, picture) => {
       if (this.viewer !== viewer) return;
+      if (picture.rtpTimestamp === undefined) {
+        this.giveUp("this browser does not tell which picture it shows");
+        return;
+      }
       this.follow(viewer);
       if (!this.webrtc()) this.connected(viewer);
-      this.show(now, picture, viewer);
+      this.show(now, picture, picture.rtpTimestamp, viewer);
     });
   }
 
@@ -209,16 +213,13 @@ export class Player {
     this.handlers.footprint(header.footprint ?? null);
   }
 
-  private show(now: number, picture: VideoFrameCallbackMetadata, viewer: WhepViewer): void {
-    const rtp = picture.rtpTimestamp;
-    const paired = rtp === undefined ? null : this.pairing.at(rtp);
-    if (rtp !== undefined) this.hold.picture(rtp, picture.receiveTime ?? now);
+  private show(now: number, picture: VideoFrameCallbackMetadata, rtp: number, viewer: WhepViewer): void {
+    this.hold.picture(rtp, picture.receiveTime ?? now);
     viewer.hold(this.held ? this.hold.ms : 0);
     const { videoWidth: width, videoHeight: height } = this.video;
-    const shown_ms = performance.timeOrigin + Math.max(now, picture.expectedDisplayTime);
-    const utc_s = rtp === undefined ? null : this.pairing.utcAt(rtp);
-    this.measure(this.video, width, height, shown_ms, utc_s);
-    this.paint(this.video, width, height, utc_s, paired);
+    const utc_s = this.pairing.utcAt(rtp);
+    this.measure(this.video, width, height, performance.timeOrigin + Math.max(now, picture.expectedDisplayTime), utc_s);
+    this.paint(this.video, width, height, utc_s, this.pairing.at(rtp));
   }
 
   /** Pictures of the socket; while one is being decoded only the newest of the rest is kept. */
