@@ -19,7 +19,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from geo.change_kinds import SQUARE, ChangeKind, Traits, judge, judge_building
+from geo.change_kinds import RISEN_M, SQUARE, ChangeKind, Traits, judge, judge_building
 from geo.change_scores import CELL_PX, Light, LightCells, logs, relit, scores
 from geo.height_pairs import HeightPair
 from geo.picture_pairs import Fit, Mask, Picture, PicturePair
@@ -202,7 +202,7 @@ def _pieces(pair: PicturePair, row: int, col: int, settings: _Settings, heights:
     labels = _labels(mask, found >= settings.contrast)[inner]
     if not labels.any():
         return []
-    cores = _cores(labels, found[inner], settings)
+    cores = _cores(labels, found[inner], settings, None if rise_m is None else rise_m[inner])
     views = (
         found[inner], found[inner] >= settings.contrast, relit(old, new)[inner], old[inner], new[inner],
         before[inner], after[inner], None if rise_m is None else rise_m[inner],
@@ -216,8 +216,15 @@ def _pieces(pair: PicturePair, row: int, col: int, settings: _Settings, heights:
     ]
 
 
-def _cores(labels: NDArray[np.int32], found: NDArray[np.float32], settings: _Settings) -> NDArray[np.int32]:
-    """The labels at the largest sharp rectangle in each piece, if there is one, by several thresholds."""
+def _cores(
+    labels: NDArray[np.int32], found: NDArray[np.float32], settings: _Settings, rise_m: NDArray[np.float32] | None
+) -> NDArray[np.int32]:
+    """The labels where each piece may be a building.
+
+    That is where it rose, if heights are known, else the largest sharp rectangle in it, by several thresholds.
+    """
+    if rise_m is not None:
+        return np.where(_tidy(rise_m >= RISEN_M, settings.m_px), labels, 0).astype(np.int32)
     cores = np.zeros_like(labels)
     for number, window in enumerate(scipy.ndimage.find_objects(labels), start=1):
         if window is None:
