@@ -49,11 +49,20 @@ class Geom(TypeDecorator[BaseGeometry]):
 def hits(dialect_name: str, place: ColumnElement[Any], shape: BaseGeometry) -> ColumnElement[bool]:
     """SQL that is true where the geometry column `place` shares a point with `shape`; uses the spatial index.
 
-    On PostGIS this is ST_Intersects over GiST; on SQLite the R*Tree `<table>_<column>` narrows down by
-    bounding box and shapely decides.
+    On PostGIS this is ST_Intersects over GiST; on SQLite the R*Tree narrows down by bounding box and shapely decides.
     """
     if dialect_name == "postgresql":
         return func.ST_Intersects(place, bindparam(None, shape, type_=Geom()))
+    return and_(near(dialect_name, place, shape), func.geom_hits(place, shapely.to_wkb(shape)) == 1)
+
+
+def near(dialect_name: str, place: ColumnElement[Any], shape: BaseGeometry) -> ColumnElement[bool]:
+    """SQL that is true where the bounding boxes of the geometry column `place` and of `shape` share a point.
+
+    Uses the spatial index: GiST on PostGIS, on SQLite the R*Tree `<table>_<column>`.
+    """
+    if dialect_name == "postgresql":
+        return place.op("&&", is_comparison=True)(bindparam(None, shape, type_=Geom()))
     west, south, east, north = shape.bounds
     owner = place.table
     assert isinstance(owner, Table)
@@ -62,10 +71,10 @@ def hits(dialect_name: str, place: ColumnElement[Any], shape: BaseGeometry) -> C
         column("id"),
         *(column(name) for name in ("min_x", "max_x", "min_y", "max_y")),
     )
-    near = select(boxes.c.id).where(
+    found = select(boxes.c.id).where(
         boxes.c.min_x <= east, boxes.c.max_x >= west, boxes.c.min_y <= north, boxes.c.max_y >= south
     )
-    return and_(owner.c.number.in_(near), func.geom_hits(place, shapely.to_wkb(shape)) == 1)
+    return owner.c.number.in_(found)
 
 
 def index_name(table_name: str, column_name: str) -> str:

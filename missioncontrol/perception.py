@@ -40,6 +40,7 @@ from missioncontrol.live import VideoHub
 from missioncontrol.looks import CROWD, TARGETS, UNKNOWN_TARGET, Looker
 from missioncontrol.movers import Moved, Movers
 from missioncontrol.observations import ModelStamp, Observation
+from missioncontrol.recorder import Recorder
 from missioncontrol.registry import Registry
 from missioncontrol.settings import PerceptionSettings, VehicleSettings, VideoSettings
 from missioncontrol.sightings import Sighting, Sightings
@@ -79,10 +80,12 @@ class Perception:
         videos: VideoHub,
         flight_of: FlightOf,
         exposures: Exposures,
+        recorder_of: Callable[[VehicleSettings], Recorder],
         video: VideoSettings,
         on_alarm: AlarmOf,
     ) -> None:
-        """`vehicles` by sysid: each with its camera and the history of its poses; `exposures` hears of each frame."""
+        """`vehicles` by sysid: each with its camera and the history of its poses; `exposures` and the vehicle's own
+        recorder hear of each frame."""
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="detector")
         self._reporter = Reporter(settings, detector, registry, incidents)
         self._watches = [
@@ -98,6 +101,7 @@ class Perception:
                 flight_of=flight_of,
                 reporter=self._reporter,
                 exposures=exposures,
+                recorder=recorder_of(vehicle),
                 video=video,
                 on_alarm=on_alarm,
             )
@@ -198,6 +202,7 @@ class VideoWatch:
         flight_of: FlightOf,
         reporter: Reporter,
         exposures: Exposures,
+        recorder: Recorder,
         video: VideoSettings,
         on_alarm: AlarmOf,
     ) -> None:
@@ -208,6 +213,7 @@ class VideoWatch:
         self._videos, self._flight_of, self._reporter, self._exposures = videos, flight_of, reporter, exposures
         self._movers, self._moved = Movers(), dict[int, Moved]()
         self._sightings, self._crowds = Sightings(min_looks=settings.min_hits), Crowds(settings.crowd)
+        self._recorder = recorder
         self._options = vehicle.video_options or video
         self._standing = VideoStanding(
             sysid=vehicle.sysid,
@@ -245,6 +251,7 @@ class VideoWatch:
     async def _follow(self, source: VideoSource | PictureSource) -> None:
         if isinstance(source, VideoSource):
             source.taps.append(self._videos.relay(self._vehicle.sysid).connected())
+            source.taps.append(self._recorder.take)
         reader = FrameReader(source)
         await asyncio.to_thread(reader.__enter__)
         self._standing.connected(source, reader)
@@ -259,12 +266,14 @@ class VideoWatch:
                 await self._see(frame)
         finally:
             await asyncio.to_thread(reader.__exit__, None, None, None)
+            await self._recorder.leave()
 
     async def _see(self, frame: Frame) -> None:
         sysid = self._vehicle.sysid
         flight = self._flight_of(sysid)
         if flight != self._flight:
             await self._finish_flight()
+            await self._recorder.leave()
             self._flight = flight
         believed = self._standing.saw(frame)
         if flight is None and not self._videos.watched(sysid):
@@ -286,6 +295,7 @@ class VideoWatch:
             UNPOSED.labels(self._vehicle.name).inc()
         else:
             await self._locate(frame, detections, sample, looker)
+        await self._recorder.see(frame, sample, looker, None if flight is None else flight[0])
         await self._show(frame, detections, sample, looker)
 
     def _looker_of(self, frame: Frame) -> Looker | None:

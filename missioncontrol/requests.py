@@ -10,13 +10,24 @@ import msgspec
 from fleet.failsafes import LostLinkPolicy
 from geo.camera_library import CameraModel
 from missioncontrol.errors import InputInvalid
-from missioncontrol.settings import Sysid
+from missioncontrol.settings import Name, Sysid
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=95)]
 Degrees = Annotated[float, msgspec.Meta(ge=0, lt=360)]
 Metres = Annotated[float, msgspec.Meta(gt=0, le=20_000)]
 Geometry = dict[str, Any]
 """GeoJSON, WGS 84: a geometry, a Feature, or a FeatureCollection of one."""
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the video is kept."""
+
+    where: Literal["work", "flight", "nowhere"] = "work"
+    """At the work: over its area, or while it is in the picture. The whole flight, transit too. Or not at all."""
+    purpose: Name | None = None
+    """One of those in `retention.days`, which says how long; that of the pattern where absent."""
+    why: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    """Why transit has to be recorded too."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -44,6 +55,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Sysids that share the work."""
     lost_link: LostLinkPolicy | None = None
     """What the vehicles do when they hear us no more; the settings' own where absent."""
+    record: Recording = Recording()
+    """What of the video is kept, and what for."""
 
     def begins_utc_s(self, now_utc_s: float) -> float:
         """When it is to be flown, UTC, s since 1970; now where it does not say. Raises InputInvalid."""
@@ -63,6 +76,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise InputInvalid("gsd_cm, height_m: give one of the two")
         if len(set(self.vehicles)) < len(self.vehicles):
             raise InputInvalid("vehicles: a sysid is given twice")
+        if self.record.where == "flight" and not self.record.why.strip():
+            raise InputInvalid("record.why: say why the way to the work and back has to be recorded too")
 
 
 class SurveyRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="survey"):

@@ -47,6 +47,8 @@ from missioncontrol.permits import Permits
 from missioncontrol.planner import Planner
 from missioncontrol.preflight import Preflight
 from missioncontrol.preview_jobs import PreviewJobs
+from missioncontrol.reasons import Reasons
+from missioncontrol.recordings import Recordings
 from missioncontrol.registry import Registry
 from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
@@ -56,6 +58,7 @@ from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
 from missioncontrol.versions import Versions
+from missioncontrol.views import Views
 from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
 from missioncontrol.zone_watch import ZoneWatch
@@ -136,6 +139,7 @@ class Service:
             rooms = self.rooms = self._rooms(store, fleet, terrain, keyring)
             stack.callback(rooms.layers.close)
             await rooms.control.load()
+            await rooms.recordings.recover()
             password = await rooms.people.ensure_administrator(settings.administrator)
             if password is not None:
                 self._on_password(settings.administrator.name, password)
@@ -231,6 +235,8 @@ class Service:
             incidents=incidents,
             outbox=outbox,
             evidence=evidence,
+            recordings=Recordings(store, settings.recordings_folder(), clock),
+            views=Views(store),
             registry=registry,
             layers=Layers(settings.layers),
             locator=Locator(terrain),
@@ -380,7 +386,9 @@ def _watching(
     from aerial_models.detectors import OnnxDetector
     from missioncontrol.lenses import video_lens
     from missioncontrol.perception import Perception
+    from missioncontrol.recorder import Recorder
 
+    reasons = Reasons(rooms.store, settings.retention)
     perception = Perception(
         settings=settings.perception,
         vehicles={
@@ -394,6 +402,7 @@ def _watching(
         videos=rooms.videos,
         flight_of=rooms.roster.flight_of,
         exposures=rooms.exposures,
+        recorder_of=lambda vehicle: Recorder(vehicle, settings.recording, rooms.recordings, reasons),
         video=settings.video,
         on_alarm=rooms.feed.alarm,
     )

@@ -373,6 +373,36 @@ class VideoSettings(VideoOptions, frozen=True, kw_only=True):
     `rtsp://host:8554/vehicle-SYSID`."""
 
 
+class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the vehicles' video is kept; what is kept each mission says."""
+
+    enabled: bool = True
+    """Whether any is; it comes from the video that perception watches."""
+    folder: Path | None = None
+    """Where the clips are; `recordings` in the data folder where absent."""
+    clip_s: Annotated[float, msgspec.Meta(ge=2, le=600)] = 60.0
+    """Length of a clip, s; it ends at the next key picture."""
+    sight_s: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 1.0
+    """What the video shows of the ground is noted so often, s of video."""
+
+
+RETENTION_DAYS: dict[str, float] = {"inspection": 180.0, "patrol": 30.0, "response": 365.0}
+"""Of the purposes that come with the service; they are choices, not law."""
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long recordings are kept."""
+
+    days: dict[Name, Positive] = {}
+    """By purpose, replacing or adding to the built-in ones, days."""
+    every_s: Positive = 3600.0
+    """How often what is too old is looked for, s."""
+
+    def all_days(self) -> dict[str, float]:
+        """Of every purpose, days."""
+        return {**RETENTION_DAYS, **self.days}
+
+
 class KindRule(msgspec.Struct, frozen=True, kw_only=True):
     """When two observations of a kind are one incident, and how grave it is."""
 
@@ -476,6 +506,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How video is watched."""
     video: VideoSettings = VideoSettings()
     """How live video goes on to people and to video systems."""
+    recording: RecordingSettings = RecordingSettings()
+    """How the vehicles' video is kept."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long recordings are kept."""
     incidents: IncidentSettings = IncidentSettings()
     """How observations become incidents."""
     sinks: tuple[SinkSettings, ...] = ()
@@ -490,6 +524,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def store_url(self) -> str:
         """URL of the database, the default filled in."""
         return self.store.url or f"sqlite:///{self.data / 'missioncontrol.sqlite'}"
+
+    def recordings_folder(self) -> Path:
+        """Where clips are, the default filled in."""
+        return self.recording.folder or self.data / "recordings"
 
     def vehicle(self, sysid: int) -> VehicleSettings | None:
         """The vehicle of a sysid, if it is ours."""
@@ -667,6 +705,7 @@ def _anchored(settings: Settings, folder: Path, tree: dict[str, Any]) -> Setting
         city=replace(city, buildings=at(city.buildings), cadastre=at(city.cadastre), permits=at(city.permits)),
         layers=tuple(replace(layer, path=folder / layer.path) for layer in settings.layers),
         vehicles=tuple(replace(vehicle, calibration=at(vehicle.calibration)) for vehicle in settings.vehicles),
+        recording=replace(settings.recording, folder=at(settings.recording.folder)),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -198,6 +199,7 @@ observations = Table(
     _utc("utc_s"),
     Column("observation", JSON, nullable=False),
     Column("picture_sha256", String(64)),
+    Index(None, "utc_s"),
 )
 
 outbox = Table(
@@ -303,4 +305,33 @@ occurrences = Table(
     Column("mission_id", String(36), ForeignKey("missions.id"), nullable=False),
     Column("outcome", String(20), nullable=False),
     Column("text", Text, nullable=False),
+)
+
+clips = Table(
+    "clips",
+    metadata,
+    _number(),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("flight_id", String(36), ForeignKey("flights.id"), nullable=False),
+    Column("sysid", Integer, nullable=False),
+    Column("registration", String(100), nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    _utc("from_utc_s"),
+    _utc("until_utc_s"),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("codec", String(20), nullable=False),
+    Column("camera", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64)),
+    Column("gsd_m", Float(53)),
+    Column("off_nadir_deg", Float(53)),
+    Column("hold", JSON(none_as_null=True)),
+    Column("place", Geom()),
+    Column("sights", LargeBinary),
+    Index(None, "flight_id", "number"),
+    Index(None, "state"),
+    Index(None, "purpose", "until_utc_s"),
 )

@@ -29,10 +29,12 @@ from missioncontrol.api import (
     pages,
     people,
     permits,
+    recordings,
     schedules,
     session,
     vehicles,
     versions,
+    views,
     weather,
     whep,
     zones,
@@ -56,6 +58,7 @@ from missioncontrol.missions import Missions
 from missioncontrol.people import People
 from missioncontrol.permits import Permits
 from missioncontrol.preview_jobs import PreviewJobs
+from missioncontrol.recordings import Recordings
 from missioncontrol.registry import Registry
 from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
@@ -63,6 +66,7 @@ from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
 from missioncontrol.versions import Versions
+from missioncontrol.views import Views
 from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
 from missioncontrol.webrtc import Viewers
@@ -114,6 +118,8 @@ class Rooms:
     incidents: Incidents
     outbox: Outbox
     evidence: Evidence
+    recordings: Recordings
+    views: Views
     registry: Registry
     layers: Layers
     locator: Locator
@@ -143,6 +149,8 @@ def make_app(rooms: Rooms) -> Litestar:
         incidents.router,
         incidents.handoffs,
         incidents.retry,
+        recordings.router,
+        views.views,
         locating.router,
         city.all_cameras,
         city.all_layers,
