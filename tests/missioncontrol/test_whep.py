@@ -13,6 +13,7 @@ import av
 import httpx
 import msgspec
 import pytest
+from aioice import ice
 from aioice.ice import get_host_addresses
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 
@@ -196,9 +197,11 @@ async def test_no_more_viewers_than_allowed_and_none_of_somebody_elses(tmp_path:
 
 
 async def test_viewers_who_are_gone_take_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One never connects, one logs out; the camera of a third starts to send what cannot be forwarded."""
+    """One logs out, one falls silent, one never connects; one's camera turns to what cannot be forwarded."""
     monkeypatch.setattr(webrtc, "LOOK_S", 0.05)
     monkeypatch.setattr(webrtc, "SESSION_S", 0.1)
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.1)
+    monkeypatch.setattr(ice, "CONSENT_FAILURES", 2)
 
     async def nobody() -> bool:
         return viewers(service) == 0
@@ -212,6 +215,12 @@ async def test_viewers_who_are_gone_take_no_place(tmp_path: Path, monkeypatch: p
             await http.delete("/session")
             await until(nobody)
         http = await service.client()
+        async with peer() as (connection, offer):
+            await watch(http, connection, offer)
+            await codes(connection, 1)
+            for protocol in connection.getReceivers()[0].transport.transport._connection._protocols:
+                protocol.transport.abort()
+            await until(nobody)
         async with peer() as (connection, offer):
             await watch(http, connection, offer)
             await codes(connection, 1)
