@@ -15,6 +15,7 @@ GeoError
 │   └── CalibrationInvalid  a calibration file that cannot be used; names the file and what is wrong
 ├── KlvInvalid         bytes that are not the local set they claim to be
 ├── RasterInvalid      a raster that cannot be read or drawn
+├── NotRegistered      a frame that does not lie on the reference; says why
 └── PhotoInvalid       a picture that cannot be read or holds no pose
 """
 
@@ -81,3 +82,7 @@ class PhotoInvalid(GeoError):
 
 class RasterInvalid(GeoError):
     """A raster that cannot be read or drawn."""
+
+
+class NotRegistered(GeoError):
+    """A frame that does not lie on the reference."""

@@ -36,11 +36,11 @@ class Motion(msgspec.Struct, frozen=True, kw_only=True):
         speed = float(np.linalg.norm(velocity_m_s))
         along = velocity_m_s / speed if speed > 0 else np.array([0.0, 1.0])
         across = np.array([along[1], -along[0]])
-        sideways = float(np.sqrt(max(0.0, across @ covariance @ across)))
+        sideways = float(np.sqrt(np.maximum(0.0, across @ covariance @ across)))
         turn = float(np.degrees(np.arctan2(sideways, speed))) if sideways < speed else 180.0
         return cls(
             speed_m_s=speed,
-            speed_sigma_m_s=float(np.sqrt(max(0.0, along @ covariance @ along))),
+            speed_sigma_m_s=float(np.sqrt(np.maximum(0.0, along @ covariance @ along))),
             heading_deg=float(np.degrees(np.arctan2(velocity_m_s[0], velocity_m_s[1]))) % 360.0,
             heading_sigma_deg=turn,
         )
