@@ -235,8 +235,9 @@ def _cores(
             area_px, square, part = _largest(strong)
             if square >= SQUARE and area_px > largest:
                 largest = area_px
+                edge = np.median(found[window][part]) / 2  # the blur takes a share of what is around in
                 cores[window][mine] = 0
-                cores[window][part] = number
+                cores[window][part & (found[window] >= edge)] = number
     return cores
 
 
