@@ -370,6 +370,82 @@ def _best_s(rounds: int, call: Callable[[], object]) -> float:
     return best_s
 
 
+def orthority_ortho(
+    image: str, dem: str, crs: str, pixel_m: float, camera: dict[str, Any], out: str
+) -> dict[str, float]:
+    """An ortho as a JPEG GeoTIFF with a mask, bilinear, without overviews, and the times, s."""
+    import orthority
+
+    lens = orthority.camera.BrownCamera(**camera)
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    orthority.Ortho(image, dem, lens, crs).process(
+        out, resolution=(pixel_m, pixel_m), interp="bilinear", dem_interp="bilinear", compress="jpeg", build_ovw=False,
+        overwrite=True,
+    )  # fmt: skip
+    return {"seconds": time.perf_counter() - start_s, "cpu_seconds": time.process_time() - start_cpu_s}
+
+
+def orthority_frame(image: str, dem: str, interior: str, exterior: str, out: str, pixel_m: float) -> dict[str, Any]:
+    """The ortho of a frame of a known block, and the camera it was made with."""
+    import orthority
+
+    cameras = orthority.FrameCameras(interior, exterior)
+    lens = cameras.get(image)
+    orthority.Ortho(image, dem, lens, cameras.crs).process(
+        out, resolution=(pixel_m, pixel_m), interp="bilinear", dem_interp="bilinear", compress="deflate",
+        write_mask=True, build_ovw=False, overwrite=True,
+    )  # fmt: skip
+    matrix = lens._get_intrinsic()[0] if not hasattr(lens, "_K") else lens._K
+    named = dict(
+        zip(("k1", "k2", "p1", "p2", "k3"), (float(v) for v in getattr(lens, "_dist_param", [])), strict=False)
+    )
+    exteriors = cameras._ext_param_dict[next(name for name in cameras._ext_param_dict if name in image)]
+    return {
+        "crs": cameras.crs.to_wkt(), "xyz": list(exteriors["xyz"]), "opk": list(exteriors["opk"]),
+        "camera": {"focal_px": float(matrix[0, 0]), "center_px": [float(matrix[0, 2]), float(matrix[1, 2])],
+                   "distortion": named},
+    }  # fmt: skip
+
+
+def rio_tiler_tiles(file: str, tiles: list[list[int]], form: str) -> dict[str, Any]:
+    """Tiles z, x, y of a COG as PNG or JPEG, the file opened for each as a tile server does; the times of each, s."""
+    from rio_tiler.io import Reader
+
+    walls, cpus = [], []
+    for z, x, y in tiles:
+        start_s, start_cpu_s = time.perf_counter(), time.process_time()
+        with Reader(file) as reader:
+            reader.tile(x, y, z).render(img_format=form)
+        walls.append(time.perf_counter() - start_s)
+        cpus.append(time.process_time() - start_cpu_s)
+    return {"seconds": walls, "cpu_seconds": cpus}
+
+
+def rio_cogeo_write(source: str, out: str, compress: str, options: dict[str, Any], threads: int) -> dict[str, float]:
+    """A COG by its profile of that compression, blocks of 512 px and means as overviews; the times, s, and bytes."""
+    import os
+
+    from rio_cogeo.cogeo import cog_translate
+    from rio_cogeo.profiles import cog_profiles
+
+    profile = cog_profiles.get(compress)
+    profile.update(options)
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    cog_translate(
+        source, out, profile, overview_resampling="average", quiet=True,
+        config={"GDAL_NUM_THREADS": str(threads), "GDAL_TIFF_OVR_BLOCKSIZE": "512"},
+    )  # fmt: skip
+    spent_s, cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+    return {"seconds": spent_s, "cpu_seconds": cpu_s, "bytes": os.path.getsize(out)}
+
+
+def rio_cogeo_valid(file: str) -> list[Any]:
+    """Whether a file is a COG, strictly; errors and warnings."""
+    from rio_cogeo.cogeo import cog_validate
+
+    return list(cog_validate(file, strict=True))
+
+
 def package_version(package: str) -> str:
     """Of an installed peer."""
     return version(package)
@@ -394,6 +470,11 @@ ANSWERS: dict[str, Callable[..., Any]] = {
         klvdata_packets,
         klvdata_read,
         klvdata_write,
+        orthority_ortho,
+        orthority_frame,
+        rio_tiler_tiles,
+        rio_cogeo_write,
+        rio_cogeo_valid,
         package_version,
     )
 }

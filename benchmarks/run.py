@@ -31,6 +31,8 @@ PEERS = (
     "MAVProxy==1.8.75",
     "ortools==9.15.6755",
     "klvdata==0.0.3",
+    "rio-cogeo==7.0.4",
+    "rio-tiler==9.4.12",
 )
 JOBS = (
     "coverage",
@@ -44,6 +46,9 @@ JOBS = (
     "upload",
     "sim_vehicle",
     "zones",
+    "ortho",
+    "cog",
+    "tiles",
 )
 
 

@@ -87,6 +87,12 @@ class Blocks:
             while self._bytes > self._limit_bytes and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
+    def clear(self) -> None:
+        """Keep none."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
 
 _blocks = Blocks(CACHE_BYTES)
 _rasters: OrderedDict[str, Raster] = OrderedDict()
@@ -112,6 +118,13 @@ def raster(path: Path | str) -> Raster:
         while len(_rasters) > MOST_OPEN:
             _rasters.popitem(last=False)
     return fresh
+
+
+def forget() -> None:
+    """Drop every block and close every file that nobody reads."""
+    with _rasters_lock:
+        _rasters.clear()
+    _blocks.clear()
 
 
 class Raster:
@@ -153,10 +166,8 @@ class Raster:
 
     def _levels(self, source: rasterio.DatasetReader) -> list[Level]:
         levels = [Level(source.width, source.height, None, 1)]
-        for number in range(len(source.overviews(1))):
-            overview = opened(self.path, overview=number)
-            self._sources[number] = overview
-            levels.append(Level(overview.width, overview.height, number, 1))
+        for number, factor in enumerate(source.overviews(1)):
+            levels.append(Level(-(-source.width // factor), -(-source.height // factor), number, 1))
         last, shrink = levels[-1], 1
         while max(levels[-1].width, levels[-1].height) > BLOCK_PX:
             shrink *= 2
@@ -222,7 +233,7 @@ class Raster:
     def _read(self, level: Level, row: int, col: int) -> Block:
         height, width = min(BLOCK_PX, level.height - row), min(BLOCK_PX, level.width - col)
         with self._lock:
-            source = self._sources[level.overview]
+            source = self._source(level)
             top, left = row * level.shrink, col * level.shrink
             window = Window(
                 left,
@@ -244,6 +255,20 @@ class Raster:
         if mask is not None and mask.all():
             mask = None
         return Block(np.ascontiguousarray(bands.transpose(1, 2, 0)), mask)
+
+    def _source(self, level: Level) -> rasterio.DatasetReader:
+        """What a level is read from, opened when it is first asked for."""
+        number = level.overview
+        if number not in self._sources:
+            overview = opened(self.path, overview=number)
+            width, height = level.width, level.height
+            if level.shrink == 1 and (overview.width, overview.height) != (width, height):
+                raise RasterInvalid(
+                    f"{self.path}: overview {number} has {overview.width} x {overview.height} px, not {width} x "
+                    f"{height}: make a COG of it (missioncontrol cog)"
+                )
+            self._sources[number] = overview
+        return self._sources[number]
 
     def _known(self, bands: Cells) -> Mask | None:
         """255 where some band is neither nodata nor NaN."""

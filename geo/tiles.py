@@ -148,9 +148,9 @@ def _way(source: Raster, z: int, x: int, y: int, margin: int) -> _Way:
         count = -(-(size - 1) // step) + 1
         at = (np.arange(count) * step + 0.5 - margin) / TILE_PX * side_m
         east, north = np.meshgrid(-HALF_WORLD_M + x * side_m + at, HALF_WORLD_M - y * side_m - at)
-        there_x, there_y = source.from_mercator.transform(east, north)
-        cols, rows = ~source.grid.transform @ (np.asarray(there_x), np.asarray(there_y))
-        cols, rows = np.where(np.isfinite(cols), cols, np.nan), np.where(np.isfinite(rows), rows, np.nan)
+        there = np.array(source.from_mercator.transform(east, north))
+        there[:, ~np.isfinite(there).all(axis=0)] = np.nan
+        cols, rows = ~source.grid.transform @ (there[0], there[1])
         if step == _COARSE and _straight(cols, rows):
             break
     return _Way(cols, rows, step)
@@ -177,6 +177,8 @@ def _window(source: Raster, way: _Way) -> _Seen | None:
         return None
     across = np.hypot(np.diff(way.cols, axis=1), np.diff(way.rows, axis=1)) / way.step
     down = np.hypot(np.diff(way.cols, axis=0), np.diff(way.rows, axis=0)) / way.step
+    if not (np.isfinite(across).any() and np.isfinite(down).any()):
+        return None
     number = source.level_for(float(min(np.nanmedian(across), np.nanmedian(down))))
     level = source.levels[number]
     u = way.cols * (level.width / source.grid.width) - 0.5

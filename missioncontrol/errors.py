@@ -21,6 +21,7 @@ MissionControlError
 ├── WeatherUnavailable    a source of weather does not answer, or cannot be understood; names it
 ├── AdapterUnknown        no entry point of that name; lists the ones there are
 ├── ClientTooSlow         a live client let too many messages wait
+├── PhotogrammetryFailed  photogrammetry elsewhere did not make a map; says what it said
 ├── RestartLimit          a task failed so often that starting it again is no help
 └── DeliveryFailed        a receiver did not give its receipt; says whether trying again can help
 """
@@ -119,6 +120,10 @@ class ClientTooSlow(MissionControlError):
 
 class RestartLimit(MissionControlError):
     """A task failed so often that starting it again is no help."""
+
+
+class PhotogrammetryFailed(MissionControlError):
+    """Photogrammetry elsewhere did not make a map."""
 
 
 class DeliveryFailed(MissionControlError):

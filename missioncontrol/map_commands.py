@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import TaskID
 
 from missioncontrol.errors import InputInvalid
 from missioncontrol.terminal import Json, answer, bars
@@ -28,14 +30,36 @@ def map_flight(
         bool, typer.Option(help="Leave out what stands behind something, where --dem is a DSM.")
     ] = False,
     compress: Annotated[str, typer.Option(help="jpeg or deflate.")] = "jpeg",
+    photogrammetry: Annotated[
+        str | None, typer.Option(help="Have it made elsewhere, with a surface model: nodeodm (experimental).")
+    ] = None,
+    url: Annotated[str, typer.Option(help="Where that is.")] = "http://127.0.0.1:3000",
+    token: Annotated[str, typer.Option(envvar="MC_PHOTOGRAMMETRY_TOKEN", help="If it wants one.")] = "",
     as_json: Json = False,
 ) -> None:
     """Lay the pictures of a flight on the terrain: an orthomosaic, with GSD, moment and frame of each pixel.
 
     Example: missioncontrol map photos/ --dem city.tif --out map.tif --json
     """
-    from missioncontrol.mapping import map_to_file
+    from missioncontrol.mapping import map_to_file, reconstruct_to_file
 
+    if photogrammetry is not None:
+        with bars() as progress:
+            stages: dict[str, TaskID] = {}
+
+            def show(stage: str, percent: float) -> None:
+                if stage not in stages:
+                    stages[stage] = progress.add_task(stage, total=100)
+                progress.update(stages[stage], completed=percent)
+
+            made = asyncio.run(
+                reconstruct_to_file(
+                    source, out=out, adapter=photogrammetry, url=url, token=token, compress=_compression(compress),
+                    on_progress=show,
+                )
+            )  # fmt: skip
+        answer(made, as_json, f"{made.map}; surface: {made.surface or 'none'}")
+        return
     with bars() as progress:
         reading = progress.add_task("frames", total=None)
         laying = progress.add_task("map", total=None)

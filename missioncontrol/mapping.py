@@ -5,7 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 import cv2
 import msgspec
@@ -30,9 +33,11 @@ from geo.positions import Altitude, Datum, distance_m
 from geo.terrain import Terrain
 from geo.tiff import Described
 from missioncontrol.clocks import iso_utc
-from missioncontrol.errors import InputInvalid
+from missioncontrol.errors import AdapterUnknown, InputInvalid
 from missioncontrol.sites import terrain_of
 
+PHOTOGRAMMETRY = "missioncontrol.photogrammetry"
+"""Entry points of adapters: called with `url` and `token`, they give a Photogrammetry."""
 GSD_SCALE = 0.01
 """Centimetres in one of the numbers that the sources' first band holds."""
 VIDEO_STEP = 0.15
@@ -78,6 +83,64 @@ class MapReport(msgspec.Struct, frozen=True, kw_only=True):
     """Moment of the last frame used."""
 
 
+class Reconstruction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a photogrammetry made of photographs, as COGs that layers can draw."""
+
+    map: str
+    """File of the orthophoto."""
+    surface: str | None
+    """File of the surface model (DSM), if one was made; of the vertical datum of the photographs' heights."""
+
+
+class Photogrammetry(Protocol):
+    """A photogrammetry somewhere else, an async context manager, found by entry point missioncontrol.photogrammetry."""
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+
+    async def reconstruct(
+        self,
+        photographs: Sequence[Path],
+        *,
+        out: Path,
+        compress: Compression,
+        on_progress: Callable[[str, float], None],
+    ) -> Reconstruction:
+        """Write an orthophoto to `out`, and a surface model beside it. Raises PhotogrammetryFailed."""
+
+
+async def reconstruct_to_file(
+    source: str,
+    *,
+    out: Path,
+    adapter: str,
+    url: str,
+    token: str = "",
+    compress: Compression = "jpeg",
+    on_progress: Callable[[str, float], None] = lambda stage, percent: None,
+) -> Reconstruction:
+    """Have a folder of photographs mapped by the photogrammetry `adapter` at `url`.
+
+    Raises InputInvalid, AdapterUnknown, PhotogrammetryFailed, RasterInvalid.
+    """
+    _check_out(out)
+    files = _pictures(Path(source))
+    found = {point.name: point for point in entry_points(group=PHOTOGRAMMETRY)}
+    if adapter not in found:
+        raise AdapterUnknown(f"no photogrammetry {adapter!r}; there are: {', '.join(sorted(found)) or 'none'}")
+    try:
+        opening: Photogrammetry = found[adapter].load()(url=url, token=token)
+    except ValueError as exc:
+        raise InputInvalid(f"--url: {exc}") from exc
+    async with opening as opened:
+        return await opened.reconstruct(files, out=out, compress=compress, on_progress=on_progress)
+
+
 def map_to_file(
     source: str,
     *,
@@ -103,10 +166,7 @@ def map_to_file(
     terrain = terrain_of(dem, ground_amsl_m)
     if terrain is None:
         raise InputInvalid("--dem, --ground-amsl-m: give one of the two, the ground is not in a picture")
-    if not out.parent.is_dir():
-        raise InputInvalid(f"--out {out}: there is no folder {out.parent}")
-    if out.suffix.lower() not in (".tif", ".tiff"):
-        raise InputInvalid(f"--out {out}: a map is a GeoTIFF, its name ends in .tif")
+    _check_out(out)
     if pixel_m is not None and not 0.001 <= pixel_m <= 100:
         raise InputInvalid(f"--pixel-m {pixel_m:g}: from 0.001 to 100 m")
     if feather < 0 or feather > 1:
@@ -127,13 +187,7 @@ def photo_views(
     source: str, terrain: Terrain, *, ground_is_flat: bool, on_frame: Callable[[], None] = lambda: None
 ) -> tuple[list[View], dict[str, str], tuple[str, ...]]:
     """Photographs of a folder as views, why others are none, and what was assumed. Raises InputInvalid."""
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(each for each in path.iterdir() if each.suffix.lower() in PICTURE_SUFFIXES)
-    elif path.suffix.lower() in PICTURE_SUFFIXES:
-        files = [path]
-    else:
-        raise InputInvalid(f"{source}: a folder of pictures, a picture or a video is asked for")
+    files = _pictures(Path(source))
     views: list[View] = []
     unused: dict[str, str] = {}
     notes: dict[str, None] = {}
@@ -148,6 +202,21 @@ def photo_views(
         notes |= dict.fromkeys([*photo.notes, *(note for note in how if "camera" not in note)])
         views.append(View(file.name, photo.camera, pose, partial(_picture, file)))
     return views, unused, tuple(notes)
+
+
+def _pictures(source: Path) -> list[Path]:
+    if source.is_dir():
+        return sorted(each for each in source.iterdir() if each.suffix.lower() in PICTURE_SUFFIXES)
+    if source.suffix.lower() not in PICTURE_SUFFIXES:
+        raise InputInvalid(f"{source}: a folder of pictures, a picture or a video is asked for")
+    return [source]
+
+
+def _check_out(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise InputInvalid(f"--out {out}: there is no folder {out.parent}")
+    if out.suffix.lower() not in (".tif", ".tiff"):
+        raise InputInvalid(f"--out {out}: a map is a GeoTIFF, its name ends in .tif")
 
 
 def _picture(path: Path) -> Image:

@@ -276,6 +276,16 @@ def test_damage_is_named(tmp_path: Path) -> None:
         tile(path, 17, x, y)
 
 
+def test_every_zoom_shows_something(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", waves(900).astype(np.uint8), "EPSG:32643", transform=UTM)
+    lon, lat = (float(each) for each in Grid("EPSG:32643", UTM, 900, 900).lonlat(450.0, 450.0))
+    for z in range(0, 25, 3):
+        x, y, *_ = number(lon, lat, z)
+        assert image(tile(path, z, x, y)).shape == (256, 256, 4)
+    x, y, *_ = number(lon, lat, 12)
+    assert image(tile(path, 12, x, y))[..., 3].any()
+
+
 def test_half_the_world_in_degrees(tmp_path: Path) -> None:
     bands = np.zeros((1, 90, 180), np.uint8)
     bands[0, :45] = 200
