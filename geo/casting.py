@@ -20,9 +20,9 @@ Array = NDArray[np.float64]
 Cells = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
-HIT, SKY, UNKNOWN, UNLOADED = 0, 1, 2, 3
+HIT, SKY, UNKNOWN, BELOW, UNLOADED = 0, 1, 2, 3, 4
 """What became of a ray: it met the ground; it rises above it for good or runs too far; it came where no height is
-known; it came to a square that is not loaded."""
+known; it began below the ground; it came to a square that is not loaded."""
 LEVELS = 9
 SQUARE = 1 << LEVELS
 """Cells along the side of a square."""
@@ -38,9 +38,8 @@ BLENDS = 16
 """Looks per cell where rasters fade into each other."""
 ROUNDING = 1e-6
 """Weights of rasters that meet may fall so far short of 1."""
-PLACE = 9
-"""Columns of a cast: range, m; east, north, up of the unit ray; degrees east and north of the eye; m AMSL; slopes of
-the ground, east and north."""
+PLACE = 7
+"""Columns of a cast: range, m; east, north, up of the unit ray; degrees east and north of the eye; m AMSL."""
 
 
 @njit(cache=True, nogil=True)
@@ -262,14 +261,22 @@ def _march(
         if slot < 0:
             return UNLOADED, range_m, number
         speed_x, speed_y = _rate(track[0], range_m), _rate(track[1], range_m)
+        per_x = 1.0 / speed_x if speed_x != 0.0 else math.inf
+        per_y = 1.0 / speed_y if speed_y != 0.0 else math.inf
         top, left = row & (SQUARE - 1), col & (SQUARE - 1)
         while True:
-            low_x, low_y = (col >> level) << level, (row >> level) << level
-            on = min(
-                _leaving(x, speed_x, low_x, min(low_x + (1 << level), last_col + 1)),
-                _leaving(y, speed_y, low_y, min(low_y + (1 << level), last_row + 1)),
-            )
-            next_m = min(range_m + min(on, STRIDE_M) + STEP_M, end_m)
+            edge_x, edge_y = (col >> level) << level, (row >> level) << level
+            if speed_x > 0:
+                edge_x = min(edge_x + (1 << level), last_col + 1)
+            if speed_y > 0:
+                edge_y = min(edge_y + (1 << level), last_row + 1)
+            on_x, on_y = (edge_x - x) * per_x, (edge_y - y) * per_y
+            on = STRIDE_M  # not a number where a ray runs along an edge
+            if 0.0 <= on_x < on:
+                on = on_x
+            if 0.0 <= on_y < on:
+                on = on_y
+            next_m = min(range_m + on + STEP_M, end_m)
             if level == 0:
                 break
             lowest = min(at(path[2], range_m), at(path[2], next_m)) - 1e-4
@@ -363,6 +370,8 @@ def _faded(
 def _flat(path: Array, ground_m: float, end_m: float) -> tuple[int, float]:  # pragma: no cover - compiled
     """Where a ray meets ground of one height."""
     over, fall, bow = path[2, 0] - ground_m, path[2, 1], path[2, 2]
+    if over <= 0:
+        return HIT, 0.0
     inner = fall * fall - 4 * bow * over
     if fall >= 0 or inner < 0:
         return SKY, end_m
@@ -373,21 +382,21 @@ def _flat(path: Array, ground_m: float, end_m: float) -> tuple[int, float]:  # p
 
 @njit(cache=True, nogil=True)
 def cast(
-    eye: Array, turn: Array, rays: Array, end_m: float, flat_m: float, reach: Array, layers: Array, terms: Array,
-    directory: Numbers, squares: Cells, maxima: Cells, begins: Array, found: Array, states: Numbers,
+    eye: Array, turn: Array, rays: Array, end_m: float, flat_m: float, layers: Array, terms: Array,
+    directory: Numbers, squares: Cells, maxima: Cells, found: Array, states: Numbers,
 ) -> int:  # pragma: no cover - compiled  # fmt: skip
-    """Follow rays (n, 3), turned by `turn` (3, 3) to east, north, up, to the ground; the number that is not done.
+    """Follow rays (n, 3), turned by `turn` (3, 3) to east, north, up, to the ground; the largest state of all.
 
     `found` (n, PLACE) and `states` (n, 2: what became of it, number of the square it waits for) are filled. Those whose
-    state is UNLOADED on entry are followed, from `begins` (n,), m, on; all others are left alone. `flat_m` is the
-    height of flat ground, NaN where rasters count. The slopes of the ground are taken over a share `reach[0]` of the
-    range, at least `reach[1]` and at most `reach[2]` m to each side.
+    state is UNLOADED on entry are followed, from the range that `found` tells on; all others are left alone. `flat_m`
+    is the height of flat ground, NaN where rasters count.
     """
     path, tracks = np.empty((3, 4)), np.empty((len(layers), 2, 4))
     near = np.zeros(len(layers), np.bool_)
-    waiting = 0
+    worst = HIT
     for number in range(len(rays)):
         if states[number, 0] != UNLOADED:
+            worst = max(worst, states[number, 0])
             continue
         row = found[number]
         for axis in range(3):
@@ -395,7 +404,7 @@ def cast(
                 turn[axis, 0] * rays[number, 0] + turn[axis, 1] * rays[number, 1] + turn[axis, 2] * rays[number, 2]
             )
         course(eye, row[1], row[2], row[3], path)
-        range_m, state, square = begins[number], SKY, -1
+        range_m, state, square = row[0], SKY, -1
         if not row[3] < STEEPEST_SKY:
             pass
         elif not math.isnan(flat_m):
@@ -417,15 +426,13 @@ def cast(
                     state, range_m, square = _march(
                         path, tracks[k], range_m, limit_m, layers[k], directory, squares, maxima
                     )
+        if state == HIT and range_m <= 0.0:
+            state = BELOW
         row[0] = range_m if state != SKY else math.nan
         row[4], row[5], row[6] = at(path[0], row[0]), at(path[1], row[0]), at(path[2], row[0])
-        row[7] = row[8] = 0.0
-        begins[number] = range_m
-        if state == HIT and math.isnan(flat_m) and reach[0] > 0:
-            state, square = _sloped(eye, reach, layers, terms, directory, squares, row)
         states[number, 0], states[number, 1] = state, square
-        waiting += state == UNLOADED
-    return waiting
+        worst = max(worst, state)
+    return worst
 
 
 @njit(cache=True, nogil=True)
@@ -440,29 +447,8 @@ def _passes(eye: Array, path: Array, end_m: float, layer: Array) -> bool:  # pra
 
 
 @njit(cache=True, nogil=True)
-def _sloped(
-    eye: Array, reach: Array, layers: Array, terms: Array, directory: Numbers, squares: Cells, row: Array
-) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Fill the slopes of the ground about a place that was hit; level where the ground about it is not known."""
-    aside_m = min(max(reach[0] * row[0], reach[1]), reach[2])
-    east_deg, north_deg = math.degrees(aside_m / eye[3]), math.degrees(aside_m / eye[4])
-    for axis in range(2):
-        lon, lat = (east_deg, 0.0) if axis == 0 else (0.0, north_deg)
-        ahead_m, state, number = ground_at(eye, row[4] + lon, row[5] + lat, layers, terms, directory, squares)
-        if state == HIT:
-            behind_m, state, number = ground_at(eye, row[4] - lon, row[5] - lat, layers, terms, directory, squares)
-        if state == UNLOADED:
-            return UNLOADED, number
-        if state == UNKNOWN:
-            row[7] = row[8] = 0.0
-            return HIT, -1
-        row[7 + axis] = (ahead_m - behind_m) / (2 * aside_m)
-    return HIT, -1
-
-
-@njit(cache=True, nogil=True)
 def placed(eye: Array, turn: Array, rays: Array, ranges: Array, found: Array) -> None:  # pragma: no cover - compiled
-    """Fill what a cast tells of places at ranges (n,), m, along rays (n, 3); slopes are left alone."""
+    """Fill what a cast tells of places at ranges (n,), m, along rays (n, 3)."""
     path = np.empty((3, 4))
     for number in range(len(rays)):
         row = found[number]

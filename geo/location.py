@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geo import geoids
 from geo.cameras import Camera
-from geo.casting import HIT, UNKNOWN
+from geo.casting import BELOW, HIT, UNKNOWN
 from geo.errors import DatumUnknown, NoGround, TerrainMissing
 from geo.poses import Pose, PoseSigmas
 from geo.positions import Altitude, Datum, Ellipse, Position
@@ -22,14 +22,11 @@ from geo.sightlines import eye_at
 from geo.target_errors import CotErrors, KlvErrors, circular_error_m, cot_errors, klv_errors, linear_error_m
 from geo.terrain import Terrain
 from geo.uncertainty import CAUSES as CAUSES
-from geo.uncertainty import HALVES, finish, linear_moves
+from geo.uncertainty import HALVES, TURNED, loosen, settle
 
 Array = NDArray[np.float64]
 Moves = tuple[tuple[float, float, float], ...]
 
-SLOPE_REACH = np.array([0.02, 2.0, 30.0])
-"""Slopes are taken over this share of the range to each side, at least and at most so many m."""
-NO_SLOPES = np.zeros(3)
 FURTHER = 2.0
 """Rays turned by their errors are followed so many times as far as the ray itself may go."""
 _UNTURNED = np.eye(3)
@@ -201,26 +198,25 @@ class _View:
     """One camera at one place above a terrain."""
 
     def __init__(self, pose: Pose, terrain: Terrain, target_height_m: float) -> None:
-        """Raises NoGround where the camera is below the (raised) ground, TerrainMissing, DatumUnknown."""
+        """Raises TerrainMissing for a camera above ground that is not known, DatumUnknown."""
         self.relief: Castable = relief_of(terrain)
         self.terrain, self.target_height_m, place = terrain, target_height_m, pose.position
         self.eye = eye_at(place.lon, place.lat, camera_amsl_m(pose, terrain) - target_height_m)
         self.turn = np.ascontiguousarray(pose.enu_from_camera())
-        ground_m = self.relief.height_m(self.eye)
-        if ground_m is None:
-            raise self._missing(place.lon, place.lat)
-        if self.eye[2] <= ground_m:
+
+    def cast(self, rays: Array, max_range_m: float) -> Cast:
+        """Follow rays (n, 3) in camera axes. Raises NoGround where the camera is below the (raised) ground."""
+        cast = self.relief.cast(self.eye, self.turn, rays, max_range_m=max_range_m)
+        if cast.worst == BELOW:
+            ground_m = float(self.terrain.amsl_m(self.eye[0], self.eye[1]))
             raise NoGround(
                 f"the camera is {ground_m - self.eye[2]:.1f} m below the ground: check the datum of its height"
             )
-
-    def cast(self, rays: Array, max_range_m: float, reach: Array) -> Cast:
-        """Follow rays (n, 3) in camera axes."""
-        return self.relief.cast(self.eye, self.turn, rays, max_range_m=max_range_m, reach=reach)
+        return cast
 
     def known(self, cast: Cast) -> Cast:
         """The same cast. Raises TerrainMissing naming the first place that a ray needed and nobody knows."""
-        if UNKNOWN in cast.states:
+        if cast.worst == UNKNOWN:
             row = cast.rows[int(np.argmax(cast.states == UNKNOWN))]
             raise self._missing(float(self.eye[0] + row[4]), float(self.eye[1] + row[5]))
         return cast
@@ -255,7 +251,7 @@ def ground_points(
     """
     rays = camera.rays_from_pixels(np.atleast_2d(np.asarray(pixels, float)))
     view = _View(pose, terrain, target_height_m)
-    return view.points(view.known(view.cast(rays, max_range_m, NO_SLOPES)))
+    return view.points(view.known(view.cast(rays, max_range_m)))
 
 
 def locate(
@@ -287,10 +283,9 @@ def locate(
     """
     pixels = np.atleast_2d(np.asarray(pixels, float))
     view, rays = _View(pose, terrain, target_height_m), _rays_about(camera, pixels)
-    cast = view.known(view.cast(rays[0], max_range_m, SLOPE_REACH))
-    missed = cast.states != HIT
-    if missed.any():
-        u, v = pixels[int(np.argmax(missed))]
+    cast = view.known(view.cast(rays[0], max_range_m))
+    if cast.worst != HIT:
+        u, v = pixels[int(np.argmax(cast.states != HIT))]
         raise NoGround(f"pixel {u:.1f},{v:.1f} shows no ground within {max_range_m:g} m: above the horizon or too far")
     errors = _Errors(
         sigmas, velocity_enu_m_s, turn_rate_enu_deg_s, math.hypot(dem_sigma_m, target_height_sigma_m), datum_sigma_m
@@ -325,19 +320,26 @@ def locate_those_on_ground(
     unknown height. Raises DatumUnknown."""
     pixels = np.atleast_2d(np.asarray(pixels, float))
     found: list[Location | None] = [None] * len(pixels)
+    rays = _rays_about(camera, pixels)
     try:
         view = _View(pose, terrain, target_height_m)
+        cast = view.cast(rays[0], max_range_m)
     except (NoGround, TerrainMissing):
         return found
-    rays = _rays_about(camera, pixels)
-    cast = view.cast(rays[0], max_range_m, SLOPE_REACH)
     errors = _Errors(
         sigmas, velocity_enu_m_s, turn_rate_enu_deg_s, math.hypot(dem_sigma_m, target_height_sigma_m), datum_sigma_m
     )
     met = np.flatnonzero(cast.states == HIT)
     spreads = _pixel_sigmas(pixel_sigma_px, pixels)[met]
     part, lost = errors.applied(
-        view, cast[met], np.ascontiguousarray(rays[:, met]), camera, pixels[met], spreads, max_range_m, confidence
+        view,
+        cast.those_hit(met),
+        np.ascontiguousarray(rays[:, met]),
+        camera,
+        pixels[met],
+        spreads,
+        max_range_m,
+        confidence,
     )
     for number in np.flatnonzero(~lost):
         found[met[number]] = part[int(number)]
@@ -353,6 +355,8 @@ def _rays_about(camera: Camera, pixels: Array) -> Array:
 
 
 def _pixel_sigmas(pixel_sigma_px: ArrayLike, pixels: Array) -> Array:
+    if isinstance(pixel_sigma_px, int | float):
+        return np.full(pixels.shape, float(pixel_sigma_px))
     spreads = np.asarray(pixel_sigma_px, float)
     return np.array(np.broadcast_to(spreads[:, None] if spreads.ndim == 1 else spreads, pixels.shape))
 
@@ -375,6 +379,7 @@ class _Errors:
             sigmas.focal_share, sigmas.center_px, surface_sigma_m, datum_sigma_m,
         ])  # fmt: skip
         self._motion = np.array([*velocity_enu_m_s, *map(rad, turn_rate_enu_deg_s)])
+        self._of_focal = sigmas.focal_share > 0
 
     def applied(
         self, view: _View, cast: Cast, rays: Array, camera: Camera, pixels: Array, pixel_sigma_px: ArrayLike,
@@ -382,12 +387,13 @@ class _Errors:
     ) -> tuple[Locations, NDArray[np.bool_]]:  # fmt: skip
         """Places that were all hit, and which of them graze so that no ellipse holds."""
         count = len(pixels)
-        moves, axes, turned = np.empty((count, len(CAUSES), 3)), np.empty((count, 2, 3)), np.empty((4 * count, 3))
-        linear_moves(
-            cast.rows, rays, view.turn, pixels - camera.pixels_from_rays(_AHEAD), _pixel_sigmas(pixel_sigma_px, pixels),
-            self._numbers, self._motion, moves, axes, turned,
+        offsets = pixels - camera.pixels_from_rays(_AHEAD) if self._of_focal else pixels
+        moves, spans, turned = np.empty((count, len(CAUSES), 3)), np.empty((count, 2, 3)), np.empty((TURNED * count, 3))
+        loosen(
+            cast.rows, rays, view.turn, offsets, _pixel_sigmas(pixel_sigma_px, pixels), self._numbers, self._motion,
+            moves, spans, turned,
         )  # fmt: skip
-        bent = view.relief.cast(view.eye, _UNTURNED, turned, max_range_m=FURTHER * max_range_m, reach=NO_SLOPES)
+        bent = view.relief.cast(view.eye, _UNTURNED, turned, max_range_m=FURTHER * max_range_m)
         covariances, ellipses, grazing = np.empty((count, 3, 3)), np.empty((count, 3)), np.empty(count, np.bool_)
-        finish(cast.rows, axes, bent.rows, bent.states, moves, covariances, ellipses, grazing)
+        settle(cast.rows, spans, bent.rows, bent.states, self._numbers, moves, covariances, ellipses, grazing)
         return Locations(view.points(cast), moves, covariances, ellipses, confidence), grazing

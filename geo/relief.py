@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geo.casting import (
+    BELOW,
     FIRST,
     HIT,
     LEVELS,
@@ -23,7 +24,6 @@ from geo.casting import (
     UNKNOWN,
     UNLOADED,
     cast,
-    ground_at,
     maxima_of,
     placed,
 )
@@ -67,24 +67,23 @@ class Cast:
     rows: Array
     """(n, PLACE), see `geo.casting.PLACE`; NaN where a ray met nothing."""
     states: NDArray[np.int64]
-    """(n,) HIT, SKY or UNKNOWN of `geo.casting`."""
+    """(n,) HIT, SKY, UNKNOWN or BELOW of `geo.casting`."""
+    worst: int
+    """The largest of them."""
 
-    def __getitem__(self, which: NDArray[np.intp]) -> Cast:
-        return Cast(self.rows[which], self.states[which])
+    def those_hit(self, met: NDArray[np.intp]) -> Cast:
+        """Some of the rays, all of which met the ground."""
+        return Cast(self.rows[met], self.states[met], HIT)
 
 
 class Castable(Protocol):
     """Ground that rays can be followed to."""
 
-    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float, reach: Array) -> Cast:
+    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float) -> Cast:
         """Follow rays (n, 3), in the axes of `turn`, from an eye (`geo.sightlines.eye_at`) to the ground.
 
-        `reach`: over which share of the range the slopes of the ground are taken, at least and at most how many m; a
-        share of 0 leaves them out. Raises GeoidMissing, and TerrainMissing for a file that is damaged.
+        Raises GeoidMissing, and TerrainMissing for a file that is damaged.
         """
-
-    def height_m(self, eye: Array) -> float | None:
-        """Of the ground below an eye, m AMSL; None where it is not known."""
 
 
 class Relief:
@@ -111,30 +110,22 @@ class Relief:
             [],
         )
 
-    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float, reach: Array) -> Cast:
+    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float) -> Cast:
         """As `Castable`."""
-        rows, states, begins = _undone(len(rays))
+        rows, states = _undone(len(rays))
         with self._lock:
             layers, terms = self._near(float(eye[0]), float(eye[1]))
             squares, maxima, _ = self._slots
-            while cast(
-                eye, turn, rays, max_range_m, math.nan, reach, layers, terms, self._directory, squares, maxima,
-                begins, rows, states,
-            ):  # fmt: skip
+            while True:
+                worst = cast(
+                    eye, turn, rays, max_range_m, math.nan, layers, terms, self._directory, squares, maxima,
+                    rows, states,
+                )  # fmt: skip
+                if worst != UNLOADED:
+                    return Cast(rows, states[:, 0], worst)
                 wanted = states[states[:, 0] == UNLOADED, 1]
                 for number in list(dict.fromkeys(wanted.tolist()))[: len(squares)]:
                     self._load(number)
-        return Cast(rows, states[:, 0])
-
-    def height_m(self, eye: Array) -> float | None:
-        """As `Castable`."""
-        with self._lock:
-            layers, terms = self._near(float(eye[0]), float(eye[1]))
-            while True:
-                height, state, number = ground_at(eye, 0.0, 0.0, layers, terms, self._directory, self._slots[0])
-                if state != UNLOADED:
-                    return float(height) if state == HIT else None
-                self._load(number)
 
     def _load(self, number: int) -> None:
         """Read a square, in place of the one that is held longest."""
@@ -156,7 +147,7 @@ class Relief:
 
     def _near(self, lon: float, lat: float) -> tuple[Array, Array]:
         """Layers (k, 13) and terms (k, 2, 5, 5) of the rasters around a place, as `geo.casting` takes them."""
-        key = math.floor(lon * ANCHORS + 0.5), math.floor(lat * ANCHORS + 0.5)
+        key = round(lon * ANCHORS), round(lat * ANCHORS)
         found = self._anchored.get(key)
         if found is None:
             if len(self._anchored) >= MOST_ANCHORS:
@@ -214,20 +205,16 @@ class FlatRelief:
         """Ground at `amsl_m`."""
         self._amsl_m = float(amsl_m)
 
-    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float, reach: Array) -> Cast:
+    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float) -> Cast:
         """As `Castable`."""
-        rows, states, begins = _undone(len(rays))
-        cast(eye, turn, rays, max_range_m, self._amsl_m, reach, *_NOTHING, begins, rows, states)
-        return Cast(rows, states[:, 0])
-
-    def height_m(self, eye: Array) -> float | None:
-        """As `Castable`."""
-        return self._amsl_m
+        rows, states = _undone(len(rays))
+        worst = cast(eye, turn, rays, max_range_m, self._amsl_m, *_NOTHING, rows, states)
+        return Cast(rows, states[:, 0], worst)
 
 
-def _undone(count: int) -> tuple[Array, NDArray[np.int64], Array]:
-    """Rows to fill, states, and ranges to begin at, m, of so many rays."""
-    return np.empty((count, PLACE)), np.full((count, 2), UNLOADED, np.int64), np.zeros(count)
+def _undone(count: int) -> tuple[Array, NDArray[np.int64]]:
+    """Rows to fill and states of so many rays."""
+    return np.zeros((count, PLACE)), np.full((count, 2), UNLOADED, np.int64)
 
 
 _NOTHING = (
@@ -247,25 +234,20 @@ class AnyRelief:
         """`amsl_m` as that of `geo.terrain.Terrain`."""
         self._amsl_m = amsl_m
 
-    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float, reach: Array) -> Cast:
+    def cast(self, eye: Array, turn: Array, rays: Array, *, max_range_m: float) -> Cast:
         """As `Castable`."""
         try:
             rows = self._followed(eye, turn, rays, max_range_m)
         except TerrainMissing:
             if len(rays) == 1:
-                return Cast(np.full((1, PLACE), np.nan), np.array([UNKNOWN]))
-            each = [self.cast(eye, turn, ray[None], max_range_m=max_range_m, reach=reach) for ray in rays]
-            return Cast(np.concatenate([one.rows for one in each]), np.concatenate([one.states for one in each]))
-        if reach[0] > 0:
-            self._slope(eye, rows, np.clip(reach[0] * rows[:, 0], reach[1], reach[2]))
-        return Cast(rows, np.where(np.isnan(rows[:, 0]), SKY, HIT))
-
-    def height_m(self, eye: Array) -> float | None:
-        """As `Castable`."""
-        try:
-            return float(self._amsl_m(eye[:1], eye[1:2])[0])
-        except TerrainMissing:
-            return None
+                rows = np.zeros((1, PLACE))
+                placed(eye, turn, rays, np.zeros(1), rows)
+                return Cast(rows, np.array([UNKNOWN]), UNKNOWN)
+            each = [self.cast(eye, turn, ray[None], max_range_m=max_range_m) for ray in rays]
+            states = np.concatenate([one.states for one in each])
+            return Cast(np.concatenate([one.rows for one in each]), states, int(states.max()))
+        states = np.select([np.isnan(rows[:, 0]), rows[:, 0] == 0.0], [SKY, BELOW], HIT)
+        return Cast(rows, states, int(states.max(initial=HIT)))
 
     def _followed(self, eye: Array, turn: Array, rays: Array, max_range_m: float) -> Array:
         rows = np.zeros((len(rays), PLACE))
@@ -282,6 +264,8 @@ class AnyRelief:
         closing = np.hypot(rows[:, 1], rows[:, 2]) + np.maximum(-rows[:, 3], 0.0)
         going = every[rows[:, 3] < STEEPEST_SKY]
         above = clearance_m(going, near[going])
+        far[going[above <= 0]] = 0.0
+        going, above = going[above > 0], above[above > 0]
         while len(going):
             next_m = np.minimum(
                 near[going] + np.maximum(above / closing[going], 0.25 + 0.002 * near[going]), max_range_m
@@ -299,19 +283,6 @@ class AnyRelief:
             near[hit], far[hit] = np.where(over, middle, near[hit]), np.where(over, far[hit], middle)
         placed(eye, turn, rays, far, rows)
         return rows
-
-    def _slope(self, eye: Array, rows: Array, aside_m: Array) -> None:
-        """Fill the slopes; level where the ground around is not known."""
-        hit = np.flatnonzero(~np.isnan(rows[:, 0]))
-        lon, lat = eye[0] + rows[hit, 4], eye[1] + rows[hit, 5]
-        aside = np.degrees(aside_m[hit] / eye[3]), np.degrees(aside_m[hit] / eye[4])
-        try:
-            ahead_m = self._amsl_m(lon + aside[0], lat), self._amsl_m(lon, lat + aside[1])
-            behind_m = self._amsl_m(lon - aside[0], lat), self._amsl_m(lon, lat - aside[1])
-        except TerrainMissing:
-            return
-        for axis in range(2):
-            rows[hit, 7 + axis] = (ahead_m[axis] - behind_m[axis]) / (2 * aside_m[hit])
 
 
 def relief_of(terrain: object) -> Castable:
