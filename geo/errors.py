@@ -14,6 +14,7 @@ GeoError
 ├── CameraInvalid      a camera's figures that cannot be; names the field
 │   └── CalibrationInvalid  a calibration file that cannot be used; names the file and what is wrong
 ├── KlvInvalid         bytes that are not the local set they claim to be
+├── OffsetUnknown      two clocks whose offset the motion does not tell; says why
 ├── RasterInvalid      a raster that cannot be read or drawn
 ├── NotRegistered      a frame that does not lie on the reference; says why
 └── PhotoInvalid       a picture that cannot be read or holds no pose
@@ -70,6 +71,10 @@ class CameraInvalid(GeoError):
 
 class CalibrationInvalid(CameraInvalid):
     """A calibration file that cannot be used."""
+
+
+class OffsetUnknown(GeoError):
+    """The motion does not tell how far two clocks are apart."""
 
 
 class KlvInvalid(GeoError):
