@@ -97,19 +97,23 @@ def fit_sigmas(
         rows = slice(2 * number, 2 * number + 2)
         survey[rows, rows] = np.array(known[sight.thing].covariance_m2)
     names = list(groups)
-    parts = {stays: _parts(sights, groups, stays) for stays in (0.0, 1.0)}
+    fading, steady = (_parts(sights, groups, stays) for stays in (0.0, 1.0))
 
-    def loss(logs: Array) -> float:
+    def loss(logs: Array) -> tuple[float, Array]:
+        """Minus the logarithm of the posterior, and its slopes."""
         scales, stays = np.exp(np.append(logs[:-1], 0.0)), 1.0 / (1.0 + np.exp(-logs[-1]))
-        total = survey + sum(
-            scale**2 * ((1.0 - stays) * fading + stays * steady)
-            for scale, fading, steady in zip(scales, parts[0.0], parts[1.0], strict=True)
-        )
-        _, size = np.linalg.slogdet(total)
-        prior = float(np.sum((logs[:-1] / prior_spread) ** 2)) + float(logs[-1] ** 2) / 8.0
-        return float(errors @ np.linalg.solve(total, errors) + size + prior) / 2.0
+        each = scales[:, None, None] ** 2 * ((1.0 - stays) * fading + stays * steady)
+        turned = (scales[:, None, None] ** 2 * (steady - fading)).sum(axis=0) * stays * (1.0 - stays)
+        total = survey + each.sum(axis=0)
+        inverse = np.linalg.inv(total)
+        pull = inverse @ errors
+        weight = inverse - np.outer(pull, pull)
+        slopes = np.append(np.einsum("gij,ij->g", each[:-1], weight), np.sum(turned * weight) / 2.0)
+        spread = np.append(np.full(len(names), prior_spread), 2.0)
+        size = np.linalg.slogdet(total)[1]
+        return float(errors @ pull + size + np.sum((logs / spread) ** 2)) / 2.0, slopes + logs / spread**2
 
-    found = minimize(loss, np.zeros(len(names) + 1), method="L-BFGS-B").x
+    found = minimize(loss, np.zeros(len(names) + 1), method="L-BFGS-B", jac=True).x
     return SigmaFit(
         scales=dict(zip(names, np.exp(found[:-1]).tolist(), strict=True)), stays=float(1 / (1 + np.exp(-found[-1])))
     )
@@ -127,14 +131,14 @@ def errors_m(sights: Sequence[Sight], known: Mapping[str, Known]) -> Array:
     return np.array(found)
 
 
-def _parts(sights: Sequence[Sight], groups: Mapping[str, Sequence[str]], stays: float) -> list[Array]:
-    """Covariance by each group of causes alone, and last by the causes in no group."""
+def _parts(sights: Sequence[Sight], groups: Mapping[str, Sequence[str]], stays: float) -> Array:
+    """(groups + 1, 2n, 2n) covariance by each group of causes alone, and last by the causes in no group."""
     lasting = {
         cause: each._replace(stays=stays) if each.scope is Scope.FLIGHT else each for cause, each in LASTING.items()
     }
     rest = [cause for cause in CAUSES if not any(cause in group for group in groups.values())]
-    return [covariance_m2([_only(sight, causes) for sight in sights], lasting=lasting) for causes in
-            (*groups.values(), rest)]  # fmt: skip
+    causes = [*groups.values(), rest]
+    return np.stack([covariance_m2([_only(sight, group) for sight in sights], lasting=lasting) for group in causes])
 
 
 def _only(sight: Sight, causes: Sequence[str]) -> Sight:

@@ -61,12 +61,13 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_markers(path: Path) -> list[Marker]:
     """Points of a survey's CSV (ID, Latitude, Longitude, Elevation above the ellipsoid). Raises InputInvalid."""
+    rows = _rows(path, ("ID", "Longitude", "Latitude", "Elevation"))
     return [
         Marker(
             name=row["ID"],
-            position=_surveyed(float(row["Longitude"]), float(row["Latitude"]), float(row["Elevation"])),
+            position=_surveyed(*(_number(path, number, row, name) for name in ("Longitude", "Latitude", "Elevation"))),
         )
-        for row in _rows(path, ("ID", "Longitude", "Latitude", "Elevation"))
+        for number, row in enumerate(rows)
     ]
 
 
