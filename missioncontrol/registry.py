@@ -39,6 +39,11 @@ class Records:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise SettingsInvalid(f"{path}: not a GeoJSON FeatureCollection that can be read: {exc}") from exc
 
+    def shape_at(self, place: BaseGeometry) -> BaseGeometry | None:
+        """Outline (lon, lat; deg) of the first feature that shares a point with the place."""
+        found = sorted(self._tree.query(place, predicate="intersects"))
+        return self._shapes[found[0]] if found else None
+
     def touching(self, place: BaseGeometry) -> list[dict[str, Any]]:
         """Properties of the features that share a point with the place (lon, lat; deg)."""
         return [
@@ -74,6 +79,10 @@ class Registry:
         """Id of a registered building at the place, if there is one."""
         found = self.buildings.touching(place)
         return str(found[0]["id"]) if found else None
+
+    def parcel_shape(self, place: BaseGeometry) -> BaseGeometry | None:
+        """Outline of the cadastre parcel at the place, if there is one."""
+        return self.parcels.shape_at(place)
 
     def parcel(self, place: BaseGeometry) -> str | None:
         """Number of the cadastre parcel at the place, if there is one."""

@@ -52,6 +52,7 @@ from missioncontrol.recordings import Recordings
 from missioncontrol.registry import Registry
 from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
+from missioncontrol.second_looks import SecondLooks
 from missioncontrol.settings import Settings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
@@ -238,6 +239,7 @@ class Service:
             recordings=Recordings(store, settings.recordings_folder(), clock),
             views=Views(store),
             registry=registry,
+            second_looks=SecondLooks(settings, registry),
             layers=Layers(settings.layers),
             locator=Locator(terrain),
             feed=feed,

@@ -450,6 +450,9 @@ class SinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Entry-point name of the adapter: `mqtt`, `webhook`, ..."""
     options: dict[str, Any] = {}
     """Keyword arguments of the adapter."""
+    needs_ce90_m: Positive | None = None
+    """How well it needs places to be known, as the radius that holds them nine times in ten, m; a second look is
+    proposed where they are not. Absent: any will do."""
 
 
 class HandoffSettings(msgspec.Struct, frozen=True, kw_only=True):

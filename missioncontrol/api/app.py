@@ -62,6 +62,7 @@ from missioncontrol.recordings import Recordings
 from missioncontrol.registry import Registry
 from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
+from missioncontrol.second_looks import SecondLooks
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
@@ -121,6 +122,7 @@ class Rooms:
     recordings: Recordings
     views: Views
     registry: Registry
+    second_looks: SecondLooks
     layers: Layers
     locator: Locator
     feed: Live

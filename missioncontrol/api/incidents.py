@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +17,9 @@ from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.evidence import Evidence
 from missioncontrol.handoffs import HandoffRow, Outbox
 from missioncontrol.incidents import Incidents
+from missioncontrol.missions import Missions, NewMission
 from missioncontrol.people import Person, Role
+from missioncontrol.second_looks import SecondLooks
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,9 +62,31 @@ async def everything(
 
 
 @get("/{incident_id:str}")
-async def one(incident_id: FromPath[str], incidents: NamedDependency[Incidents]) -> dict[str, Any]:
-    """One incident."""
-    return await incidents.feature(incident_id)
+async def one(
+    incident_id: FromPath[str], incidents: NamedDependency[Incidents], second_looks: NamedDependency[SecondLooks]
+) -> dict[str, Any]:
+    """One incident, and how to look at it again where its place is not known well enough (`second_look`)."""
+    feature = await incidents.feature(incident_id)
+    found = await asyncio.to_thread(second_looks.of, feature)
+    properties = {**feature["properties"], "second_look": None if found is None else msgspec.to_builtins(found)}
+    return {**feature, "properties": properties}
+
+
+@post("/{incident_id:str}/second-look", guards=[requires(Role.OPERATOR, Role.ADMINISTRATOR)])
+async def look_again(
+    incident_id: FromPath[str],
+    request: Request[Person, Any, Any],
+    incidents: NamedDependency[Incidents],
+    second_looks: NamedDependency[SecondLooks],
+    missions: NamedDependency[Missions],
+) -> dict[str, Any]:
+    """A planned mission that looks again at an incident, to be approved and launched as any other."""
+    feature = await incidents.feature(incident_id)
+    wanted = await asyncio.to_thread(second_looks.request_of, feature)
+    name = f"second look: {feature['properties']['kind']}"
+    new = NewMission(name=name, purpose=f"incident {incident_id}", request=wanted)
+    mission = await missions.create(new, person=request.user.name)
+    return await missions.plan(mission["id"], person=request.user.name)
 
 
 @get("/{incident_id:str}/observations")
@@ -133,5 +158,7 @@ def _public(row: HandoffRow) -> dict[str, Any]:
 
 
 router = Router(
-    "/incidents", route_handlers=[everything, one, observations, picture, confirm, reject], tags=["incidents"]
+    "/incidents",
+    route_handlers=[everything, one, look_again, observations, picture, confirm, reject],
+    tags=["incidents"],
 )

@@ -204,8 +204,8 @@ def agree(what: str, said: dict[str, Any], pixels: NDArray[np.float64], places: 
     kept = np.array(said["back_px"]) < 1e-3
     off_m = np.linalg.norm(np.array(said["places"]) - places, axis=1)
     print(
-        f"{what}, orthority {said['version']}: {off_px.max():.1e} px over {len(pixels)} pixels, {off_m[kept].max():.1e} m "
-        f"over the {kept.sum()} that it finds again, {off_m.max():.1e} m over all"
+        f"{what}, orthority {said['version']}: {off_px.max():.1e} px over {len(pixels)} pixels, "
+        f"{off_m[kept].max():.1e} m over the {kept.sum()} that it finds again, {off_m.max():.1e} m over all"
     )
     assert off_px.max() < 0.1
     assert kept.sum() > 50
