@@ -13,16 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import cv2
 import numpy as np
 import rasterio
 from isal import isal_zlib
-from numba import njit
-from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 
+from geo.cog_tiles import Cells, halve, padded, predicted
 from geo.errors import RasterInvalid
 from geo.grids import MOST_PIXELS, Grid
 from geo.tiff import LARGEST_CLASSIC, LONG, LONG8, Described, Tag, gdal_tags, header, longs, shorts
@@ -31,20 +30,20 @@ BLOCK_PX = 512
 """Side of a tile unless another is asked for."""
 MOST_WITHOUT_OVERVIEWS = 2**26
 """Pixels of a raster that may lack overviews."""
+MOST_IN_PIECE = 2**26
+"""Pixels of a tile or strip of a file: it is unpacked as a whole."""
 MOST_BANDS = 16
 ISAL_LEVEL = 2
 Compression = Literal["deflate", "jpeg"]
 Shrink = Literal["average", "nearest"]
-Cells = NDArray[Any]
 
 
 def opened(path: Path | str, *, overview: int | None = None) -> rasterio.DatasetReader:
     """A GeoTIFF that may be drawn or measured; never anything else, and nothing but this one file is read.
 
-    With `overview` that one of its overviews, from 0, instead of the raster itself.
-
-    Raises RasterInvalid for what is no regular file, no TIFF, has no CRS or transform, is larger than MOST_PIXELS,
-    or is so large that it needs overviews and has none.
+    With `overview` that one of its overviews, from 0, instead of the raster itself. Raises RasterInvalid for what is
+    no regular file, no TIFF, has no CRS or transform, has a palette, is larger than MOST_PIXELS, is stored in pieces
+    larger than MOST_IN_PIECE, or is so large that it needs overviews and has none.
     """
     path = Path(path)
     try:
@@ -74,6 +73,11 @@ def _problem(source: rasterio.DatasetReader) -> str | None:
         return f"{size}: larger than the {MOST_PIXELS} px that are read"
     if source.count > MOST_BANDS:
         return f"{source.count} bands: at most {MOST_BANDS} are read"
+    rows, cols = source.block_shapes[0]
+    if rows * cols > MOST_IN_PIECE:
+        return f"stored in pieces of {cols} x {rows} px: at most {MOST_IN_PIECE} px are unpacked at a time"
+    if ColorInterp.palette in source.colorinterp:
+        return "its numbers are places in a palette: convert it to RGB"
     if source.width * source.height > MOST_WITHOUT_OVERVIEWS and not source.overviews(1):
         return f"{size} without overviews: too slow to draw; make a COG of it (missioncontrol cog)"
     return None
@@ -105,7 +109,7 @@ def cog(
         )
         grid = Grid(raster.crs.to_wkt(), raster.transform, raster.width, raster.height)
         with CogWriter(
-            out, grid, bands=colours, dtype=raster.dtypes[0], alpha=masked, nodata=None if masked else raster.nodata,
+            out, grid, bands=colours, dtype=raster.dtypes[0], alpha=masked, nodata=None if masked else _nodata(raster),
             described=described, compress=compress, quality=quality, block_px=block_px, shrink=shrink, threads=threads,
         ) as writer:  # fmt: skip
             side = block_px * 2
@@ -119,6 +123,15 @@ def cog(
                 if masked:
                     cells = np.concatenate([cells, mask[0].astype(cells.dtype)])
                 writer.write(row, col, np.ascontiguousarray(cells.transpose(1, 2, 0)))
+
+
+def _nodata(raster: rasterio.DatasetReader) -> float | None:
+    """What stands for nothing, if the numbers of the raster can be that at all."""
+    value, kind = raster.nodata, np.dtype(raster.dtypes[0])
+    if value is None or kind.kind == "f":
+        return None if value is None else float(value)
+    held = np.iinfo(kind)
+    return float(value) if float(value).is_integer() and held.min <= value <= held.max else None
 
 
 def _plain(path: Path) -> rasterio.DatasetReader:
@@ -218,7 +231,7 @@ class CogWriter:
         if self._alpha and not tile[..., -1].any():
             packed = None
         else:
-            packed = _padded(tile, self._block)
+            packed = padded(tile, self._block)
             self._packing.append((level, row * here.across + col, self._pool.submit(self._pack, packed)))
             while len(self._packing) > 4 * self._threads:
                 self._take()
@@ -235,7 +248,7 @@ class CogWriter:
             half = self._block // 2
             down, right = row % 2 * half, col % 2 * half
             target = above.pending[place][down : down + half, right : right + half]
-            _halve(
+            halve(
                 packed,
                 self._alpha,
                 self._nodata is not None,
@@ -274,7 +287,7 @@ class CogWriter:
     def _pack(self, tile: Cells) -> tuple[bytes, bytes]:
         """The bytes of a tile and, for JPEG with a mask, of the mask."""
         if not self._jpeg:
-            return isal_zlib.compress(_predicted(tile), ISAL_LEVEL), b""
+            return isal_zlib.compress(predicted(tile), ISAL_LEVEL), b""
         colours = np.ascontiguousarray(tile[..., : self._bands])
         picture = colours[..., 0] if self._bands == 1 else cv2.cvtColor(colours, cv2.COLOR_RGB2BGR)
         done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
@@ -356,64 +369,3 @@ def _places(places: Cells, lengths: Cells, start: int, big: bool) -> tuple[Tag, 
     there = np.where(lengths > 0, places + np.uint64(start), np.uint64(0))
     kind = LONG8 if big else LONG
     return Tag(324, kind, there), Tag(325, LONG, lengths)
-
-
-def _padded(tile: Cells, side: int) -> Cells:
-    """A whole tile: what is beyond the edge of the raster repeats the edge."""
-    height, width = tile.shape[:2]
-    if (height, width) == (side, side):
-        return np.ascontiguousarray(tile)
-    return np.pad(tile, ((0, side - height), (0, side - width), (0, 0)), mode="edge")
-
-
-def _predicted(tile: Cells) -> Cells:
-    """Differences to the pixel on the left (predictor 2), or of the bytes of floats, most significant first (3)."""
-    if tile.dtype.kind != "f":
-        out = np.empty_like(tile)
-        _differences(tile.view(f"u{tile.dtype.itemsize}"), out.view(f"u{tile.dtype.itemsize}"))
-        return out
-    rows, cols, bands = tile.shape
-    planes = tile.astype(">f4").view(np.uint8).reshape(rows, cols * bands, 4).transpose(0, 2, 1).reshape(rows, -1)
-    out = planes.copy()
-    out[:, bands:] -= planes[:, :-bands]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _differences(cells: Cells, out: Cells) -> None:
-    rows, cols, bands = cells.shape
-    for r in range(rows):
-        for b in range(bands):
-            out[r, 0, b] = cells[r, 0, b]
-        for c in range(1, cols):
-            for b in range(bands):
-                out[r, c, b] = cells[r, c, b] - cells[r, c - 1, b]
-
-
-@njit(cache=True, nogil=True)
-def _halve(cells: Cells, alpha: bool, has_nodata: bool, nodata: float, average: bool, whole: bool, out: Cells) -> None:
-    """Each 2 x 2 pixels to their mean, or their first, of those that are not clear (alpha 0), nodata or NaN."""
-    bands = cells.shape[2] - (1 if alpha else 0)
-    for r in range(out.shape[0]):
-        for c in range(out.shape[1]):
-            if alpha:
-                out[r, c, bands] = max(
-                    max(cells[2 * r, 2 * c, bands], cells[2 * r, 2 * c + 1, bands]),
-                    max(cells[2 * r + 1, 2 * c, bands], cells[2 * r + 1, 2 * c + 1, bands]),
-                )
-            for b in range(bands):
-                total, known = 0.0, 0
-                for k in range(4):
-                    y, x = 2 * r + k // 2, 2 * c + k % 2
-                    value = cells[y, x, b]
-                    if (alpha and cells[y, x, bands] == 0) or (has_nodata and value == nodata) or value != value:
-                        continue
-                    if average or known == 0:
-                        total += value
-                        known += 1
-                if known > 0:
-                    out[r, c, b] = np.floor(total / known + 0.5) if whole else total / known
-                elif has_nodata:
-                    out[r, c, b] = nodata
-                elif not alpha:
-                    out[r, c, b] = cells[2 * r, 2 * c, b]

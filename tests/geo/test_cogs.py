@@ -204,3 +204,25 @@ def test_limits(tmp_path: Path) -> None:
     many = write(tmp_path / "many.tif", np.zeros((20, 8, 8), np.uint8))
     with pytest.raises(RasterInvalid, match="20 bands"):
         opened(many)
+    strips = sparse | {"tiled": False, "blockysize": 1000, "compress": "deflate"}
+    with rasterio.open(tmp_path / "strip.tif", "w", width=70_000, height=1000, **strips):
+        pass
+    with pytest.raises(RasterInvalid, match="pieces of 70000 x 1000 px"):
+        opened(tmp_path / "strip.tif")
+    coloured = write(tmp_path / "palette.tif", np.zeros((1, 8, 8), np.uint8), photometric="palette")
+    with rasterio.open(coloured, "r+") as raster:
+        raster.write_colormap(1, {0: (9, 9, 9, 255)})
+    with pytest.raises(RasterInvalid, match="palette"):
+        opened(coloured)
+
+
+def test_pixels_that_are_points_stay_where_they_are(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif", smooth(1, 64, 64).astype(np.uint8), AREA_OR_POINT="Point")
+    with rasterio.open(source, "r+") as raster:
+        raster.update_tags(AREA_OR_POINT="Point")
+    with rasterio.open(source) as raster:
+        where = raster.transform
+        assert raster.tags()["AREA_OR_POINT"] == "Point"
+    cog(source, tmp_path / "b.tif")
+    with rasterio.open(tmp_path / "b.tif") as got:
+        assert got.transform.almost_equals(where, precision=1e-9)

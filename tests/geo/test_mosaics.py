@@ -121,3 +121,17 @@ def test_a_frame_that_sees_beyond_the_dem_is_laid_where_heights_are_known() -> N
     inside = (x > 465) & (x < 490) & (np.abs(y) < 20)
     assert (rgba[..., 3][inside] == 255).all()
     assert (rgba[..., 3][x > 505] == 0).all()
+
+
+def test_what_a_wall_hides_is_taken_from_the_frame_that_sees_it() -> None:
+    terrain = hills(cell_m=1.0, tower_m=30.0)
+    wide = BrownCamera(width_px=240, height_px=160, focal_px=80.0)
+    near, far = (
+        View(name, wide, at(x, 0.0, amsl_m=860.0), partial(np.full, (160, 240, 3), colour, np.uint8))
+        for name, x, colour in (("near, behind the block", -8.0, 10), ("far, on this side of it", 48.0, 200))
+    )
+    for occlusion, wanted in ((False, 10), (True, 200)):
+        mosaic = Mosaic([near, far], terrain, pixel_m=0.5, occlusion=occlusion)
+        rgba, *_ = whole(mosaic)
+        cols, rows = mosaic.grid.places(*PLANE.to_lonlat(18.0, 0.0))
+        assert rgba[int(rows), int(cols)].tolist() == [wanted] * 3 + [255]
