@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aerial_models.errors import SourceGarbage
 from aerial_models.subtitles import Subtitles
 from geo import klv
 from geo.poses import Attitude
@@ -38,6 +39,7 @@ def clock(text: str) -> float:
         ("old_format.SRT", (-20.2533, 149.0251), "2017-08-05 14:11:51", None, 1.9),
         ("p4_rtk.SRT", (-34.237922, -58.851745), None, None, 85.8),
         ("p4p_sample.SRT", (47.4692, 8.2090), None, None, 45.6),
+        ("mix_p4rtk_mavic2pro.srt", (-34.650200, -59.409424), None, None, 17.39),
         ("broken_incomplete.SRT", (-34.7383, -58.4563), "2017-07-03 10:15:03", None, 20.1),
         ("broken_incomplete2.SRT", (-34.869950, -57.823395), "2020-08-12 08:55:21.745078", None, None),
     ],
@@ -61,8 +63,45 @@ def test_the_first_record_of_each_model(
 
 @needs_data
 @pytest.mark.parametrize("name", ["broken_empty.SRT", "broken_empty2.SRT", "mavic_2_style.SRT"])
-def test_files_without_times_give_no_records(name: str) -> None:
-    assert not Subtitles.parse((SRT / name).read_text()).records
+def test_files_without_times_say_what_they_lack(name: str) -> None:
+    with pytest.raises(SourceGarbage, match=rf"{name}: holds no record that can be read: each needs its span"):
+        Subtitles.read(SRT / name)
+
+
+@needs_data
+def test_every_sample_is_read_or_says_why_not() -> None:
+    read = 0
+    for path in sorted(SRT.iterdir()):
+        if path.suffix.lower() == ".srt":
+            try:
+                read += len(Subtitles.read(path).records) > 0
+            except SourceGarbage as exc:
+                assert str(path) in str(exc)  # noqa: PT017 - each path its own
+    assert read == 16
+
+
+@needs_data
+@pytest.mark.parametrize(("name", "either_m"), [("air2s.srt", 117.0), ("m2zoom.SRT", 213.983002)])
+def test_a_height_of_unknown_datum_is_kept_apart_and_no_pose_is_made_of_it(name: str, either_m: float) -> None:
+    subtitles = Subtitles.read(SRT / name)
+    first = subtitles.records[0]
+    assert (first.amsl_m, first.above_home_m) == (None, None)
+    assert any(record.either_m == either_m for record in subtitles.records)
+    metadata = subtitles.metadata_at(first.start_s)
+    assert metadata is not None
+    assert metadata.sensor_amsl_m is None
+    assert klv.pose_of(metadata) is None
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "sigma_s"), [("MAVIC3.srt", 0.0058), ("matrice_300.srt", 0.29), ("mavic_pro.SRT", 0.29)]
+)
+def test_the_error_of_a_time_is_what_the_clock_counts_by(name: str, sigma_s: float) -> None:
+    subtitles = Subtitles.read(SRT / name)
+    metadata, sigma = subtitles.timed_at(subtitles.records[0].start_s)
+    assert metadata is not None
+    assert sigma == pytest.approx(sigma_s, rel=0.3)
 
 
 @needs_data
