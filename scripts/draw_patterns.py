@@ -44,8 +44,9 @@ TURN_RAD, RISE_RAD = math.radians(-28), math.radians(32)
 class Picture:
     """Shapes in metres, drawn from above or, where tilted, obliquely from the south."""
 
-    def __init__(self, *, tilted: bool = False) -> None:
-        self._tilted = tilted
+    def __init__(self, *, tilted: bool = False, scaled: bool = True) -> None:
+        """`scaled` pictures from above have a bar of metres."""
+        self._tilted, self._scaled = tilted, scaled and not tilted
         self._layer = 0
         self._drawn: list[tuple[int, Array, Callable[[Array], str]]] = []
 
@@ -144,7 +145,7 @@ class Picture:
         scale = float(np.min((WIDTH - 2 * EDGE, HEIGHT - 2 * EDGE - 14) / np.maximum(high - low, 1e-9)))
         shift = np.array([WIDTH, HEIGHT - 14]) / 2 - scale * (low + high) / 2
         parts = [draw(points * scale + shift) for points, (_, _, draw) in zip(flat, drawn, strict=True)]
-        if not self._tilted:
+        if self._scaled:
             parts.append(_scale_bar(scale))
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" font-family="sans-serif"'
