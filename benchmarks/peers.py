@@ -370,6 +370,88 @@ def _best_s(rounds: int, call: Callable[[], object]) -> float:
     return best_s
 
 
+def windowed_changes(before: str, after: str, contrast: float) -> dict[str, Any]:
+    """How many pieces have changed, by reading both pictures in full in windows of 1024 px, and the time, s.
+
+    The plainest measure there is: logarithms, smoothed, the window's median taken off, largest band against the
+    threshold, opened, connected pieces counted. Nothing is laid over, no neighbour is looked at.
+    """
+    import cv2
+    import numpy as np
+    import rasterio
+    from rasterio.windows import Window
+
+    table = np.log((np.arange(256, dtype=np.float32) + 12) / 267).astype(np.float32)
+    start_s, pieces = time.perf_counter(), 0
+    with rasterio.open(before) as first, rasterio.open(after) as second:
+        for row in range(0, second.height, 1024):
+            for col in range(0, second.width, 1024):
+                window = Window(col, row, min(1024, second.width - col), min(1024, second.height - row))
+                old, new = (
+                    cv2.GaussianBlur(table[np.moveaxis(source.read(window=window), 0, -1)], (0, 0), 0.8)
+                    for source in (first, second)
+                )
+                apart = new - old
+                apart -= np.median(apart[::8, ::8], axis=(0, 1))
+                changed = (np.abs(apart).max(axis=-1) >= contrast).astype(np.uint8)
+                changed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+                pieces += cv2.connectedComponents(changed)[0] - 1
+    return {"seconds": time.perf_counter() - start_s, "pieces": pieces}
+
+
+def cv2_video(file: str, frames: int, every: int, grab: bool, core: int) -> dict[str, float]:
+    """Processor time, s, of reading a video's frames as arrays, or of grabbing all and retrieving one of `every`."""
+    import os
+
+    import cv2
+
+    cv2.setNumThreads(1)
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    start_s = time.process_time()
+    video = cv2.VideoCapture(file, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    count = 0
+    while video.grab() if grab else video.read()[0]:
+        if grab and count % every == 0:
+            video.retrieve()
+        count += 1
+    video.release()
+    spent_s = time.process_time() - start_s
+    os.sched_setaffinity(0, before)
+    if count != frames:
+        raise ValueError(f"{count} frames of {frames} were read")
+    return {"seconds": spent_s}
+
+
+def frames_open(file: str) -> dict[str, Any]:
+    """Take a SQLite file with a row per frame (clip, utc_s, min_x, max_x, min_y, max_y, corners; lon, lat)."""
+    import sqlite3
+
+    KEPT["frames"] = sqlite3.connect(file)
+    return {"version": sqlite3.sqlite_version}
+
+
+def frames_at(lon: float, lat: float, largest_deg: float = 0.002) -> dict[str, Any]:
+    """Clips that show a place, and the time, s; no frame is larger than `largest_deg`."""
+    import numpy as np
+    import shapely
+
+    start_s = time.perf_counter()
+    rows = (
+        KEPT["frames"]
+        .execute(
+            "SELECT clip, utc_s, corners FROM frames WHERE min_y BETWEEN ? AND ? AND max_y >= ? "
+            "AND min_x <= ? AND max_x >= ? ORDER BY utc_s DESC",
+            (lat - largest_deg, lat, lat, lon, lon),
+        )
+        .fetchall()
+    )
+    shapes = shapely.polygons(np.frombuffer(b"".join(row[2] for row in rows)).reshape(-1, 4, 2))
+    seen = shapely.contains_xy(shapes, lon, lat)
+    clips = {row[0] for row, one in zip(rows, seen, strict=True) if one}
+    return {"seconds": time.perf_counter() - start_s, "clips": len(clips)}
+
+
 def orthority_ortho(
     image: str, dem: str, crs: str, pixel_m: float, camera: dict[str, Any], out: str
 ) -> dict[str, float]:
@@ -470,6 +552,10 @@ ANSWERS: dict[str, Callable[..., Any]] = {
         klvdata_packets,
         klvdata_read,
         klvdata_write,
+        windowed_changes,
+        cv2_video,
+        frames_open,
+        frames_at,
         orthority_ortho,
         orthority_frame,
         rio_tiler_tiles,

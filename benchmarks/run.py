@@ -35,6 +35,7 @@ PEERS = (
     "rio-tiler==9.4.12",
 )
 JOBS = (
+    "archive",
     "coverage",
     "partition",
     "deconflict",

@@ -30,6 +30,7 @@ from missioncontrol.plan_commands import plan_app
 from missioncontrol.preview_commands import plan_diff, plan_preview
 from missioncontrol.terminal import Json, answer, bars, console
 from missioncontrol.video_commands import video_app
+from missioncontrol.view_commands import views_app
 from missioncontrol.zone_commands import zones_app
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ app.add_typer(flights_app, name="flights")
 app.add_typer(keys_app, name="keys")
 app.add_typer(coverage_app, name="coverage")
 app.add_typer(zones_app, name="zones")
+app.add_typer(views_app, name="views")
 app.add_typer(video_app, name="video")
 app.command("convert")(convert)
 app.command("change")(change)

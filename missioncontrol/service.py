@@ -50,6 +50,7 @@ from missioncontrol.preview_jobs import PreviewJobs
 from missioncontrol.reasons import Reasons
 from missioncontrol.recordings import Recordings
 from missioncontrol.registry import Registry
+from missioncontrol.retention import Retention
 from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
 from missioncontrol.second_looks import SecondLooks
@@ -169,6 +170,7 @@ class Service:
         people = People(store, settings.http, clock)
         schedules = Schedules(store, missions, people, clock, on_alarm=feed.alarm)
         exposures = Exposures(store)
+        recordings = Recordings(store, settings.recordings_folder(), clock)
         registry = Registry(
             buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
         )
@@ -236,7 +238,8 @@ class Service:
             incidents=incidents,
             outbox=outbox,
             evidence=evidence,
-            recordings=Recordings(store, settings.recordings_folder(), clock),
+            recordings=recordings,
+            retention=Retention(store, recordings, settings.retention, clock),
             views=Views(store),
             registry=registry,
             second_looks=SecondLooks(settings, registry),
@@ -270,6 +273,7 @@ class Service:
             self._start(rooms.schedules.run(), "schedules")
             self._start(rooms.dispatcher.run(), "dispatch")
             self._start(rooms.zone_watch.run(), "zones")
+            self._start(rooms.retention.run(), "retention")
             if watching is not None:
                 self._start(watching, "perception")
             for sink in self._settings.sinks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -154,6 +155,53 @@ def between(query: Select[Any], from_utc_s: float, until_utc_s: float) -> Select
     if np.isfinite(until_utc_s):
         query = query.where(clips.c.from_utc_s <= until_utc_s)
     return query
+
+
+def moment(name: str, text: str | None, absent_s: float) -> float:
+    """S since 1970 UTC of an ISO 8601 time; `absent_s` where there is none. Raises InputInvalid."""
+    if text is None:
+        return absent_s
+    try:
+        when = datetime.fromisoformat(text.replace(" ", "+"))  # a + that was not encoded comes as a blank
+    except ValueError:
+        raise InputInvalid(f"{name}: {text!r} is no time, as in 2026-05-01T08:30:00Z") from None
+    if when.tzinfo is None:
+        raise InputInvalid(f"{name}: {text!r} has no offset from UTC: add Z or +05:00")
+    return when.timestamp()
+
+
+def place_of(at: str | None, within: str | None) -> shapely.Point | shapely.Polygon:
+    """A place given as lon,lat, or an area as GeoJSON Polygon or lon,lat,lon,lat,... Raises InputInvalid."""
+    if (at is None) == (within is None):
+        raise InputInvalid("at, within: give one of the two")
+    if within is not None and within.lstrip().startswith("{"):
+        return _area(within)
+    name, text = ("at", at) if at is not None else ("within", within)
+    try:
+        numbers = np.array([float(part) for part in (text or "").split(",")]).reshape(-1, 2)
+    except ValueError:
+        numbers = np.empty((0, 2))
+    if len(numbers) < (1 if name == "at" else 3) or (name == "at" and len(numbers) > 1):
+        wanted = "lon,lat in degrees" if name == "at" else "lon,lat of three corners or more in degrees"
+        raise InputInvalid(f"{name}: {text!r}: give {wanted}")
+    _check(name, numbers)
+    return shapely.Point(numbers[0]) if name == "at" else shapely.Polygon(numbers)
+
+
+def _area(text: str) -> shapely.Polygon:
+    try:
+        shape = shapely.from_geojson(text)
+    except shapely.errors.ShapelyError as exc:
+        raise InputInvalid(f"within: is no GeoJSON: {exc}") from None
+    if not isinstance(shape, shapely.Polygon):
+        raise InputInvalid(f"within: is a {shape.geom_type}; give a Polygon")
+    _check("within", shapely.get_coordinates(shape))
+    return shape
+
+
+def _check(name: str, places: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    if not np.all(np.isfinite(places)) or np.any(np.abs(places) > (180, 90)):
+        raise InputInvalid(f"{name}: lon is -180 to 180 and lat -90 to 90 degrees")
 
 
 def _seen(

@@ -60,6 +60,7 @@ from missioncontrol.permits import Permits
 from missioncontrol.preview_jobs import PreviewJobs
 from missioncontrol.recordings import Recordings
 from missioncontrol.registry import Registry
+from missioncontrol.retention import Retention
 from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
 from missioncontrol.second_looks import SecondLooks
@@ -120,6 +121,7 @@ class Rooms:
     outbox: Outbox
     evidence: Evidence
     recordings: Recordings
+    retention: Retention
     views: Views
     registry: Registry
     second_looks: SecondLooks
@@ -152,6 +154,7 @@ def make_app(rooms: Rooms) -> Litestar:
         incidents.handoffs,
         incidents.retry,
         recordings.router,
+        recordings.going,
         views.views,
         locating.router,
         city.all_cameras,

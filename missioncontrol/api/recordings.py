@@ -17,6 +17,7 @@ from litestar.response import Stream
 from missioncontrol.api.access import requires
 from missioncontrol.people import Person, Role
 from missioncontrol.recordings import GROWING, Recordings
+from missioncontrol.retention import Retention
 
 PIECE = 1 << 18
 """Bytes that are read and sent at once."""
@@ -102,6 +103,15 @@ async def release(
 ) -> dict[str, Any]:
     """Keep it no longer than others of its purpose."""
     return (await recordings.hold(clip_id, person=request.user.name, reason=None)).feature()
+
+
+@get("/retention", tags=["recordings"], guards=_HOLDS)
+async def going(
+    retention: NamedDependency[Retention],
+    days: Annotated[float, QueryParameter(description="Days to look ahead.", ge=0, le=3650)] = 30.0,
+) -> dict[str, Any]:
+    """What is kept of each purpose, and what goes when."""
+    return await retention.report(days=days)
 
 
 def byte_range(text: str, size: int) -> tuple[int, int] | None:

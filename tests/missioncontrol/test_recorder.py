@@ -142,12 +142,13 @@ async def test_transit_is_not_recorded_and_the_work_is(
         assert len(frames) == round((clip.until_utc_s - clip.from_utc_s) * 10) + 1
         assert frames[0] == pytest.approx(round((clip.from_utc_s - UTC_S) * 10) % 250, abs=2)
         greys += frames
-    assert np.all(np.abs(np.diff(greys) - 1) <= 2)  # nothing between the clips is missing
+    steps = (np.diff(greys) - 1 + 125) % 250 - 125
+    assert np.all(np.abs(steps) <= 2)  # nothing between the clips is missing
     assert sum(1 for _ in (tmp_path / "recordings").rglob("*.mp4")) == 2
     found, _ = await Views(sqlite).of(shapely.Point(LON, LAT))
-    (view,) = found
-    assert view.best.utc_s == pytest.approx(UTC_S + 20.0, abs=0.6)
-    assert view.best.off_nadir_deg < 10
+    best = min((view.best for view in found), key=lambda moment: moment.off_nadir_deg)
+    assert best.utc_s == pytest.approx(UTC_S + 20.0, abs=0.6)
+    assert best.off_nadir_deg < 10
 
 
 async def test_the_way_is_recorded_where_the_mission_says_why(
