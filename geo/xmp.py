@@ -6,6 +6,7 @@ Names are `prefix:Name`; a field of a structure is `prefix:Structure/Name`.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import numpy as np
 
@@ -14,11 +15,15 @@ Tags = dict[str, str]
 MOST_CHARACTERS = 200_000
 """Of the text that is read; what makers write of a flight takes a few thousand."""
 
-_NAME = r"[\w-]+:\w+"
-_ATTRIBUTE = re.compile(rf"({_NAME})\s*=\s*[\"']([^\"'<>]*)[\"']")
+MOST_STRUCTURES = 64
+"""That are looked into."""
+
+_NAME = r"[\w-]{1,64}:\w{1,64}"
+_ATTRIBUTE = re.compile(rf"(?<![\w-])({_NAME})\s*=\s*[\"']([^\"'<>]*)[\"']")
 _ELEMENT = re.compile(rf"<({_NAME})(?:\s[^<>]*)?>([^<]*)</")
 _EMPTY = re.compile(rf"<({_NAME})\s([^<>]*)/>")
-_STRUCTURE = re.compile(rf"<({_NAME})\s[^<>]*parseType=[\"']Resource[\"'][^<>]*>")
+_OPENED = re.compile(rf"<({_NAME})\s([^<>]*)>")
+_RESOURCE = re.compile(r"parseType=[\"']Resource[\"']")
 
 
 def xmp_tags(xmp: bytes) -> Tags:
@@ -28,7 +33,8 @@ def xmp_tags(xmp: bytes) -> Tags:
     tags.update(_ELEMENT.findall(text))
     for structure, attributes in _EMPTY.findall(text):
         tags.update(_fields(structure, _ATTRIBUTE.findall(attributes)))
-    for begun in _STRUCTURE.finditer(text):
+    opened = (found for found in _OPENED.finditer(text) if _RESOURCE.search(found[2]))
+    for begun in islice(opened, MOST_STRUCTURES):
         ends = text.find(f"</{begun[1]}>", begun.end())
         tags.update(_fields(begun[1], _ELEMENT.findall(text, begun.end(), max(ends, begun.end()))))
     return {name: value.strip() for name, value in tags.items()}

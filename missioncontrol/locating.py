@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -349,12 +349,13 @@ class Locator:
         aim, ground = aim or Aim(), self._ground(ground_amsl_m)
         lens = None if camera is None else library_camera(camera).brown_camera()
         with TemporaryDirectory() as folder:
-            path = Path(folder) / (Path(name).name or "photo")
+            path = Path(folder) / "photo"
             path.write_bytes(content)
             try:
                 frame = frame_of_photo(path, ground.terrain, ground_is_flat=ground.is_flat, lens=lens, aim=aim)
             except PhotoInvalid as exc:
-                raise PhotoInvalid(str(exc).replace(str(path), path.name)) from exc
+                raise PhotoInvalid(str(exc).replace(str(path), name)) from exc
+        frame = replace(frame, name=name)
         return collection_of(frame, pixels or [middle_of(frame)], ground, aim)
 
     def _ground(self, ground_amsl_m: float | None) -> Ground:

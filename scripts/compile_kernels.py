@@ -15,6 +15,7 @@ from geo.airspace import Airspace, Band
 from geo.camera_library import camera
 from geo.conflicts import Airspace as Ways
 from geo.conflicts import conflicts
+from geo.fisheye import FisheyeCamera
 from geo.obstacles import Obstacle
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, LocalPlane, Position
@@ -38,6 +39,7 @@ def main() -> None:
     Framer().feed(bytes(1000))
     importlib.import_module("fleet.signing")  # its loops have fixed types and compile as it is loaded
     see()
+    FisheyeCamera(width_px=64, height_px=48, focal_px=30.0, k1=-0.01).resized(32, 24).rays_from_pixels([[1.0, 2.0]])
     world = World.build(1)
     renderer = Renderer(world, camera("sim-wide").brown_camera())
     for pitch_deg in (-90.0, -50.0):

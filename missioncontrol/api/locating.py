@@ -33,7 +33,7 @@ async def photo(
     body: RawBody,
     locator: NamedDependency[Locator],
     pixel: Pixels = None,
-    name: FromQuery[str] = "photo",
+    name: Annotated[str, QueryParameter(description="Of the file, for the answer.", max_length=200)] = "photo",
     camera: FromQuery[str | None] = None,
     ground_amsl_m: FromQuery[float | None] = None,
     aim_text: AimText = None,

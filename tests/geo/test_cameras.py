@@ -12,7 +12,8 @@ from geo.cameras import BrownCamera
 from geo.errors import CameraUnknown, NoGround
 from geo.fisheye import FisheyeCamera
 from geo.footprint import footprint, frame_center, ground_gsd_m, gsd_m
-from geo.poses import Attitude, Pose
+from geo.location import ground_points, locate_those_on_ground
+from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, Ellipse, LocalPlane, Position, bearing_deg, distance_m
 from geo.terrain import FlatTerrain
 
@@ -229,3 +230,13 @@ def test_a_resized_camera_sees_the_same_rays(lens: BrownCamera | FisheyeCamera) 
     np.testing.assert_allclose(small.rays_from_pixels(pixels), lens.rays_from_pixels(whole), atol=1e-9)
     with pytest.raises(ValueError, match="1280 x 960"):
         lens.resized(1280, 960)
+
+
+def test_pixels_that_show_nothing_have_no_place() -> None:
+    """Beyond the circle of a fisheye, which looks straight down on level ground."""
+    lens = FisheyeCamera(width_px=1000, height_px=1000, focal_px=300, k1=-0.15)
+    found = locate_those_on_ground(lens, pose(-90), [(500, 500), (2, 2)], FlatTerrain(800), sigmas=PoseSigmas())
+    assert found[0] is not None
+    assert found[1] is None
+    points = ground_points(lens, pose(-90), [(500, 500), (2, 2)], FlatTerrain(800))
+    assert points.hit.tolist() == [True, False]

@@ -21,6 +21,7 @@ from geo.photo_tags import Heights
 from geo.photos import photos_in, read_photo
 from geo.positions import LocalPlane
 from geo.terrain import FlatTerrain
+from geo.xmp import MOST_CHARACTERS, xmp_tags
 
 DATA = Path(os.environ.get("MC_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
@@ -324,3 +325,22 @@ def test_photographs_of_a_folder(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.tif", "notes.txt"):
         (tmp_path / name).touch()
     assert [path.name for path in photos_in(tmp_path)] == ["a.tif", "b.JPG"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "a:",
+        'a:b="',
+        "<a:b ",
+        '<a:b rdf:parseType="Resource"',
+        '<a:b rdf:parseType="Resource">',
+        "<a:b>",
+        " ",
+        "&#;",
+    ],
+)
+def test_tags_made_to_be_slow_to_read_are_not(piece: str) -> None:
+    """Without care each of these takes minutes."""
+    assert xmp_tags((piece * (MOST_CHARACTERS // len(piece)) + "</a:b>").encode()).get("a:c") is None

@@ -259,6 +259,7 @@ async def test_over_http(tmp_path: Path) -> None:
             ("/locate", {"json": {**sight, "ground_amsl_m": None}}, "no terrain"),
             ("/locate/photo", {"content": b"nothing"}, "no terrain"),
             ("/locate/photo?ground_amsl_m=800", {"content": b"nothing"}, "photo: not a picture"),
+            ("/locate/photo?ground_amsl_m=800&name=..", {"content": b"nothing"}, "..: not a picture"),
             ("/locate/photo?ground_amsl_m=800&aim=[", {"content": content}, "aim: "),
         ):
             refusal = await client.post(path, **body)  # type: ignore[arg-type]
