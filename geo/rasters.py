@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Block:
     """Some rows and columns of a level."""
 
     cells: Cells
-    """(rows, columns, bands)."""
+    """(bands, rows, columns)."""
     mask: Mask | None
     """(rows, columns), 0 where nothing is known; None: all is."""
 
@@ -127,6 +128,11 @@ def forget() -> None:
     _blocks.clear()
 
 
+@lru_cache(maxsize=16)
+def _from_mercator(crs: str) -> Transformer:
+    return Transformer.from_crs("EPSG:3857", crs, always_xy=True)
+
+
 class Raster:
     """One GeoTIFF. Any thread may read it; files are open as long as it is."""
 
@@ -147,7 +153,7 @@ class Raster:
         self._masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
         self.scales, self.offsets, self.tags = source.scales, source.offsets, source.tags()
         self.grid = Grid(source.crs.to_wkt(), source.transform, source.width, source.height)
-        self.from_mercator = Transformer.from_crs("EPSG:3857", source.crs.to_wkt(), always_xy=True)
+        self.from_mercator = _from_mercator(self.grid.crs)
         self._spreads: dict[tuple[int, ...], tuple[float, float]] = {}
         self.levels = self._levels(source)
         """Finest first; the last fits into a block."""
@@ -179,9 +185,9 @@ class Raster:
         if bands not in self._spreads:
             level = self.levels[-1]
             block = self.window(len(self.levels) - 1, 0, 0, level.height, level.width)
-            known = np.ones(block.cells.shape[:2], bool) if block.mask is None else block.mask > 0
+            known = np.ones(block.cells.shape[1:], bool) if block.mask is None else block.mask > 0
             values = np.concatenate(
-                [block.cells[..., band][known].astype(float) * self.scales[band] + self.offsets[band] for band in bands]
+                [block.cells[band][known].astype(float) * self.scales[band] + self.offsets[band] for band in bands]
             )
             values = values[np.isfinite(values)]
             low, high = np.percentile(values, [2, 98]) if len(values) else (0.0, 1.0)
@@ -205,8 +211,8 @@ class Raster:
             block = self._block(number, *first)
             top, left = row - first[0] * BLOCK_PX, col - first[1] * BLOCK_PX
             mask = None if block.mask is None else block.mask[top : top + height, left : left + width]
-            return Block(block.cells[top : top + height, left : left + width], mask)
-        cells = np.empty((height, width, count), self.dtype)
+            return Block(block.cells[:, top : top + height, left : left + width], mask)
+        cells = np.empty((count, height, width), self.dtype)
         mask = None
         for down in range(first[0], last[0] + 1):
             for across in range(first[1], last[1] + 1):
@@ -215,7 +221,7 @@ class Raster:
                 rows = slice(max(top, 0), min(top + BLOCK_PX, height, level.height - row))
                 cols = slice(max(left, 0), min(left + BLOCK_PX, width, level.width - col))
                 inner = slice(rows.start - top, rows.stop - top), slice(cols.start - left, cols.stop - left)
-                cells[rows, cols] = block.cells[inner]
+                cells[:, rows, cols] = block.cells[(slice(None), *inner)]
                 if block.mask is not None:
                     if mask is None:
                         mask = np.full((height, width), 255, np.uint8)
@@ -254,7 +260,7 @@ class Raster:
             mask = self._known(bands)
         if mask is not None and mask.all():
             mask = None
-        return Block(np.ascontiguousarray(bands.transpose(1, 2, 0)), mask)
+        return Block(bands, mask)
 
     def _source(self, level: Level) -> rasterio.DatasetReader:
         """What a level is read from, opened when it is first asked for."""

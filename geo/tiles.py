@@ -90,7 +90,7 @@ def rgba(source: Raster, z: int, x: int, y: int, style: Style = PLAIN) -> Image:
         return out
     size = TILE_PX + 2 * margin
     values = np.full((size, size, len(bands)), np.nan, np.float32)
-    known = np.ones(window.block.cells.shape[:2], np.uint8) if window.block.mask is None else window.block.mask
+    known = np.ones(window.block.cells.shape[1:], np.uint8) if window.block.mask is None else window.block.mask
     _gather(window.block.cells, known, np.array(bands), window.u, window.v, way.step, values)
     values *= np.array([source.scales[band] for band in bands], np.float32)
     values += np.array([source.offsets[band] for band in bands], np.float32)
@@ -208,7 +208,7 @@ def _encoded(picture: Image, form: Form, name: str) -> bytes:
 @njit(cache=True, nogil=True)
 def _draw(cells: Image, mask: Image, bands: NDArray[np.int64], us: Array, vs: Array, step: int, out: Image) -> None:
     """Fill RGBA (h, w, 4) from 8-bit cells, bilinear; clear outside of them and where the mask is mostly 0."""
-    height, width = cells.shape[:2]
+    height, width = cells.shape[1:]
     masked = mask.size > 0
     for r in range(out.shape[0]):
         i = min(r // step, us.shape[0] - 2)
@@ -235,8 +235,8 @@ def _draw(cells: Image, mask: Image, bands: NDArray[np.int64], us: Array, vs: Ar
                     if weight >= 32768:
                         for band in range(3):
                             k = bands[band if bands.size == 3 else 0]
-                            total = a * cells[top, left, k] + b * cells[top, right, k]
-                            total += d * cells[low, left, k] + e * cells[low, right, k]
+                            total = a * cells[k, top, left] + b * cells[k, top, right]
+                            total += d * cells[k, low, left] + e * cells[k, low, right]
                             if weight == 65536:
                                 out[r, c, band] = (total + 32768) >> 16
                             else:
@@ -251,7 +251,7 @@ def _gather(
     cells: Any, mask: Image, bands: NDArray[np.int64], us: Array, vs: Array, step: int, out: NDArray[np.float32]
 ) -> None:
     """Fill values (h, w, bands), bilinear of what is known; what is not stays as it is."""
-    height, width = cells.shape[:2]
+    height, width = cells.shape[1:]
     for r in range(out.shape[0]):
         i = min(r // step, us.shape[0] - 2)
         down = (r - i * step) / step
@@ -271,7 +271,7 @@ def _gather(
                 for k in range(4):
                     row, col = min(top + k // 2, height - 1), min(left + k % 2, width - 1)
                     part = (y - top if k // 2 else 1 - y + top) * (x - left if k % 2 else 1 - x + left)
-                    value = cells[row, col, bands[band]]
+                    value = cells[bands[band], row, col]
                     if part > 0 and mask[row, col] and value == value:
                         total += part * value
                         weight += part

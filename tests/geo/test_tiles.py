@@ -258,8 +258,8 @@ def test_a_large_picture_is_read_in_blocks_that_are_kept(tmp_path: Path) -> None
     assert [level.width for level in source.levels] == [1500, 750, 375]
     assert [level.width for level in raster(path).levels] == [1500, 750, 375], "also where there are no overviews"
     whole = source.window(0, 0, 0, 1500, 1500)
-    assert (whole.cells.transpose(2, 0, 1) == waves(1500).astype(np.uint8)).all()
-    assert (source.window(0, 500, 300, 40, 800).cells == whole.cells[500:540, 300:1100]).all()
+    assert (whole.cells == waves(1500).astype(np.uint8)).all()
+    assert (source.window(0, 500, 300, 40, 800).cells == whole.cells[:, 500:540, 300:1100]).all()
     assert source.window(0, 0, 0, 10, 10).cells.base is source.window(0, 20, 20, 10, 10).cells.base
     assert [source.level_for(pixels) for pixels in (0.3, 1.0, 1.9, 2.0, 3.9, 4.0, 99.0)] == [0, 0, 1, 1, 2, 2, 2]
     assert version(path) != version(tmp_path / "b.tif")
