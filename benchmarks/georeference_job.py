@@ -1,4 +1,4 @@
-"""Pixels to a DEM: points per second, and agreement with the peer."""
+"""Pixels to a DEM: points per second in batches and one by one, and how far from a march in small steps."""
 
 from __future__ import annotations
 
@@ -16,65 +16,84 @@ from scipy.spatial.transform import Rotation
 from geo.cameras import BrownCamera
 from geo.location import ground_points, locate
 from geo.poses import Attitude, Pose, PoseSigmas
-from geo.positions import Altitude, Datum, LocalPlane, Position
+from geo.positions import EARTH_RADIUS_M, Altitude, Datum, LocalPlane, Position
 from geo.terrain import GridTerrain
 
-LON, LAT, CELL_M, SIDE = 76.945, 43.205, 2.0, 500
+Array = NDArray[np.float64]
+
+LON, LAT = 76.945, 43.205
+RASTERS = ((2.0, 500), (1.0, 2000))
+"""Cell, m, and cells along the side: 1 km2 of terrain model, 4 km2 of surface model."""
 LENS = {"k1": -0.08, "k2": 0.02}
-RUNS = 9
+RUNS, BATCH, SINGLES, MARCHED = 9, 1000, 100, 40
+STEP_M = 0.1
 
 
-def hills(east_m: NDArray[np.float64], north_m: NDArray[np.float64]) -> NDArray[np.float64]:
+def hills(east_m: Array, north_m: Array) -> Array:
     """Ground heights, m AMSL, of a made-up place."""
     return np.asarray(800 + 9 * np.sin(east_m / 90) + 7 * np.cos(north_m / 70) + 0.03 * east_m)
 
 
 def compare(peers: Peers) -> Iterator[dict[str, Any]]:
-    """A nadir and an oblique frame at 80 m over hills of 2 m cells, one pixel and a thousand."""
+    """A nadir and an oblique frame at 80 m over hills: a thousand pixels at once, and a hundred, a call for each."""
     version = peers.ask("package_version", package="orthority")
     plane = LocalPlane(lon=LON, lat=LAT, height_m=800)
     camera = BrownCamera(width_px=1280, height_px=720, focal_px=1004.6, **LENS)
     rng = np.random.default_rng(7)
     with tempfile.TemporaryDirectory() as folder:
-        terrain = _terrain(plane, Path(folder))
-        for view, pitch_deg in (("nadir", -90.0), ("oblique 45 deg", -45.0)):
-            pose = _pose(pitch_deg)
-            peers.ask(
-                "orthority_scene", file=str(Path(folder) / "dem.npy"), cell_m=CELL_M, camera=_theirs(camera, pose)
-            )
-            for count in (1, 1000):
-                pixels = np.column_stack([rng.uniform(100, 1180, count), rng.uniform(100, 620, count)])
-                _agree(peers, camera, pose, pixels, terrain, plane)
-                yield _compare(peers, version, f"{view}, {count} px", count, pixels, lambda pose=pose, pixels=pixels: (
-                    ground_points(camera, pose, pixels, terrain)
-                ))  # fmt: skip
-                yield _compare(
-                    peers, version, f"{view}, {count} px, ours with error ellipses", count, pixels,
-                    lambda pose=pose, pixels=pixels: locate(camera, pose, pixels, terrain, sigmas=PoseSigmas()),
-                )  # fmt: skip
+        for cell_m, side in RASTERS:
+            terrain = _terrain(plane, Path(folder), cell_m, side)
+            for view, pitch_deg in (("nadir", -90.0), ("45 deg", -45.0)):
+                pose = _pose(pitch_deg)
+                peers.ask(
+                    "orthority_scene", file=str(Path(folder) / "dem.npy"), cell_m=cell_m, camera=_theirs(camera, pose)
+                )
+                pixels = np.column_stack([rng.uniform(100, 1180, BATCH), rng.uniform(100, 620, BATCH)])
+                where = f"{view}, DEM of {side} x {side}"
+                yield _errors(peers, version, where, camera, pose, pixels[:MARCHED], terrain, plane)
+                yield from _speeds(peers, version, where, camera, pose, pixels, terrain)
 
 
-def _compare(
-    peers: Peers, version: str, case: str, count: int, pixels: NDArray[np.float64], ours: Callable[[], object]
-) -> dict[str, Any]:
+def _speeds(
+    peers: Peers, version: str, where: str, camera: BrownCamera, pose: Pose, pixels: Array, terrain: GridTerrain
+) -> Iterator[dict[str, Any]]:
+    singles = [pixel[None] for pixel in pixels[:SINGLES]]
+
+    def points(some: Array) -> object:
+        return ground_points(camera, pose, some, terrain)
+
+    def places(some: Array) -> object:
+        return locate(camera, pose, some, terrain, sigmas=PoseSigmas())
+
+    for what, call in (("", points), (", ours with error ellipses", places)):
+        for count, one, ours, peer in (
+            (BATCH, f"{BATCH} px at once", lambda call=call: call(pixels), "orthority_locate"),
+            (SINGLES, "1 px a call", lambda call=call: [call(single) for single in singles], "orthority_single"),
+        ):
+            mine, theirs = _in_turn(peers, count, ours, peer, pixels[:count])
+            yield line(
+                job="georeference", case=f"{where}: {one}{what}", peer="orthority", peer_version=version, ours=mine,
+                theirs=theirs, unit="points/s", lower=False,
+            )  # fmt: skip
+
+
+def _in_turn(
+    peers: Peers, count: int, ours: Callable[[], object], peer: str, pixels: Array
+) -> tuple[list[float], list[float]]:
     def theirs() -> float:
-        return count / float(peers.ask("orthority_locate", pixels=pixels.tolist())["seconds"])
+        return count / float(peers.ask(peer, pixels=pixels.tolist())["seconds"])
 
-    mine, other = in_turn(RUNS, lambda: count / timed(ours), theirs)
-    return line(
-        job="georeference", case=case, peer="orthority", peer_version=version, ours=mine, theirs=other, unit="points/s",
-        lower=False,
-    )  # fmt: skip
+    return in_turn(RUNS, lambda: count / timed(ours), theirs)
 
 
-def _terrain(plane: LocalPlane, folder: Path) -> GridTerrain:
+def _terrain(plane: LocalPlane, folder: Path, cell_m: float, side: int) -> GridTerrain:
     """The hills on a raster in degrees for us and, saved, in metres for the peer; each in its own kind."""
-    half_m = SIDE * CELL_M / 2
-    east_m = np.arange(SIDE) * CELL_M + CELL_M / 2 - half_m
+    half_m = side * cell_m / 2
+    east_m = np.arange(side) * cell_m + cell_m / 2 - half_m
     np.save(folder / "dem.npy", hills(*np.meshgrid(east_m, -east_m)))
     lon0, lat0 = (float(value) for value in plane.to_lonlat(-half_m, half_m))
-    step_lon, step_lat = 2 * (LON - lon0) / SIDE, 2 * (lat0 - LAT) / SIDE
-    lon, lat = np.meshgrid(lon0 + (np.arange(SIDE) + 0.5) * step_lon, lat0 - (np.arange(SIDE) + 0.5) * step_lat)
+    step_lon, step_lat = 2 * (LON - lon0) / side, 2 * (lat0 - LAT) / side
+    lon, lat = np.meshgrid(lon0 + (np.arange(side) + 0.5) * step_lon, lat0 - (np.arange(side) + 0.5) * step_lat)
     return GridTerrain(
         hills(*plane.to_plane(lon, lat)), rasterio.Affine(step_lon, 0, lon0, 0, -step_lat, lat0), name="hills"
     )
@@ -95,14 +114,43 @@ def _theirs(camera: BrownCamera, pose: Pose) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _agree(
-    peers: Peers, camera: BrownCamera, pose: Pose, pixels: NDArray[np.float64], terrain: GridTerrain, plane: LocalPlane
-) -> None:
-    """Say how far the two lie apart; RuntimeError if that is more than the peer's step of one cell."""
+def _errors(
+    peers: Peers, version: str, where: str, camera: BrownCamera, pose: Pose, pixels: Array, terrain: GridTerrain,
+    plane: LocalPlane,
+) -> dict[str, Any]:  # fmt: skip
+    """Largest horizontal distance, m, from where a march by STEP_M over our raster, then halved, ends.
+
+    RuntimeError above 1 cm.
+    """
     theirs = np.array(peers.ask("orthority_locate", pixels=pixels.tolist())["places"])
-    ours = ground_points(camera, pose, pixels, terrain)
-    east_m, north_m = plane.to_plane(ours.lon, ours.lat)
-    apart_m = np.hypot(theirs[:, 0] - east_m, theirs[:, 1] - north_m)
-    say(f"georeference: apart median {np.median(apart_m):.2f} m, most {apart_m.max():.2f} m (the peer steps by {CELL_M:g} m)")
-    if apart_m.max() > 2 * CELL_M:
-        raise RuntimeError(f"the two disagree by {apart_m.max():.1f} m")
+    found = ground_points(camera, pose, pixels, terrain)
+    mine = np.column_stack(plane.to_plane(found.lon, found.lat))
+    marched = np.array([_marched(pose, ray, terrain, plane) for ray in found.directions])
+    ours_m, theirs_m = (np.linalg.norm(places - marched, axis=1) for places in (mine, theirs[:, :2]))
+    say(f"georeference: {where}: from the march ours at most {ours_m.max():.4f} m, theirs {theirs_m.max():.2f} m")
+    if ours_m.max() > 0.01:
+        raise RuntimeError(f"{ours_m.max():.3f} m from the march")
+    return line(
+        job="georeference", case=f"{where}: most error of {len(pixels)} px against a march by {STEP_M:g} m",
+        peer="orthority", peer_version=version, ours=[float(ours_m.max())], theirs=[float(theirs_m.max())], unit="m",
+        lower=True,
+    )  # fmt: skip
+
+
+def _marched(pose: Pose, ray: Array, terrain: GridTerrain, plane: LocalPlane) -> tuple[float, float]:
+    """East and north on the plane, m, where a ray meets the ground."""
+
+    def at(range_m: Array) -> tuple[Array, Array, Array]:
+        east_m, north_m = ray[0] * range_m, ray[1] * range_m
+        drop_m = (east_m**2 + north_m**2) / (2 * EARTH_RADIUS_M)
+        up_m = pose.position.altitude.value_m + ray[2] * range_m + drop_m
+        return east_m, north_m, up_m - terrain.amsl_m(*plane.to_lonlat(east_m, north_m))
+
+    ranges = np.arange(0.0, 400.0, STEP_M)
+    far = int(np.argmax(at(ranges)[2] <= 0))
+    low, high = ranges[far - 1], ranges[far]
+    for _ in range(40):
+        middle = np.array([(low + high) / 2])
+        low, high = (middle[0], high) if at(middle)[2][0] > 0 else (low, middle[0])
+    east_m, north_m, _ = at(np.array([high]))
+    return float(east_m[0]), float(north_m[0])

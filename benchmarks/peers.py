@@ -55,6 +55,19 @@ def orthority_locate(pixels: list[list[float]]) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - start_s, "places": found.T.tolist()}
 
 
+def orthority_single(pixels: list[list[float]]) -> dict[str, Any]:
+    """Time, s, of pixels one after the other, a call for each."""
+    import numpy as np
+    from orthority.enums import Interp
+
+    heights, transform = KEPT["dem"]
+    wanted = [np.array([pixel], float).T for pixel in pixels]
+    start_s = time.perf_counter()
+    for pixel in wanted:
+        KEPT["camera"]._pixel_to_world_surf(pixel, heights, transform, interp=Interp.bilinear)
+    return {"seconds": time.perf_counter() - start_s}
+
+
 def pymavlink_parse(file: str, piece: int, key: str) -> dict[str, float]:
     """Messages that parse_buffer finds in a file, fed in pieces of so many bytes, and the time, s.
 
@@ -539,6 +552,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
         opencoverage,
         orthority_scene,
         orthority_locate,
+        orthority_single,
         pymavlink_parse,
         mavutil_missions,
         ortools_partition,

@@ -16,6 +16,7 @@ from geo.camera_library import camera
 from geo.conflicts import Airspace as Ways
 from geo.conflicts import conflicts
 from geo.fisheye import FisheyeCamera
+from geo.location import locate
 from geo.obstacles import Obstacle
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, LocalPlane, Position
@@ -96,6 +97,20 @@ def make_plans() -> None:
     track = Track(np.array([0.0, 9.0]), np.array([lon, lon + 0.001]), np.full(2, lat), np.full(2, 900.0))
     ways = Ways.of({"-": track}, LocalPlane(lon=lon, lat=lat))
     conflicts(track, ways, horizontal_m=20.0, vertical_m=8.0, time_margin_s=5.0)
+
+
+def place() -> None:
+    """A pixel on ground of each kind."""
+    lon, lat = 76.9, 43.2
+    pose = Pose(
+        utc_s=0.0,
+        position=Position(lon=lon, lat=lat, altitude=Altitude(80.0, Datum.AMSL)),
+        attitude=Attitude(pitch_deg=-60.0, yaw_deg=0.0),
+    )
+    corner = rasterio.Affine(1e-4, 0, lon - 0.01, 0, -1e-4, lat + 0.01)
+    for ground in (FlatTerrain(0.0), GridTerrain(np.zeros((200, 200)), corner, name="-")):
+        (found,) = locate(camera("sim-wide").brown_camera(), pose, [(10.0, 10.0)], ground, sigmas=PoseSigmas())
+        found.klv_errors  # noqa: B018 - its integral is compiled too
 
 
 def see() -> None:
