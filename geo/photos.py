@@ -7,24 +7,32 @@ barometer on others: the two differ by the geoid, 30 m and more. What each maker
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from geo.calibrations import Lens
-from geo.errors import PhotoInvalid
+from geo.errors import PhotoInvalid, TerrainMissing
+from geo.geoids import HeightDatum, geoid
 from geo.photo_lenses import lens_of, ratio
 from geo.photo_tags import Heights, attitude_of_camera, heights_of, place_of, sigmas_of, velocity_of
 from geo.poses import Attitude, Pose, PoseSigmas
-from geo.positions import Altitude, Datum, Position
+from geo.positions import Altitude, Datum, LocalPlane, Position
 from geo.terrain import Terrain
 from geo.xmp import Tags, xmp_tags
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 MAKE, MODEL, ORIENTATION = 0x010F, 0x0110, 0x0112
 UPRIGHT = 1
+TAKE_OFF_REACH_M = 300.0
+"""Take-offs are within so much of where pictures are taken, m."""
+LEAST_DATUM_SIGMA_M = 5.0
+"""Of a height whose datum is not certain, one sigma, even where ellipsoid and sea level agree, m."""
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".tif", ".tiff", ".dng", ".png")
 
 
@@ -82,6 +90,35 @@ class Photo:
             raise PhotoInvalid("the photograph states no height: neither EXIF GPSAltitude nor XMP")
         position = Position(lon=self.lon, lat=self.lat, altitude=Altitude(amsl_m, Datum.AMSL))
         return Pose(utc_s=self.utc_s, position=position, attitude=self.attitude), (note,)
+
+    def sigmas_above(self, terrain: Terrain, *, ground_is_flat: bool) -> PoseSigmas:
+        """`sigmas`, the height less certain by what `pose_above` has to assume: that the take-off was as high as the
+        ground below the camera, or that a height of unknown datum is above the sea and not above the ellipsoid.
+
+        Raises GeoidMissing.
+        """
+        heights, assumed_m = self.heights, 0.0
+        if heights.w84_m is not None or heights.amsl_m is not None or heights.above_ground_m is not None:
+            return self.sigmas
+        if heights.above_take_off_m is None:
+            assumed_m = max(abs(float(geoid(HeightDatum.EGM96).height_m(self.lon, self.lat))), LEAST_DATUM_SIGMA_M)
+        elif not ground_is_flat:
+            assumed_m = _relief_m(terrain, self.lon, self.lat)
+        vertical_m = math.hypot(self.sigmas.vertical_m, assumed_m)
+        return msgspec.structs.replace(self.sigmas, vertical_m=vertical_m)
+
+
+def _relief_m(terrain: Terrain, lon: float, lat: float) -> float:
+    """Standard deviation of the ground's height where a take-off may have been, m; of what is known of it."""
+    plane = LocalPlane(lon=lon, lat=lat)
+    heights = []
+    for angle in np.arange(0, 2 * np.pi, np.pi / 6):
+        for away_m in (TAKE_OFF_REACH_M / 2, TAKE_OFF_REACH_M):
+            try:
+                heights.append(terrain.amsl_m(*plane.to_lonlat(away_m * np.cos(angle), away_m * np.sin(angle))))
+            except TerrainMissing:
+                continue
+    return float(np.std(heights)) if heights else 0.0
 
 
 def read_photo(path: Path | str, *, lens: Lens | None = None) -> Photo:

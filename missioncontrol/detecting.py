@@ -85,7 +85,8 @@ def _looks(
     except PhotoInvalid:
         return []
     assert isinstance(shot.camera, BrownCamera)  # as its own tags give it
-    return Looker(shot.camera, terrain, sigmas=shot.sigmas).looks(detections, pose)
+    sigmas = shot.sigmas_above(terrain, ground_is_flat=ground_is_flat)
+    return Looker(shot.camera, terrain, sigmas=sigmas).looks(detections, pose)
 
 
 def _camera(hfov_deg: float | None, lens: BrownCamera | None, width_px: int, height_px: int) -> BrownCamera | None:

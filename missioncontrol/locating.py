@@ -45,6 +45,8 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How well the pixel is known, px."""
     dem_sigma_m: Positive | None = None
     """Of the terrain heights, one sigma, m; 3 of a DEM, 2 of ground of one height where absent."""
+    datum_sigma_m: NotNegative = 0.0
+    """Of the vertical datum that terrain and camera are brought to, one sigma, m."""
     target_height_m: float = 0.0
     """Of the aimed point above the ground, m."""
     target_height_sigma_m: NotNegative = 0.0
@@ -166,7 +168,7 @@ def frame_of_photo(
         model=shot.model,
         camera=shot.camera,
         pose=Mounting(boresight=aim.boresight).camera_pose(pose, pose.attitude),
-        sigmas=sigmas_of(shot.sigmas, aim),
+        sigmas=sigmas_of(shot.sigmas_above(terrain, ground_is_flat=ground_is_flat), aim),
         motion=aim.motion or Motion(velocity_enu_m_s=shot.velocity_enu_m_s),
         notes=(*shot.notes, *notes),
     )
@@ -256,6 +258,8 @@ def _options(frame: Frame, ground: Ground, aim: Aim) -> dict[str, Any]:
         "sigmas": frame.sigmas,
         "pixel_sigma_px": aim.pixel_sigma_px,
         "dem_sigma_m": aim.dem_sigma_m or (FLAT_SIGMA_M if ground.is_flat else DEM_SIGMA_M),
+        "datum_sigma_m": aim.datum_sigma_m,
+        "turn_rate_enu_deg_s": frame.motion.turn_enu_deg_s,
         "target_height_m": aim.target_height_m,
         "target_height_sigma_m": aim.target_height_sigma_m,
         "max_range_m": aim.max_range_m,

@@ -9,12 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from geo.calibrations import figures_of, read_calibration
 from geo.cameras import BrownCamera
-from geo.errors import PhotoInvalid
+from geo.errors import PhotoInvalid, TerrainMissing
 from geo.geoids import HeightDatum, geoid
 from geo.location import locate
 from geo.photo_tags import Heights
@@ -319,6 +320,16 @@ def test_a_lens_may_be_given(tmp_path: Path) -> None:
     assert told.camera.focal_px == pytest.approx(4.3 * 16393.44 / 25.4 * 64 / 4000)
 
 
+def test_a_cropped_picture_is_refused(tmp_path: Path) -> None:
+    """Its calibration is of the sensor's full picture, here 80 x 48 px."""
+    calibrated = (
+        'drone-dji:DewarpFlag="0" drone-dji:CalibratedOpticalCenterX="40" drone-dji:CalibratedOpticalCenterY="24" '
+        'drone-dji:DewarpData="2020-01-01;50.5,51.5,1.5,-2.5,-0.2,0.1,0.001,0.002,-0.05"'
+    )
+    with pytest.raises(PhotoInvalid, match="64 x 48 px is not the whole of 80 x 48 px"):
+        read_photo(jpeg(tmp_path / "a.jpg", xmp=f"{VIEW} {calibrated}", gps=GPS))
+
+
 def test_photographs_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(PhotoInvalid, match="no pictures"):
         photos_in(tmp_path)
@@ -344,3 +355,26 @@ def test_photographs_of_a_folder(tmp_path: Path) -> None:
 def test_tags_made_to_be_slow_to_read_are_not(piece: str) -> None:
     """Without care each of these takes minutes."""
     assert xmp_tags((piece * (MOST_CHARACTERS // len(piece)) + "</a:b>").encode()).get("a:c") is None
+
+
+class Slope:
+    """Ground that rises to the east, known only east of a meridian."""
+
+    def amsl_m(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
+        if np.min(lon) < 76.8995:
+            raise TerrainMissing("no height there")
+        return 800 + 5000 * (np.asarray(lon, float) - 76.9) + 0 * np.asarray(lat)
+
+
+def test_what_is_assumed_of_the_height_is_in_its_sigma(tmp_path: Path) -> None:
+    """Sea level is 43 m below the ellipsoid there, and a take-off on a slope may have been higher or lower."""
+    stated = read_photo(jpeg(tmp_path / "a.jpg", xmp=VIEW, gps=GPS))
+    flat, slope = FlatTerrain(800), Slope()
+    undulation_m = abs(float(geoid(HeightDatum.EGM96).height_m(76.9, 43.2)))
+    assert undulation_m > 40
+    assert stated.sigmas_above(flat, ground_is_flat=True).vertical_m == pytest.approx(np.hypot(3, undulation_m))
+    relative = read_photo(jpeg(tmp_path / "b.jpg", xmp=VIEW + ' drone-dji:RelativeAltitude="+50"', gps=GPS))
+    assert relative.sigmas_above(flat, ground_is_flat=True).vertical_m == 3
+    assert 5 < relative.sigmas_above(slope, ground_is_flat=False).vertical_m < 12
+    parrot = read_photo(jpeg(tmp_path / "c.jpg", xmp=VIEW, gps=GPS, make="Parrot"))
+    assert parrot.sigmas_above(slope, ground_is_flat=False) == parrot.sigmas
