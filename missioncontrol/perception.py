@@ -35,6 +35,7 @@ from geo.footprint import footprint
 from geo.terrain import Terrain
 from missioncontrol.crowds import Crowds
 from missioncontrol.exposures import Exposures, Watching
+from missioncontrol.frame_sync import FrameSync
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import VideoHub
 from missioncontrol.looks import CROWD, TARGETS, UNKNOWN_TARGET, Looker
@@ -224,6 +225,7 @@ class VideoWatch:
             flying=lambda: flight_of(vehicle.sysid) is not None,
             on_alarm=on_alarm,
         )
+        self._sync = FrameSync(name=vehicle.name, camera=camera, history=history, terrain=terrain)
         self._looker: Looker | None = None
         self._looks_at: tuple[int, int, float] | None = None
         self._flight: tuple[str, str] | None = None
@@ -252,6 +254,7 @@ class VideoWatch:
         if isinstance(source, VideoSource):
             source.taps.append(self._videos.relay(self._vehicle.sysid).connected())
             source.taps.append(self._recorder.take)
+        self._sync.restart()
         reader = FrameReader(source)
         await asyncio.to_thread(reader.__enter__)
         self._standing.connected(source, reader)
@@ -284,13 +287,14 @@ class VideoWatch:
             await self._show(frame, Detections.empty(self._detector.classes), None, None)
             return
         loop = asyncio.get_running_loop()
-        detections = await loop.run_in_executor(self._threads, self._detector.detect, frame.image)
+        detections = await loop.run_in_executor(self._threads, lambda: self._detector.detect(frame.image))
         FRAMES.labels(self._vehicle.name).inc()
         for name in detections.names:
             DETECTIONS.labels(self._vehicle.name, name).inc()
         self._moved = {}
-        sample = await _pose_of(frame, self._history)
-        looker = self._looker_of(frame)
+        timed = await self._sync.timed(frame)
+        sample = await _pose_of(timed, self._history)
+        looker = self._looker_of(timed)
         if sample is None or looker is None:
             UNPOSED.labels(self._vehicle.name).inc()
         else:
@@ -362,7 +366,7 @@ class VideoWatch:
         }
         jpeg = b""
         if self._videos.pictured(self._vehicle.sysid):
-            jpeg = await asyncio.to_thread(encode_jpeg, frame.image, self._settings.video_quality)
+            jpeg = await asyncio.to_thread(lambda: encode_jpeg(frame.image, self._settings.video_quality))
         self._videos.publish(self._vehicle.sysid, header, jpeg)
 
 
@@ -393,7 +397,12 @@ def boxes(detections: Detections, moved: Mapping[int, Moved] | None = None) -> l
         zip(detections.names, detections.confidence, detections.track_id, detections.xyxy, strict=True)
     ):
         known = (moved or {}).get(index, Moved(int(track), None))
-        one = {"class": name, "score": round(float(score), 3), "track": known.track, "box": box.astype(float).round(1).tolist()}
+        one = {
+            "class": name,
+            "score": round(float(score), 3),
+            "track": known.track,
+            "box": box.astype(float).round(1).tolist(),
+        }
         told.append(one if known.motion is None else {**one, "motion": msgspec.to_builtins(known.motion)})
     return told
 

@@ -1,21 +1,29 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from aerial_models.detections import Detections
 from aerial_models.errors import SourceEnded, SourceGarbage, SourceUnreachable
 from aerial_models.frames import FrameReader
 from aerial_models.sources import PictureSource, VideoSource, open_source
 from aerial_models.video_health import VideoState
 from aerial_models.video_options import VideoLimits
 from fleet.history import PoseHistory
+from geo.cameras import BrownCamera
 from geo.klv import UasMetadata
+from geo.terrain import FlatTerrain
 from missioncontrol.live import Seen, VideoHub
+from missioncontrol.perception import VideoWatch
+from missioncontrol.settings import PerceptionSettings, VehicleSettings, VideoSettings
 from missioncontrol.video_states import VideoStanding
 from simulators.rtsp import RtspServer
 from simulators.video import Channel, VideoEncoder
@@ -39,6 +47,8 @@ class Camera:
         while True:
             pts_s = time.monotonic() - started_s
             image = self._random.integers(30, 220, (15, 20, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+            if self.late_s:
+                image[:40] = 250
             metadata = UasMetadata(utc_s=UTC_S + time.monotonic() - self.late_s)
             wanted = self.channel.keyframe_wanted
             self.channel.publish(self.encoder.encode(image, pts_s, metadata, keyframe=wanted))
@@ -167,6 +177,56 @@ async def test_a_camera_that_hangs_up_is_connected_to_again() -> None:
         silence(camera, False)
         await until(lambda: watch.standing.verdict.state is VideoState.LIVE)
         assert len(server.served) > 1
+
+
+class Detector:
+    """Finds nothing, and keeps the upper edge of what it is given."""
+
+    classes = ("car",)
+
+    def __init__(self) -> None:
+        self.edges: list[float] = []
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        self.edges.append(float(image[:30].mean()))
+        return Detections.empty(self.classes)
+
+
+class Unrecorded:
+    """A recorder for whom nothing is worth keeping."""
+
+    def take(self, *_: object) -> None: ...
+
+    async def see(self, *_: object) -> None: ...
+
+    async def leave(self) -> None: ...
+
+
+async def test_the_detector_is_given_no_frame_that_comes_late() -> None:
+    async with watched() as (camera, _, watch):
+        detector, nothing = Detector(), cast("Any", None)
+        video = VideoWatch(
+            vehicle=VehicleSettings(sysid=1, name="alpha", video=watch.url),
+            camera=BrownCamera(width_px=320, height_px=240, focal_px=300.0), history=watch.history,
+            terrain=FlatTerrain(840.0),
+            settings=PerceptionSettings(frames_per_s=20.0), detector=cast("Any", detector),
+            threads=ThreadPoolExecutor(1), videos=watch.videos, flight_of=lambda _: None, reporter=nothing,
+            exposures=nothing, recorder=cast("Any", Unrecorded()), video=VideoSettings(limits=LIMITS),
+            on_alarm=lambda *_: None,
+        )  # fmt: skip
+        watching = asyncio.create_task(video.run())
+        with watch.videos.watching(1) as headers:
+            await until(lambda: len(detector.edges) > 3)
+            await asyncio.sleep(1.0)
+            delay(camera, True)
+            while (await headers.next()).header["state"] != "stale":
+                pass
+            delay(camera, False)
+            before = len(detector.edges)
+            await until(lambda: len(detector.edges) > before)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    assert max(detector.edges) < 235
 
 
 class Time:
