@@ -122,7 +122,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Across and down, from the middle of the top left pixel."""
     ground_amsl_m: float | None = None
     """Height of flat ground, m AMSL; the terrain of the installation where absent."""
-    aim: Aim = Aim()
+    aim: Aim | None = None
     """What is known beyond that."""
 
 
@@ -186,14 +186,15 @@ def frame_of_sight(sight: Sight) -> Frame:
             lens = lens.resized(*sight.size_px)
         except ValueError as exc:
             raise InputInvalid(f"size_px: {exc}") from exc
+    aim = sight.aim or Aim()
     pose = Pose(utc_s=sight.utc_s, position=sight.position, attitude=sight.attitude)
     return Frame(
         name="",
         model=name,
         camera=lens,
-        pose=Mounting(boresight=sight.aim.boresight).camera_pose(pose, pose.attitude),
-        sigmas=sigmas_of(PoseSigmas(), sight.aim),
-        motion=sight.aim.motion or Motion(),
+        pose=Mounting(boresight=aim.boresight).camera_pose(pose, pose.attitude),
+        sigmas=sigmas_of(PoseSigmas(), aim),
+        motion=aim.motion or Motion(),
         notes=(),
     )
 
@@ -334,7 +335,8 @@ class Locator:
 
         Raises InputInvalid, CameraUnknown, DatumUnknown, TerrainMissing.
         """
-        return collection_of(frame_of_sight(sight), sight.pixels, self._ground(sight.ground_amsl_m), sight.aim)
+        ground = self._ground(sight.ground_amsl_m)
+        return collection_of(frame_of_sight(sight), sight.pixels, ground, sight.aim or Aim())
 
     def of_photo(
         self,

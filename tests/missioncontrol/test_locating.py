@@ -146,9 +146,10 @@ def test_a_rolling_shutter_is_taken_into_account() -> None:
     tree = {"shutter": {"readout_s": 0.05}, "motion": {"velocity_enu_m_s": [20.0, 0.0, 0.0]}}
     down, ground = Attitude(pitch_deg=-90, yaw_deg=0), Ground.of(ground_amsl_m=GROUND_M)
     sight = Sight(position=pose().position, attitude=down, camera="sim-wide", pixels=((640, 719),))
-    (still,) = collection_of(frame_of_sight(sight), sight.pixels, ground, sight.aim)["features"]
-    rolled = msgspec.structs.replace(sight, aim=aim_of(tree))
-    (moved,) = collection_of(frame_of_sight(rolled), sight.pixels, ground, rolled.aim)["features"]
+    (still,) = collection_of(frame_of_sight(sight), sight.pixels, ground, Aim())["features"]
+    aim = aim_of(tree)
+    rolled = msgspec.structs.replace(sight, aim=aim)
+    (moved,) = collection_of(frame_of_sight(rolled), sight.pixels, ground, aim)["features"]
     east_m = [float(PLANE.to_plane(*one["geometry"]["coordinates"][:2])[0]) for one in (still, moved)]
     assert east_m[1] - east_m[0] == pytest.approx(20 * 0.025, abs=0.002)
 
