@@ -1,6 +1,6 @@
-"""An RTSP server for simulated cameras: MPEG-TS over RTP, interleaved in the TCP connection or by UDP.
+"""An RTSP server for simulated cameras: MPEG-TS or H.264 over RTP, interleaved in the TCP connection or by UDP.
 
-Source: RFC 2326 (RTSP 1.0), RFC 3550 (RTP), RFC 2250 and RFC 3551 (payload type 33, MP2T).
+Source: RFC 2326 (RTSP 1.0).
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import asyncio
 import contextlib
 import secrets
 import struct
+import time
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import structlog
 
-from simulators.video import DATAGRAM_BYTES, Channel, Chunk
+from simulators.rtp import PAYLOAD_TYPES, Payload, Rtp
+from simulators.video import Channel, Chunk
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ _STALL_S = 30.0
 """How long a client may take nothing before it is cut off."""
 _HANG_UP_S = 1.0
 """How long a client may take for what was sent before it is hung up on."""
-_RTP_MP2T = 33
+_REPORT_EVERY_S = 1.0
 _BURST_DATAGRAMS = 24
 
 
@@ -58,7 +60,7 @@ class RtspServer:
         """By what transport each stream so far was asked for and given: "tcp" or "udp"."""
         self._transports = transports
         self._max_clients = max_clients
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[str, tuple[Channel, Payload]] = {}
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -79,9 +81,9 @@ class RtspServer:
         await self._server.wait_closed()
         await asyncio.sleep(0)  # transports that were aborted close in the loop's next turn
 
-    def mount(self, path: str, channel: Channel) -> str:
-        """Serve a channel at a path such as "/7"; its URL."""
-        self._channels[_clean(path)] = channel
+    def mount(self, path: str, channel: Channel, payload: Payload = "mp2t") -> str:
+        """Serve a channel at a path such as "/7"; its URL. "h264" sends pictures without metadata."""
+        self._channels[_clean(path)] = channel, payload
         return self.url(path)
 
     def url(self, path: str) -> str:
@@ -131,7 +133,7 @@ class _Client:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        channels: dict[str, Channel],
+        channels: dict[str, tuple[Channel, Payload]],
         transports: tuple[str, ...],
         served: list[str],
     ) -> None:
@@ -184,8 +186,8 @@ class _Client:
         if method == "OPTIONS":
             return {"Public": _METHODS}, b""
         if method == "DESCRIBE":
-            self._find(url)
-            sdp = _sdp(self._writer.get_extra_info("sockname")[0])
+            _, payload = self._find(url)
+            sdp = _sdp(payload, self._writer.get_extra_info("sockname")[0])
             return {"Content-Base": url.rstrip("/") + "/", "Content-Type": "application/sdp"}, sdp
         if method == "SETUP":
             return await self._setup(url, headers), b""
@@ -202,15 +204,15 @@ class _Client:
             return ({"Session": self._session} if self._session else {}), b""
         raise _Refused(405)
 
-    def _find(self, url: str) -> Channel:
+    def _find(self, url: str) -> tuple[Channel, Payload]:
         path = _clean(urlsplit(url).path)
-        channel = self._channels.get(path) or self._channels.get(path.removesuffix("/track0"))
-        if channel is None:
+        found = self._channels.get(path) or self._channels.get(path.removesuffix("/track0"))
+        if found is None:
             raise _Refused(404)
-        return channel
+        return found
 
     async def _setup(self, url: str, headers: dict[str, str]) -> dict[str, str]:
-        channel = self._find(url)
+        channel, payload = self._find(url)
         if self._playing is not None:
             raise _Refused(455)
         if self._sender is not None:
@@ -226,12 +228,12 @@ class _Client:
                 continue
             if by == "tcp":
                 first, last = _pair(options.get("interleaved", "0-1"), 255)
-                self._sender = _TcpSender(self._writer, first)
+                self._sender = _TcpSender(self._writer, first, Rtp(payload))
                 transport = f"RTP/AVP/TCP;unicast;interleaved={first}-{last}"
             elif fields[0].upper() in ("RTP/AVP", "RTP/AVP/UDP") and "client_port" in options:
                 first, last = _pair(options["client_port"], 65_535)
                 peer, here = (self._writer.get_extra_info(k)[0] for k in ("peername", "sockname"))
-                self._sender = await _UdpSender.open(here, peer, first)
+                self._sender = await _UdpSender.open(here, peer, first, Rtp(payload))
                 ports = f"{self._sender.port}-{self._sender.port + 1}"
                 transport = f"RTP/AVP;unicast;client_port={first}-{last};server_port={ports}"
             else:
@@ -257,8 +259,12 @@ class _Client:
         assert self._sender is not None
         try:
             with self._channel.subscribe() as chunks:
+                reported_s = 0.0
                 async for chunk in chunks:
                     async with asyncio.timeout(_STALL_S):
+                        if time.monotonic() - reported_s >= _REPORT_EVERY_S:
+                            reported_s = time.monotonic()
+                            self._sender.report(self._sender.rtp.report(chunk.ticks, time.time()))
                         await self._sender.send(chunk)
         except (OSError, TimeoutError) as exc:
             _log.debug("RTSP client cut off", reason=repr(exc))
@@ -288,7 +294,8 @@ def _pair(text: str, highest: int) -> tuple[int, int]:
     return pair
 
 
-def _sdp(host: str) -> bytes:
+def _sdp(payload: Payload, host: str) -> bytes:
+    number = PAYLOAD_TYPES[payload]
     family = "IP6" if ":" in host else "IP4"
     lines = [
         "v=0",
@@ -298,35 +305,20 @@ def _sdp(host: str) -> bytes:
         "t=0 0",
         "a=control:*",
         "a=range:npt=now-",
-        f"m=video 0 RTP/AVP {_RTP_MP2T}",
-        f"a=rtpmap:{_RTP_MP2T} MP2T/90000",
+        f"m=video 0 RTP/AVP {number}",
+        f"a=rtpmap:{number} {payload.upper()}/90000",
+        *([f"a=fmtp:{number} packetization-mode=1"] if payload == "h264" else []),
         "a=control:track0",
         "",
     ]
     return "\r\n".join(lines).encode()
 
 
-class _Rtp:
-    """Sequence numbers of one RTP stream."""
-
-    def __init__(self) -> None:
-        self.ssrc = secrets.randbits(32)
-        self._sequence = secrets.randbits(15)
-
-    def packets(self, chunk: Chunk) -> list[bytes]:
-        packets = []
-        for at in range(0, len(chunk.data), DATAGRAM_BYTES):
-            head = struct.pack(">BBHII", 0x80, _RTP_MP2T, self._sequence & 0xFFFF, chunk.ticks & 0xFFFFFFFF, self.ssrc)
-            packets.append(head + chunk.data[at : at + DATAGRAM_BYTES])
-            self._sequence += 1
-        return packets
-
-
 class _TcpSender:
     """RTP in the RTSP connection itself."""
 
-    def __init__(self, writer: asyncio.StreamWriter, channel: int) -> None:
-        self.rtp = _Rtp()
+    def __init__(self, writer: asyncio.StreamWriter, channel: int, rtp: Rtp) -> None:
+        self.rtp = rtp
         self._writer, self._channel = writer, channel
         writer.transport.set_write_buffer_limits(high=128_000)
 
@@ -336,6 +328,10 @@ class _TcpSender:
         )
         await self._writer.drain()
 
+    def report(self, packet: bytes) -> None:
+        """RTCP, by the channel next to the one of RTP."""
+        self._writer.write(b"$" + struct.pack(">BH", self._channel + 1, len(packet)) + packet)
+
     def close(self) -> None:
         """Nothing of its own to close."""
 
@@ -343,13 +339,15 @@ class _TcpSender:
 class _UdpSender:
     """RTP in datagrams."""
 
-    def __init__(self, rtp: asyncio.DatagramTransport, rtcp: asyncio.DatagramTransport, port: int) -> None:
-        self.rtp = _Rtp()
+    def __init__(
+        self, rtp: Rtp, data: asyncio.DatagramTransport, rtcp: asyncio.DatagramTransport, to: tuple[str, int], port: int
+    ) -> None:
+        self.rtp = rtp
         self.port = port
-        self._transport, self._rtcp = rtp, rtcp
+        self._transport, self._rtcp, self._reports_to = data, rtcp, to
 
     @classmethod
-    async def open(cls, host: str, peer: str, peer_port: int) -> _UdpSender:
+    async def open(cls, host: str, peer: str, peer_port: int, packets: Rtp) -> _UdpSender:
         """Bound to a free even port and the next one, for RTCP, which is taken and ignored."""
         loop = asyncio.get_running_loop()
         for _ in range(20):
@@ -365,7 +363,7 @@ class _UdpSender:
             except OSError:
                 rtcp.close()
                 continue
-            return cls(rtp, rtcp, port)
+            return cls(packets, rtp, rtcp, (peer, peer_port + 1), port)
         raise OSError("no free pair of UDP ports")
 
     async def send(self, chunk: Chunk) -> None:
@@ -373,6 +371,10 @@ class _UdpSender:
             self._transport.sendto(packet)
             if i % _BURST_DATAGRAMS == 0:
                 await asyncio.sleep(0.001)
+
+    def report(self, packet: bytes) -> None:
+        """RTCP, to the port next to the one of RTP."""
+        self._rtcp.sendto(packet, self._reports_to)
 
     def close(self) -> None:
         self._transport.close()

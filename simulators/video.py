@@ -39,6 +39,8 @@ class Chunk:
     """Presentation time, 1/90000 s."""
     keyframe: bool
     """Whether decoding can start here."""
+    video: bytes = b""
+    """The picture alone, as H.264 with start codes."""
 
 
 class VideoEncoder:
@@ -89,7 +91,7 @@ class VideoEncoder:
         is_keyframe = any(p.is_keyframe for p in encoded)
         video = b"".join(bytes(p) for p in encoded)
         data = self._stream.mux(video, packet, ticks=self._ticks, keyframe=is_keyframe)
-        return Chunk(data, self._ticks, is_keyframe)
+        return Chunk(data, self._ticks, is_keyframe, video)
 
 
 class Subscription:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ from simulators.rtsp import RtspServer
 from simulators.video import DATAGRAM_BYTES, Channel, Chunk, VideoEncoder
 
 UTC_S = 1_750_000_000.0
+SLACK_S = 5.0
+"""Of a report that a busy machine sends late."""
 SRT = shutil.which("srt-live-transmit")
 needs_srt = pytest.mark.skipif(SRT is None, reason="no srt-live-transmit (srt-tools)")
 
@@ -132,6 +135,31 @@ async def test_rtp_goes_by_the_transport_of_choice_or_the_one_that_the_camera_ha
     first: Literal["tcp", "udp"], served: tuple[Literal["tcp", "udp"], ...], got: str
 ) -> None:
     assert await _rtsp(first, served) == [got]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_a_camera_without_metadata_is_timed_by_its_sender_reports(transport: Literal["tcp", "udp"]) -> None:
+    channel = Channel()
+    started_s = time.time()
+
+    async def film() -> None:
+        for chunk in chunks(5000, keyframe_interval_s=0.5):
+            channel.publish(replace(chunk, ticks=round(time.monotonic() * 90_000)))
+            await asyncio.sleep(0.05)
+
+    async with RtspServer() as server:
+        filming = asyncio.create_task(film())
+        source = opened(server.mount("/1", channel, "h264"), rtsp_transport=transport)
+        try:
+            async with asyncio.timeout(60), FrameReader(source) as reader:
+                while (frame := await reader.latest.next()).time_source is None:
+                    pass
+        finally:
+            filming.cancel()
+    assert frame.time_source is TimeSource.RTCP
+    assert frame.metadata is None
+    assert frame.utc_s is not None
+    assert started_s - SLACK_S < frame.utc_s < time.time() + SLACK_S
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def test_metadata_beyond_an_access_unit_are_refused() -> None:
     encoder = VideoEncoder(width_px=320, height_px=240, fps=10)
     image = next(film(1))[0]
     with pytest.raises(ValueError, match="do not fit"):
-        encoder.encode(image, 0.0, UasMetadata(utc_s=0.0, other={300: bytes(70_000)}))
+        encoder.encode(image, 0.0, UasMetadata(utc_s=0.0, other=((300, bytes(70_000)),)))
 
 
 @needs_ffprobe
