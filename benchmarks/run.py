@@ -31,6 +31,7 @@ PEERS = (
     "MAVProxy==1.8.75",
     "ortools==9.15.6755",
     "klvdata==0.0.3",
+    "opencv-python==4.14.0.94",
     "rio-cogeo==7.0.4",
     "rio-tiler==9.4.12",
 )
@@ -46,6 +47,7 @@ JOBS = (
     "mavlink_live",
     "upload",
     "sim_vehicle",
+    "video",
     "zones",
     "ortho",
     "cog",
