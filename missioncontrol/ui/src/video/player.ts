@@ -11,6 +11,7 @@ import { drawBox } from "./boxes";
 import { ageOf, ClockReader } from "./drawnClock";
 import { Hold } from "./hold";
 import { type Paired, Pairing, strengthOf } from "./pairing";
+import { type ShownPicture, shownPicture } from "./shownPicture";
 import { WhepViewer } from "./whep";
 
 export type Transport = "connecting" | "webrtc" | "pictures";
@@ -146,13 +147,17 @@ export class Player {
   private follow(viewer: WhepViewer): void {
     this.video.requestVideoFrameCallback((now, picture) => {
       if (this.viewer !== viewer) return;
-      if (picture.rtpTimestamp === undefined) {
+      const shown = shownPicture(this.video, picture);
+      if (shown === null) {
         this.giveUp("this browser does not tell which picture it shows");
         return;
       }
       this.follow(viewer);
       if (!this.webrtc()) this.connected(viewer);
-      this.show(now, picture, picture.rtpTimestamp, viewer);
+      viewer.hold(this.held ? this.hold.ms : 0);
+      if (picture.rtpTimestamp !== undefined) this.hold.picture(picture.rtpTimestamp, picture.receiveTime ?? now);
+      this.show(shown, performance.timeOrigin + Math.max(now, picture.expectedDisplayTime));
+      shown.close();
     });
   }
 
@@ -213,13 +218,10 @@ export class Player {
     this.handlers.footprint(header.footprint ?? null);
   }
 
-  private show(now: number, picture: VideoFrameCallbackMetadata, rtp: number, viewer: WhepViewer): void {
-    this.hold.picture(rtp, picture.receiveTime ?? now);
-    viewer.hold(this.held ? this.hold.ms : 0);
-    const { videoWidth: width, videoHeight: height } = this.video;
+  private show({ image, rtp, width, height }: ShownPicture, shown_ms: number): void {
     const utc_s = this.pairing.utcAt(rtp);
-    this.measure(this.video, width, height, performance.timeOrigin + Math.max(now, picture.expectedDisplayTime), utc_s);
-    this.paint(this.video, width, height, utc_s, this.pairing.at(rtp));
+    this.measure(image, width, height, shown_ms, utc_s);
+    this.paint(image, width, height, utc_s, this.pairing.at(rtp));
   }
 
   /** Pictures of the socket; while one is being decoded only the newest of the rest is kept. */
