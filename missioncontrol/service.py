@@ -55,6 +55,7 @@ from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
 from missioncontrol.second_looks import SecondLooks
 from missioncontrol.settings import Settings, SinkSettings
+from missioncontrol.stac import Catalogue
 from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.traffic import Traffic
@@ -241,6 +242,7 @@ class Service:
             recordings=recordings,
             retention=Retention(store, recordings, settings.retention, clock),
             views=Views(store),
+            catalogue=Catalogue(store, settings.layers),
             registry=registry,
             second_looks=SecondLooks(settings, registry),
             layers=Layers(settings.layers),

@@ -21,7 +21,7 @@ from missioncontrol.sights import Sights, unpack
 from missioncontrol.store import Store
 from missioncontrol.tables import clips
 
-CHUNK = 2000
+CHUNK = 500
 """Clips near a place that are looked into at once, the latest first."""
 GAP_S = 5.0
 """Sights of a clip further apart than this are not one span."""

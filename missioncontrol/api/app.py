@@ -32,6 +32,7 @@ from missioncontrol.api import (
     recordings,
     schedules,
     session,
+    stac,
     vehicles,
     versions,
     views,
@@ -65,6 +66,7 @@ from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
 from missioncontrol.second_looks import SecondLooks
 from missioncontrol.settings import Settings
+from missioncontrol.stac import Catalogue
 from missioncontrol.store import Store
 from missioncontrol.vehicles import Vehicles
 from missioncontrol.versions import Versions
@@ -123,6 +125,7 @@ class Rooms:
     recordings: Recordings
     retention: Retention
     views: Views
+    catalogue: Catalogue
     registry: Registry
     second_looks: SecondLooks
     layers: Layers
@@ -155,6 +158,7 @@ def make_app(rooms: Rooms) -> Litestar:
         incidents.retry,
         recordings.router,
         recordings.going,
+        stac.router,
         views.views,
         locating.router,
         city.all_cameras,
