@@ -104,7 +104,8 @@ def register(
 ) -> Registration:
     """The pose of a frame, corrected so that it lies on the reference.
 
-    `image` (H, W) or (H, W, 3) is of the camera's size. Raises NotRegistered with the reason, TerrainMissing,
+    `image` (H, W) or (H, W, 3) is of the camera's size. The pose has no velocity: widen `sigmas.horizontal_m` by speed
+    times `time_s` where the clock is in doubt. Raises NotRegistered with the reason, TerrainMissing,
     NoGround, DatumUnknown, RasterInvalid.
     """
     if image.shape[:2] != (camera.height_px, camera.width_px):

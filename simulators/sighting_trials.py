@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from geo.cameras import BrownCamera
 from geo.fusion import Fused, Sight, fuse_jointly
-from geo.location import Location, ground_points, locate
+from geo.location import Location, ground_points, locate_those_on_ground
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, LocalPlane, Position
 from geo.terrain import GridTerrain
@@ -136,7 +136,10 @@ class Flight:
 
 
 def single_looks(setting: Setting, depression_deg: float, *, seeds: range, looks: int, height_m: float = 80.0) -> Trial:
-    """`looks` of each seed's flight at random places, with the camera `depression_deg` below the horizon."""
+    """`looks` of each seed's flight at random places, with the camera `depression_deg` below the horizon.
+
+    Looks that see no ground, or graze it so that locating refuses, are left out.
+    """
     errors, covariances = [], []
     for seed in seeds:
         rng = np.random.default_rng([seed, 1])
@@ -153,6 +156,8 @@ def single_looks(setting: Setting, depression_deg: float, *, seeds: range, looks
                 continue
             truth_m = np.array(PLANE.to_plane(points.lon[0], points.lat[0]))
             found = _located(setting, ground, believed, pixel, heading_deg, rng)
+            if found is None:
+                continue
             errors.append(_on_plane(found) - truth_m)
             covariances.append(np.array(found.covariance_m2)[:2, :2])
     return Trial(np.array(errors), np.array(covariances))
@@ -225,15 +230,17 @@ def _circling(
         true, believed = flight.poses(at_m, amsl_m, look, heading_deg, utc_s)
         ray = np.array([*back, -height_m]) @ true.enu_from_camera()
         found = _located(setting, ground, believed, CAMERA.pixels_from_rays(ray), heading_deg, rng)
-        sights.append(Sight(thing="thing", location=found, utc_s=utc_s, flight=str(seed)))
+        if found is not None:
+            sights.append(Sight(thing="thing", location=found, utc_s=utc_s, flight=str(seed)))
     return sights
 
 
 def _located(
     setting: Setting, ground: Ground, pose: Pose, pixel: Array, heading_deg: float, rng: np.random.Generator
-) -> Location:
+) -> Location | None:
+    """The place of a pixel; None where the ray grazes the ground, and locating refuses."""
     course = np.radians(heading_deg)
-    (found,) = locate(
+    (found,) = locate_those_on_ground(
         CAMERA,
         pose,
         pixel + rng.normal(0.0, setting.pixel_sigma_px, 2),
