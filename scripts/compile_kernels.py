@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,15 +15,20 @@ from fleet.airframes import AEROPLANE, Airframe
 from fleet.framing import Framer
 from geo.airspace import Airspace, Band
 from geo.camera_library import camera
+from geo.cogs import CogWriter
 from geo.conflicts import Airspace as Ways
 from geo.conflicts import conflicts
 from geo.fisheye import FisheyeCamera
 from geo.location import locate
+from geo.mosaics import Mosaic, View
 from geo.obstacles import Obstacle
+from geo.orthos import grid_of, ortho
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Altitude, Datum, LocalPlane, Position
 from geo.seen import Conditions, Seen
+from geo.styles import Style
 from geo.terrain import FlatTerrain, GridTerrain
+from geo.tiles import tile
 from geo.tracks import Track
 from geo.visibility import Cells, Exposures, Margin
 from geo.volumes import Outline, Volume4D
@@ -40,6 +47,8 @@ def main() -> None:
     Framer().feed(bytes(1000))
     importlib.import_module("fleet.signing")  # its loops have fixed types and compile as it is loaded
     see()
+    map_ground()
+    place()
     FisheyeCamera(width_px=64, height_px=48, focal_px=30.0, k1=-0.01).resized(32, 24).rays_from_pixels([[1.0, 2.0]])
     world = World.build(1)
     renderer = Renderer(world, camera("sim-wide").brown_camera())
@@ -126,6 +135,28 @@ def see() -> None:
     conditions = Conditions(off_nadir_most_deg=30.0, blur_most_px=1.0, sun_least_deg=-90.0, apart=0.1)
     seen = Seen.nothing(Cells.over(area, FlatTerrain(0.0)), [(0.0, 1.0)])
     seen.add(frames, margin=Margin(PoseSigmas(), 1.0), conditions=conditions)
+
+
+def map_ground() -> None:
+    """A frame laid on the ground, plain and feathered, packed as a COG, its tiles in two kinds of numbers."""
+    lens = camera("sim-wide").brown_camera()
+    place = Position(lon=76.9, lat=43.2, altitude=Altitude(870.0, Datum.AMSL))
+    pose = Pose(utc_s=0.0, position=place, attitude=Attitude(pitch_deg=-90.0, yaw_deg=0.0))
+    image = np.zeros((lens.height_px, lens.width_px, 3), np.uint8)
+    ground = FlatTerrain(800.0)
+    ortho(image, lens, pose, grid_of(lens, pose, ground, pixel_m=1.0), ground)
+    mosaic = Mosaic([View("-", lens, pose, lambda: image)], ground, pixel_m=1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        picture, table = Path(folder) / "picture.tif", Path(folder) / "table.tif"
+        with (
+            CogWriter(picture, mosaic.grid, bands=3, alpha=True) as colours,
+            CogWriter(table, mosaic.grid, bands=3, dtype="uint32", nodata=0, shrink="nearest") as numbers,
+        ):
+            for part in mosaic.parts():
+                colours.write(part.row, part.col, part.rgba)
+                numbers.write(part.row, part.col, np.zeros((*part.winner.shape, 3), np.uint32))
+        tile(picture, 0, 0, 0)
+        tile(table, 0, 0, 0, style=Style(bands=(1,), rescale=(0.0, 1.0)))
 
 
 if __name__ == "__main__":
