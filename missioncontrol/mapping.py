@@ -246,7 +246,7 @@ def video_views(
         if pose is None or frame_camera is None:
             bare += 1
             continue
-        pose = _above_sea(pose, frame_camera, terrain)
+        pose = above_sea(pose, terrain)
         if views and not _moved(views[-1], pose, terrain):
             continue
         file = folder / f"{frame.index:07d}.jpg"
@@ -272,8 +272,8 @@ def _camera_of(frame: Frame, lens: BrownCamera | None) -> Camera | None:
     return None if not hfov_deg else BrownCamera.from_fov(width_px=width, height_px=height, hfov_deg=hfov_deg)
 
 
-def _above_sea(pose: Pose, camera: Camera, terrain: Terrain) -> Pose:
-    """The pose with its height AMSL."""
+def above_sea(pose: Pose, terrain: Terrain) -> Pose:
+    """The pose with its height AMSL, from AMSL, above the ellipsoid or AGL. Raises DatumUnknown, TerrainMissing."""
     position = pose.position
     if position.altitude.datum is Datum.W84:
         amsl_m = float(geoids.amsl_m(position.altitude.value_m, position.lon, position.lat, datum=HeightDatum.W84))

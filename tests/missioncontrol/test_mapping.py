@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -12,20 +13,25 @@ import rasterio
 from scipy.ndimage import binary_fill_holes
 from typer.testing import CliRunner
 
+from geo import geoids
 from geo.cameras import BrownCamera
+from geo.geoids import HeightDatum
 from geo.grids import Grid
 from geo.klv import metadata_of
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, Position
+from geo.terrain import FlatTerrain
 from missioncontrol.cli import app
-from missioncontrol.errors import InputInvalid
-from missioncontrol.mapping import MapReport, map_to_file
+from missioncontrol.errors import AdapterUnknown, InputInvalid
+from missioncontrol.mapping import MapReport, above_sea, map_to_file, reconstruct_to_file
 from simulators.renderer import Renderer
 from simulators.video import VideoEncoder
 from simulators.world import World
 from simulators.world.painting import Painter
 from simulators.world.registers import write_dem
 
+DATA = Path(os.environ.get("MC_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+PHOTOS = DATA / "flight" / "dji_brighton_beach"
 LENS = BrownCamera.from_fov(width_px=480, height_px=360, hfov_deg=66.0)
 
 
@@ -151,9 +157,43 @@ def test_what_cannot_be_mapped_says_why(video: Path, tmp_path: Path) -> None:
         (str(video), {"ground_amsl_m": 800.0, "camera": "dji-zenmuse-p1-35mm"}, "--camera"),
     ):
         with pytest.raises(InputInvalid, match=match):
-            map_to_file(source, out=out, **options)  # type: ignore[arg-type]
+            map_to_file(source, out=out, **options)
     with pytest.raises(InputInvalid, match="its name ends in"):
         map_to_file(str(bare), out=tmp_path / "map.png", ground_amsl_m=800.0)
     with pytest.raises(InputInvalid, match="no folder"):
         map_to_file(str(bare), out=tmp_path / "x" / "map.tif", ground_amsl_m=800.0)
     assert not out.exists()
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photographs at {PHOTOS}")
+def test_photographs_become_a_map(tmp_path: Path) -> None:
+    report = map_to_file(str(PHOTOS), out=tmp_path / "map.tif", ground_amsl_m=5.0, pixel_m=0.2, feather=0.02)
+    assert (report.used, report.unused) == (8, {})
+    assert report.covered_m2 == pytest.approx(9000, rel=0.05)
+    assert report.gsd_cm is not None
+    assert 1.0 < report.gsd_cm < 3.0, "of the photographs, not of the map"
+    assert any("no distortion known" in note for note in report.notes)
+    west, south, east, north = report.bounds
+    assert west < -91.994 < east
+    assert south < 46.8428 < north
+    with rasterio.open(report.map) as raster:
+        mask = raster.dataset_mask() > 0
+    assert (binary_fill_holes(mask) == mask).all()
+
+
+def test_heights_above_the_ellipsoid_are_made_heights_above_the_sea() -> None:
+    pose = Pose(
+        utc_s=0.0,
+        position=Position(lon=76.945, lat=43.205, altitude=Altitude(850.0, Datum.W84)),
+        attitude=Attitude(pitch_deg=-90.0, yaw_deg=0.0),
+    )
+    altitude = above_sea(pose, FlatTerrain(800.0)).position.altitude
+    assert altitude.datum is Datum.AMSL
+    assert altitude.value_m == pytest.approx(float(geoids.amsl_m(850.0, 76.945, 43.205, datum=HeightDatum.W84)))
+    assert abs(altitude.value_m - 850.0) > 10
+
+
+async def test_a_photogrammetry_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"-")
+    with pytest.raises(AdapterUnknown, match="no photogrammetry 'none'"):
+        await reconstruct_to_file(str(tmp_path), out=tmp_path / "map.tif", adapter="none", url="http://127.0.0.1:9")
