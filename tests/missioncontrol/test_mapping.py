@@ -69,6 +69,7 @@ def video(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_video_becomes_a_map_of_the_ground(world: World, video: Path, dem: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     report = map_to_file(
