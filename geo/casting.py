@@ -14,20 +14,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from geo.layers import BELOW, FIRST, HIT, LEVELS, SKY, SQUARE, UNKNOWN, UNLOADED, ground_at, located, slot_of
 from geo.sightlines import at, course
 
 Array = NDArray[np.float64]
 Cells = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
-HIT, SKY, UNKNOWN, BELOW, UNLOADED = 0, 1, 2, 3, 4
-"""What became of a ray: it met the ground; it rises above it for good or runs too far; it came where no height is
-known; it began below the ground; it came to a square that is not loaded."""
-LEVELS = 9
-SQUARE = 1 << LEVELS
-"""Cells along the side of a square."""
-FIRST = np.array([sum((SQUARE >> finer) ** 2 for finer in range(1, level)) for level in range(LEVELS + 2)])
-"""Where the maxima of each level, from 1 on, begin in a square's row of maxima."""
 STRIDE_M = 64.0
 """A ray is taken as straight in a raster over so much of its length: it bends by 0.3 mm."""
 STEP_M = 1e-6
@@ -36,59 +29,8 @@ STEEPEST_SKY = math.sin(math.radians(20.0))
 """Rays that rise more steeply are taken to end in the sky."""
 BLENDS = 16
 """Looks per cell where rasters fade into each other."""
-ROUNDING = 1e-6
-"""Weights of rasters that meet may fall so far short of 1."""
 PLACE = 7
 """Columns of a cast: range, m; east, north, up of the unit ray; degrees east and north of the eye; m AMSL."""
-
-
-@njit(cache=True, nogil=True)
-def maxima_of(posts: Cells, rows: int, cols: int, maxima: Cells) -> None:  # pragma: no cover - compiled
-    """Fill the maxima of a square's levels; inf where a height is unknown, -inf beyond `rows` and `cols` of cells."""
-    half = SQUARE // 2
-    for row in range(half):
-        for col in range(half):
-            most = -math.inf
-            for down in range(2 * row, min(2 * row + 2, rows)):
-                for right in range(2 * col, min(2 * col + 2, cols)):
-                    for corner in range(4):
-                        post = posts[down + corner // 2, right + corner % 2]
-                        most = math.inf if math.isnan(post) else max(most, post)
-                        if most == math.inf:
-                            break
-            maxima[row * half + col] = most
-    for level in range(2, LEVELS + 1):
-        side = SQUARE >> level
-        for row in range(side):
-            for col in range(side):
-                below = FIRST[level - 1] + 4 * row * side + 2 * col
-                maxima[FIRST[level] + row * side + col] = max(
-                    max(maxima[below], maxima[below + 1]), max(maxima[below + 2 * side], maxima[below + 2 * side + 1])
-                )
-
-
-@njit(cache=True, nogil=True)
-def _polynomial(terms: Array, x: float, y: float) -> float:  # pragma: no cover - compiled
-    """Sum of terms[i, j] x**i y**j, degree 4."""
-    value = 0.0
-    for i in range(4, -1, -1):
-        inner = 0.0
-        for j in range(4 - i, -1, -1):
-            inner = inner * y + terms[i, j]
-        value = value * x + inner
-    return value
-
-
-@njit(cache=True, nogil=True)
-def _located(eye: Array, layer: Array, terms: Array, lon: float, lat: float) -> tuple[float, float]:  # pragma: no cover
-    """Column and row, counted from the middles of cells, of a place given in degrees east and north of the eye."""
-    x, y = (eye[0] + lon - layer[4]) * layer[6], (eye[1] + lat - layer[5]) * layer[7]
-    if layer[8] > 0:
-        return (
-            terms[0, 0, 0] + terms[0, 1, 0] * x + terms[0, 0, 1] * y,
-            terms[1, 0, 0] + terms[1, 1, 0] * x + terms[1, 0, 1] * y,
-        )
-    return _polynomial(terms[0], x, y), _polynomial(terms[1], x, y)
 
 
 @njit(cache=True, nogil=True)
@@ -102,13 +44,13 @@ def _track(
                 out[axis, power] = (
                     terms[axis, 1, 0] * path[0, power] * layer[6] + terms[axis, 0, 1] * path[1, power] * layer[7]
                 )
-        out[0, 0], out[1, 0] = _located(eye, layer, terms, 0.0, 0.0)
+        out[0, 0], out[1, 0] = located(eye, layer, terms, 0.0, 0.0)
         return
     third = reach_m / 3.0
-    c0, r0 = _located(eye, layer, terms, 0.0, 0.0)
-    c1, r1 = _located(eye, layer, terms, at(path[0], third), at(path[1], third))
-    c2, r2 = _located(eye, layer, terms, at(path[0], 2 * third), at(path[1], 2 * third))
-    c3, r3 = _located(eye, layer, terms, at(path[0], reach_m), at(path[1], reach_m))
+    c0, r0 = located(eye, layer, terms, 0.0, 0.0)
+    c1, r1 = located(eye, layer, terms, at(path[0], third), at(path[1], third))
+    c2, r2 = located(eye, layer, terms, at(path[0], 2 * third), at(path[1], 2 * third))
+    c3, r3 = located(eye, layer, terms, at(path[0], reach_m), at(path[1], reach_m))
     _through(c0, c1, c2, c3, third, out[0])
     _through(r0, r1, r2, r3, third, out[1])
 
@@ -144,67 +86,6 @@ def _coming(place: float, speed: float, low: float, high: float) -> float:  # pr
 def _rate(track: Array, range_m: float) -> float:  # pragma: no cover - compiled
     value: float = track[1] + range_m * (2 * track[2] + range_m * 3 * track[3])
     return value
-
-
-@njit(cache=True, nogil=True)
-def _slot(layer: Array, directory: Numbers, row: int, col: int) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Where a cell's square is held, -1 if it is not, and the square's number."""
-    number = int(layer[3]) + (row >> LEVELS) * int(layer[2]) + (col >> LEVELS)
-    return directory[number], number
-
-
-@njit(cache=True, nogil=True)
-def _weighted(
-    layer: Array, directory: Numbers, squares: Cells, col: float, row: float
-) -> tuple[float, float, int]:  # pragma: no cover - compiled
-    """Height at a place of one raster, how far it counts, and the number of the square to load, else -1."""
-    rows, cols = layer[0], layer[1]
-    held_row, held_col = min(max(row, 0.0), rows - 1.0), min(max(col, 0.0), cols - 1.0)
-    off_row, off_col = abs(row - held_row), abs(col - held_col)
-    if not (off_row < 1.0 and off_col < 1.0):
-        return 0.0, 0.0, -1
-    top, left = min(int(held_row), max(int(rows) - 2, 0)), min(int(held_col), max(int(cols) - 2, 0))
-    slot, number = _slot(layer, directory, top, left)
-    if slot < 0:
-        return 0.0, 0.0, number
-    down, right = held_row - top, held_col - left
-    top, left = top & (SQUARE - 1), left & (SQUARE - 1)
-    height = squares[slot, top, left] * (1 - right) if right < 1 else 0.0
-    if right > 0:
-        height += squares[slot, top, left + 1] * right
-    if down > 0:
-        below = squares[slot, top + 1, left] * (1 - right) if right < 1 else 0.0
-        if right > 0:
-            below += squares[slot, top + 1, left + 1] * right
-        height = height * (1 - down) + below * down if down < 1 else below
-    if math.isnan(height):
-        return 0.0, 0.0, -1
-    return height, (1.0 - off_row) * (1.0 - off_col), -1
-
-
-@njit(cache=True, nogil=True)
-def ground_at(
-    eye: Array, lon: float, lat: float, layers: Array, terms: Array, directory: Numbers, squares: Cells
-) -> tuple[float, int, int]:  # pragma: no cover - compiled
-    """Height, m AMSL, of a place in degrees east and north of the eye: (height, HIT, -1), (0, UNKNOWN, -1), or
-    (0, UNLOADED, number of the square)."""
-    height, weight = 0.0, 0.0
-    for k in range(len(layers)):
-        layer = layers[k]
-        if not (layer[9] <= eye[0] + lon <= layer[11] and layer[10] <= eye[1] + lat <= layer[12]):
-            continue
-        col, row = _located(eye, layer, terms[k], lon, lat)
-        found, counts, missing = _weighted(layer, directory, squares, col, row)
-        if missing >= 0:
-            return 0.0, UNLOADED, missing
-        share = min(counts, 1.0 - weight)
-        height += share * found
-        weight += share
-        if weight >= 1.0:
-            break
-    if weight > 1.0 - ROUNDING:
-        return height / weight, HIT, -1
-    return 0.0, UNKNOWN, -1
 
 
 @njit(cache=True, nogil=True)
@@ -257,7 +138,7 @@ def _march(
         if not (0.0 <= x <= last_col + 1 and 0.0 <= y <= last_row + 1):
             break
         col, row = min(int(x), last_col), min(int(y), last_row)
-        slot, number = _slot(layer, directory, row, col)
+        slot, number = slot_of(layer, directory, row, col)
         if slot < 0:
             return UNLOADED, range_m, number
         speed_x, speed_y = _rate(track[0], range_m), _rate(track[1], range_m)
@@ -317,7 +198,7 @@ def _chosen(
             continue
         if 0.0 <= x <= cols - 1.0 and 0.0 <= y <= rows - 1.0:
             row, col = min(int(y), max(int(rows) - 2, 0)), min(int(x), max(int(cols) - 2, 0))
-            slot, number = _slot(layer, directory, row, col)
+            slot, number = slot_of(layer, directory, row, col)
             if slot < 0:
                 return -3, number, range_m
             top, left = row & (SQUARE - 1), col & (SQUARE - 1)
@@ -385,7 +266,8 @@ def cast(
     eye: Array, turn: Array, rays: Array, end_m: float, flat_m: float, layers: Array, terms: Array,
     directory: Numbers, squares: Cells, maxima: Cells, found: Array, states: Numbers,
 ) -> int:  # pragma: no cover - compiled  # fmt: skip
-    """Follow rays (n, 3), turned by `turn` (3, 3) to east, north, up, to the ground; the largest state of all.
+    """Follow rays (n, 3), turned by `turn` (3, 3) to east, north, up, to the ground; the largest state of
+    all, UNLOADED if one has it.
 
     `found` (n, PLACE) and `states` (n, 2: what became of it, number of the square it waits for) are filled. Those whose
     state is UNLOADED on entry are followed, from the range that `found` tells on; all others are left alone. `flat_m`
@@ -393,7 +275,7 @@ def cast(
     """
     path, tracks = np.empty((3, 4)), np.empty((len(layers), 2, 4))
     near = np.zeros(len(layers), np.bool_)
-    worst = HIT
+    worst, waiting = HIT, False
     for number in range(len(rays)):
         if states[number, 0] != UNLOADED:
             worst = max(worst, states[number, 0])
@@ -431,8 +313,8 @@ def cast(
         row[0] = range_m if state != SKY else math.nan
         row[4], row[5], row[6] = at(path[0], row[0]), at(path[1], row[0]), at(path[2], row[0])
         states[number, 0], states[number, 1] = state, square
-        worst = max(worst, state)
-    return worst
+        worst, waiting = max(worst, state), waiting or state == UNLOADED
+    return UNLOADED if waiting else worst
 
 
 @njit(cache=True, nogil=True)

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from geo import geoids
 from geo.cameras import Camera
-from geo.casting import BELOW, HIT, UNKNOWN
 from geo.errors import DatumUnknown, NoGround, TerrainMissing
+from geo.layers import BELOW, HIT, UNKNOWN
 from geo.poses import Pose, PoseSigmas
 from geo.positions import Altitude, Datum, Ellipse, Position
 from geo.relief import Cast, Castable, relief_of

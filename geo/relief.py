@@ -12,22 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.casting import (
-    BELOW,
-    FIRST,
-    HIT,
-    LEVELS,
-    PLACE,
-    SKY,
-    SQUARE,
-    STEEPEST_SKY,
-    UNKNOWN,
-    UNLOADED,
-    cast,
-    maxima_of,
-    placed,
-)
+from geo.casting import PLACE, STEEPEST_SKY, cast, placed
 from geo.errors import TerrainMissing
+from geo.layers import BELOW, FIRST, HIT, LEVELS, SKY, SQUARE, UNKNOWN, UNLOADED, maxima_of
 
 Array = NDArray[np.float64]
 Cells = NDArray[np.float32]
@@ -67,7 +54,7 @@ class Cast:
     rows: Array
     """(n, PLACE), see `geo.casting.PLACE`; NaN where a ray met nothing."""
     states: NDArray[np.int64]
-    """(n,) HIT, SKY, UNKNOWN or BELOW of `geo.casting`."""
+    """(n,) HIT, SKY, UNKNOWN or BELOW of `geo.layers`."""
     worst: int
     """The largest of them."""
 
@@ -156,8 +143,6 @@ class Relief:
         return found
 
     def _anchor(self, lon: float, lat: float) -> tuple[Array, Array]:
-        """A layer: rows, cols, squares across, number of the first one, anchor lon and lat, its scales, whether the
-        terms are linear, west, south, east, north."""
         across_deg = SPAN_DEG / max(math.cos(math.radians(lat)), 0.05)
         box = np.array([lon - across_deg, lat - SPAN_DEG, lon + across_deg, lat + SPAN_DEG])
         met = np.flatnonzero(
@@ -213,8 +198,8 @@ class FlatRelief:
 
 
 def _undone(count: int) -> tuple[Array, NDArray[np.int64]]:
-    """Rows to fill and states of so many rays."""
-    return np.zeros((count, PLACE)), np.full((count, 2), UNLOADED, np.int64)
+    """Rows to fill and states, UNLOADED, of so many rays."""
+    return np.zeros((count, PLACE)), np.zeros((count, 2), np.int64)
 
 
 _NOTHING = (

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from geo.casting import HIT, SKY
+from geo.layers import HIT, SKY
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]

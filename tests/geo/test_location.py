@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from geo.cameras import BrownCamera
 from geo.errors import DatumUnknown, NoGround, TerrainMissing
 from geo.geoids import HeightDatum, geoid
+from geo.layers import HIT
 from geo.location import CAUSES, GroundPoints, Location, ground_points, locate, locate_those_on_ground
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import EARTH_RADIUS_M, Altitude, Datum, LocalPlane, Position
@@ -185,7 +186,7 @@ def on_terrain(view: Pose, terrain: Terrain, rays: np.ndarray, feet: np.ndarray,
     for row in range(len(rays)):
         eye = eye_at(lon[row], lat[row], view.position.altitude.value_m + feet[row, 2] - raised_m[row])
         cast = relief.cast(eye, np.eye(3), rays[row : row + 1], max_range_m=20_000)
-        if cast.worst == 0:
+        if cast.worst == HIT:
             places[row] = feet[row, :2] + cast.rows[0, 0] * cast.rows[0, 1:3]
     return places
 
