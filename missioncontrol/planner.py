@@ -18,6 +18,7 @@ from missioncontrol.errors import InputInvalid
 from missioncontrol.health import Health
 from missioncontrol.planning import plan
 from missioncontrol.plans import Plan
+from missioncontrol.reasons import purpose_of
 from missioncontrol.requests import PlanRequest
 from missioncontrol.safety import with_safety
 from missioncontrol.settings import Settings
@@ -58,6 +59,7 @@ class Planner:
 
         Raises AreaInvalid, CameraUnknown, TerrainMissing, InputInvalid, VehicleUnknown.
         """
+        purpose_of(request, self._settings.retention)
         site = await self.site(request)
         made = await asyncio.to_thread(plan, request, site)
         if self._settings.weather.source is not None and self._sky.conditions(0.0) is None:

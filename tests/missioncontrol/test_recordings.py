@@ -24,6 +24,7 @@ from tests.missioncontrol.conftest import Running, make_settings, running
 from tests.missioncontrol.footage import BEGIN_UTC_S, add_clip, add_flight
 from tests.missioncontrol.test_api import new_person, problem
 from tests.missioncontrol.test_recorder import video as video  # a fixture
+from tests.missioncontrol.test_service import survey
 from tests.missioncontrol.test_sights import LAT, LON
 from tests.missioncontrol.test_views import pass_over
 
@@ -157,6 +158,18 @@ async def test_who_looked_is_audited_and_who_may_hold_is_bounded(filmed: Filmed)
     async with rooms.store.reading() as connection:
         entries = await audit.history(connection, "recording", filmed.clip_id)
     assert [(one.person, one.event) for one in entries] == [("o", "opened"), ("i", "kept"), ("i", "kept no longer")]
+
+
+async def test_what_a_mission_records_is_judged_when_it_is_planned(filmed: Filmed) -> None:
+    http = await filmed.house.client()
+    for record, words in (
+        ({"purpose": "curiosity"}, "retention.days"),
+        ({"where": "flight"}, "record.why"),
+    ):
+        assert words in problem(await http.post("/plans", json={**survey(1), "record": record}), 422)["detail"]
+    said = {"where": "flight", "why": "court order 12", "purpose": "patrol"}
+    answer = await http.post("/plans", json={**survey(1), "record": said})
+    assert answer.status_code == 200, answer.text
 
 
 async def test_the_command_line_answers_too(tmp_path: Path) -> None:

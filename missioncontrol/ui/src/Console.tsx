@@ -1,4 +1,5 @@
 /** The console after log-in: vehicles, plans and missions at the left, the map in the middle, incidents at the right. */
+import type { Position } from "geojson";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { api } from "./api/client";
 import type { Incident, Mission, Shape, Vehicle } from "./api/types";
@@ -8,6 +9,7 @@ import { incidentId } from "./live/store";
 import { placesOf } from "./map/geojson";
 import { lineOf, placeOf } from "./map/overlay";
 import { MapView, type Editing, type Focus, type Seen } from "./map/MapView";
+import { Archive } from "./panels/Archive";
 import { Dispatch, type Call } from "./panels/Dispatch";
 import { Header } from "./panels/Header";
 import { Flights } from "./panels/Flights";
@@ -80,6 +82,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
   const [focus, setFocus] = useState<Focus | null>(null);
   const [seen, setSeen] = useState<Seen | null>(null);
   const [call, setCall] = useState<Call | null>(null);
+  const [looked, setLooked] = useState<Position | null>(null);
   useBackground(mission);
 
   const shown = useMemo(() => filtered(live.incidents.values(), filter), [live.incidents, filter]);
@@ -182,9 +185,14 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
             setMission(made.id);
             setTab("missions");
           }}
+          onArchive={() => {
+            setLooked(call.place);
+            setCall(null);
+          }}
           onClose={() => setCall(null)}
         />
       )}
+      {looked !== null && <Archive place={looked} onClose={() => setLooked(null)} />}
       <aside className="right">
         <Incidents shown={shown} filter={filter} onFilter={setFilter} selected={incident} onSelect={selectIncident} />
       </aside>

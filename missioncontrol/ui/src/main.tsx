@@ -8,6 +8,7 @@ import "./styles/frame.css";
 import "./styles/panels.css";
 import "./styles/map.css";
 import "./styles/overlays.css";
+import "./styles/archive.css";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");

@@ -32,6 +32,7 @@ import type {
   Vehicle,
   VideoAddresses,
 } from "./types";
+import type { Views } from "./views";
 
 const PREFIX = "/api/v1";
 
@@ -145,6 +146,7 @@ export const api = {
   preflight: (id: string): Promise<Preflight[]> => get(`/missions/${id}/preflight`),
   stepMission: (id: string, step: MissionStep): Promise<Mission | undefined> => post(`/missions/${id}/${step}`),
 
+  views: (lon: number, lat: number): Promise<Views> => get(`/views?at=${lon.toFixed(7)},${lat.toFixed(7)}`),
   dispatch: (call: DispatchRequest): Promise<Dispatched> => post("/dispatch", call),
 
   versions: (id: string): Promise<PlanVersion[]> => get(`/missions/${id}/versions`),

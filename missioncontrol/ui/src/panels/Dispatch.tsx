@@ -17,6 +17,8 @@ export interface Call {
 interface DispatchProps {
   call: Call;
   onMission: (mission: Mission) => void;
+  /** Who saw the place, instead. */
+  onArchive: () => void;
   onClose: () => void;
 }
 
@@ -37,7 +39,7 @@ function RankedRow({ ranked }: { ranked: Ranked }) {
   );
 }
 
-export function Dispatch({ call, onMission, onClose }: DispatchProps) {
+export function Dispatch({ call, onMission, onArchive, onClose }: DispatchProps) {
   const { t, term, number } = useWords();
   const { store } = useConsole();
   const may = useMay("operator", "administrator");
@@ -89,6 +91,7 @@ export function Dispatch({ call, onMission, onClose }: DispatchProps) {
         ))}
       </ol>
       <div className="row end">
+        <Action onClick={onArchive}>{t("archive.ask")}</Action>
         <Action onClick={onClose}>{t("action.cancel")}</Action>
         <Action look="primary" busy={busy} blocked={blocked} onClick={() => ask(true)}>
           {t("dispatch.plan")}
