@@ -226,8 +226,8 @@ def _arguments() -> argparse.Namespace:
         "--markers", type=Path, nargs="+", help="CSV files of surveyed points, besides those of the rows"
     )
     parser.add_argument("--seeds", type=int, default=20, help="flights of single looks in each cell")
-    parser.add_argument("--looks", type=int, default=300, help="single looks of each flight")
-    parser.add_argument("--watches", type=int, default=100, help="watches in each cell")
+    parser.add_argument("--looks", type=int, default=200, help="single looks of each flight")
+    parser.add_argument("--watches", type=int, default=60, help="watches in each cell")
     parser.add_argument("--real-only", action="store_true")
     parser.add_argument("--simulated-only", action="store_true")
     return parser.parse_args()
