@@ -19,6 +19,12 @@ MOST_WAITING = 120
 """Pictures that may wait for one viewer; beyond it loses them all, and goes on at the next key picture."""
 MOST_REORDERED_S = 2.0
 """A picture that is shown before one that came earlier, by no more than this, was reordered; beyond, time jumped, s."""
+MOST_AHEAD_S = 0.5
+"""Of a stream's time before the wall's; browsers would show such pictures that much late, s."""
+DRIFT_S = 60.0
+"""A stream that gets ahead within this has another pace than the wall, as simulated time may; beyond, it drifts, s."""
+MOST_PLACED = 1024
+"""Pictures whose times are remembered."""
 SILENT_S = 5.0
 """Without a picture for so long there is no video, s."""
 
@@ -90,7 +96,10 @@ class Relay:
         self._born_s = time.monotonic()
         self._heard_s: float | None = None
         self._anchor: tuple[float, int] | None = None
+        self._hurried = False
         self._last_pts_s = 0.0
+        self._last_ticks = 0
+        self._placed: dict[int, int] = {}
 
     @property
     def live(self) -> bool:
@@ -106,6 +115,7 @@ class Relay:
         """To be called in the event loop when a video was opened, anew or again; gets its encoded pictures."""
         loop = asyncio.get_running_loop()
         self._anchor = self.unfit = None
+        self._hurried = False
 
         def take(data: bytes, pts_s: float, keyframe: bool, codec: str) -> None:
             self._heard_s = time.monotonic()
@@ -115,7 +125,7 @@ class Relay:
             if self.unfit is not None:
                 loop.call_soon_threadsafe(self._end, self.unfit)
                 return
-            ticks = self._placed(pts_s)
+            ticks = self._place(pts_s)
             if self._waiting:
                 picture = EncodedPicture(data, ticks, keyframe and _IDR.search(data) is not None)
                 loop.call_soon_threadsafe(self._spread, picture)
@@ -135,20 +145,24 @@ class Relay:
             self._waiting.discard(waiting)
 
     def ticks_of(self, pts_s: float) -> int | None:
-        """The time on the relay's clock of the picture that has this time in its stream, s; None before the first."""
-        if self._anchor is None:
-            return None
-        at_s, ticks = self._anchor
-        return ticks + round((pts_s - at_s) * TICKS_PER_S)
+        """The time on the relay's clock of the picture that has this time in its stream, s; None if it is not known."""
+        return self._placed.get(round(pts_s * TICKS_PER_S))
 
-    def _placed(self, pts_s: float) -> int:
-        """On the relay's clock, which runs on where the stream's own starts anew or jumps."""
+    def _place(self, pts_s: float) -> int:
+        """On the relay's clock, which runs on where the stream's own starts anew, jumps, or runs faster."""
+        now = round((time.monotonic() - self._born_s) * TICKS_PER_S)
         if self._anchor is None or abs(pts_s - self._last_pts_s) > MOST_REORDERED_S:
-            self._anchor = (pts_s, round((time.monotonic() - self._born_s) * TICKS_PER_S))
-        self._last_pts_s = pts_s
-        ticks = self.ticks_of(pts_s)
-        assert ticks is not None
-        return ticks
+            self._anchor = (pts_s, now)
+        began_s, began = self._anchor
+        ticks = now if self._hurried else began + round((pts_s - began_s) * TICKS_PER_S)
+        if ticks - now > MOST_AHEAD_S * TICKS_PER_S:
+            self._hurried = now - began < DRIFT_S * TICKS_PER_S
+            self._anchor, ticks = (pts_s, now), now
+        self._last_pts_s, self._last_ticks = pts_s, max(ticks, self._last_ticks + 1)
+        self._placed[round(pts_s * TICKS_PER_S)] = self._last_ticks
+        if len(self._placed) > MOST_PLACED:
+            del self._placed[next(iter(self._placed))]
+        return self._last_ticks
 
     def _misfit(self, data: bytes, pts_s: float, codec: str) -> str | None:
         if codec != "h264":

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from missioncontrol.errors import NotForwardable
-from missioncontrol.relay import MOST_WAITING, TICKS_PER_S, EncodedPicture, Relay, Waiting
+from missioncontrol.relay import MOST_AHEAD_S, MOST_WAITING, TICKS_PER_S, EncodedPicture, Relay, Waiting
 
 IDR = b"\x00\x00\x00\x01\x67sps\x00\x00\x00\x01\x68pps\x00\x00\x01\x65"
 OTHER = b"\x00\x00\x00\x01\x41"
@@ -69,6 +69,20 @@ async def test_time_runs_on_where_the_camera_is_connected_again_or_its_clock_jum
         ticks = [picture.ticks for picture in await taken(waiting, 4)]
     assert ticks == sorted(ticks)
     assert ticks[-1] - ticks[0] < 60 * TICKS_PER_S
+
+
+async def test_pictures_of_a_stream_that_runs_faster_than_the_wall_are_not_shown_later_and_later() -> None:
+    relay = Relay()
+    tap = relay.connected()
+    with relay.watching() as waiting:
+        for number in range(60):
+            tap(IDR, number * 0.5, True, "h264")
+            await asyncio.sleep(0.001)
+        ticks = [picture.ticks for picture in await taken(waiting, 60)]
+    assert all(before < after for before, after in itertools.pairwise(ticks))
+    assert ticks == [relay.ticks_of(number * 0.5) for number in range(60)]
+    heard_s = time.monotonic() - relay._born_s
+    assert ticks[-1] / TICKS_PER_S <= heard_s + MOST_AHEAD_S
 
 
 @pytest.mark.parametrize(
