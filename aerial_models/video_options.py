@@ -35,7 +35,7 @@ class VideoOptions(msgspec.Struct, frozen=True, kw_only=True):
 class VideoLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Beyond what a video is not live."""
 
-    no_video_s: Positive = 3.0
+    no_video_s: Positive = 6.0
     """Without any frame for so long there is no video, s."""
     frozen_s: Positive = 5.0
     """The same picture, or the same time stamp, for so long is frozen, s; be it longer than keyframes are apart."""
@@ -43,5 +43,5 @@ class VideoLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Share of packets that cannot be decoded from which on the video is garbage, 0 to 1."""
     garbage_s: Positive = 4.0
     """Time over which that share is counted, s."""
-    stale_s: Positive = 3.0
-    """Frames older than this when they come are stale, s."""
+    stale_s: Positive = 10.0
+    """Frames older than this when they come are stale, s: by the vehicle's own clock, or since they came here."""
