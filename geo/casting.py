@@ -319,13 +319,20 @@ def cast(
 
 @njit(cache=True, nogil=True)
 def _passes(eye: Array, path: Array, end_m: float, layer: Array) -> bool:  # pragma: no cover - compiled
-    """Whether a ray may come into the box of a raster, taken as straight with a margin of a hundredth."""
+    """Whether a ray may come through the box of a raster, taken as straight with a margin of a hundredth."""
+    enters, leaves = 0.0, 1.0
+    lon, lat = at(path[0], end_m), at(path[1], end_m)
+    margin = 0.01 * max(abs(lon), abs(lat)) + 1e-6
     for axis in range(2):
-        begin, end = eye[axis], eye[axis] + at(path[axis], end_m)
-        margin = 0.01 * abs(end - begin) + 1e-6
-        if max(begin, end) + margin < layer[9 + axis] or min(begin, end) - margin > layer[11 + axis]:
-            return False
-    return True
+        along = lon if axis == 0 else lat
+        low, high = layer[9 + axis] - margin - eye[axis], layer[11 + axis] + margin - eye[axis]
+        if abs(along) < 1e-9:
+            if low > 0.0 or high < 0.0:
+                return False
+            continue
+        enters = max(enters, min(low / along, high / along))
+        leaves = min(leaves, max(low / along, high / along))
+    return enters <= leaves
 
 
 @njit(cache=True, nogil=True)
