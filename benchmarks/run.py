@@ -37,6 +37,7 @@ PEERS = (
 )
 JOBS = (
     "archive",
+    "change",
     "coverage",
     "partition",
     "deconflict",

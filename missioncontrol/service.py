@@ -64,10 +64,10 @@ from missioncontrol.versions import Versions
 from missioncontrol.views import Views
 from missioncontrol.watches import Watches
 from missioncontrol.weather_watch import WeatherWatch
+from missioncontrol.webrtc import Viewers
 from missioncontrol.zone_watch import ZoneWatch
 from missioncontrol.zones import Zones
 
-from missioncontrol.webrtc import Viewers
 log = structlog.get_logger(__name__)
 
 GRACE_S = 2.0
@@ -276,13 +276,13 @@ class Service:
             self._start(rooms.dispatcher.run(), "dispatch")
             self._start(rooms.zone_watch.run(), "zones")
             self._start(rooms.retention.run(), "retention")
+            self._start(rooms.viewers.run(), "viewers")
             if watching is not None:
                 self._start(watching, "perception")
             for sink in self._settings.sinks:
                 self._start(_keep_delivering(rooms.outbox, sink), f"sink[{sink.name}]")
             await rooms.flights.resume_watching()
             serving = self._group.create_task(server.serve(sockets=[listener]), name="http")
-            self._start(rooms.viewers.run(), "viewers")
             await self._announce(server, listener)
             await self._stop.wait()
             log.info("stopping")
