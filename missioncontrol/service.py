@@ -400,8 +400,7 @@ def _watching(
     perception = Perception(
         settings=settings.perception,
         vehicles={
-            vehicle.sysid: (vehicle, video_lens(vehicle), fleet.vehicle(vehicle.sysid).history)
-            for vehicle in seeing
+            vehicle.sysid: (vehicle, video_lens(vehicle), fleet.vehicle(vehicle.sysid).history) for vehicle in seeing
         },
         detector=OnnxDetector(settings.perception.model, settings.perception.runtime, settings.perception.confidence),
         terrain=terrain,
