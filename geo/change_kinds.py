@@ -123,8 +123,9 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
             old[..., 0] - old[..., 1], new[..., 0] - new[..., 1], old[..., 2] - old[..., 1], new[..., 2] - new[..., 1],
             light_new**2, np.zeros(labels.shape, np.float32) if rise_m is None else rise_m,
         ]  # fmt: skip
-        flat = labels.ravel()
-        return np.stack([np.bincount(flat, np.ravel(column), count) for column in columns], axis=-1)
+        inside = np.flatnonzero(labels)
+        numbers = labels.ravel()[inside]
+        return np.stack([np.bincount(numbers, np.ravel(column)[inside], count) for column in columns], axis=-1)
 
     @classmethod
     def of(cls, sums: NDArray[np.float64], outline: shapely.Geometry) -> Traits:

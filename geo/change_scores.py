@@ -29,48 +29,57 @@ SHADE = (-0.25, 0.08, -0.08, 0.35)
 """And by so much, at least and at most, less red and bluer than it, against green: the sky lights them."""
 PLANTS = 0.4
 """Where twice the green stands so far above red and blue both times, natural logarithm, plants have stayed plants."""
+MOST_CONTRAST = 1.6
+"""One picture may have so many times the contrast of the other."""
 _LOG = np.log((np.arange(256, dtype=np.float32) + DARK) / (255.0 + DARK)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Light:
-    """By how much the later picture is lighter than the earlier one, band by band, slowly varying."""
+    """How the later picture renders what the earlier one shows: its contrast, and how much lighter it is, slowly
+    varying; band by band."""
 
+    contrast: NDArray[np.float32]
+    """(3,) slopes between the logarithms of the two: other gammas, haze."""
     cells: NDArray[np.float32]
-    """(rows, cols, 3) differences of logarithms, spread evenly over the picture."""
+    """(rows, cols, 3) what is then left between them, spread evenly over the picture."""
     middle: float
     """Median brightness of the later picture, natural logarithm."""
 
-    def over(self, row: float, col: float, rows: int, cols: int, height: int, width: int) -> Logs:
-        """Of a window of a grid of `height` x `width`, (rows, cols, 3)."""
+    def applied(self, before: Logs, row: float, col: float, height: int, width: int) -> Logs:
+        """A window of the earlier picture, from a row and column of a grid of `height` x `width` on, in this light."""
+        rows, cols = before.shape[:2]
         across, down = self.cells.shape[1] / width, self.cells.shape[0] / height
         x = ((np.arange(cols, dtype=np.float32) + np.float32(col) + 0.5) * across - 0.5).astype(np.float32)
         y = ((np.arange(rows, dtype=np.float32) + np.float32(row) + 0.5) * down - 0.5).astype(np.float32)
         maps = np.meshgrid(x, y)
         there = cv2.remap(self.cells, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(there, np.float32)
+        return np.asarray(before * self.contrast + there, np.float32)
 
 
 class LightCells:
     """Gathers the light of a coarse grid, strip by strip."""
 
-    def __init__(self, height: int, width: int) -> None:
-        """Of a grid of so many rows and columns."""
+    def __init__(self, height: int, width: int, sample: tuple[Picture, Picture, Mask]) -> None:
+        """Of a grid of so many rows and columns; the contrast is that of a `sample` of both pictures."""
         self._cells = np.full((-(-height // CELL_PX), -(-width // CELL_PX), 3), np.nan, np.float32)
-        self._bright = np.full(self._cells.shape[:2], np.nan, np.float32)
+        before, after, known = sample
+        spreads = [_LOG[picture][known].std(axis=0) if known.any() else np.ones(3) for picture in (before, after)]
+        ratio = spreads[1] / np.maximum(spreads[0], 1e-3)
+        self._contrast = np.clip(ratio, 1 / MOST_CONTRAST, MOST_CONTRAST).astype(np.float32)
+        self._middle = float(np.median(_LOG[after][known].mean(axis=-1))) if known.any() else 0.0
 
     def add(self, row: int, before: Picture, after: Picture, known: Mask) -> None:
         """Rows from `row` on, a multiple of CELL_PX, over the whole width."""
-        differences = np.where(known[..., None], _LOG[after] - _LOG[before], np.nan)
+        apart = _LOG[after] - _LOG[before] * self._contrast
         for i in range(0, known.shape[0], CELL_PX):
             for j in range(0, known.shape[1], CELL_PX):
-                cell = differences[i : i + CELL_PX, j : j + CELL_PX]
-                enough = np.isfinite(cell[..., 0]).mean() > 0.2
-                if enough:
-                    place = (row + i) // CELL_PX, j // CELL_PX
-                    self._cells[place] = np.nanmedian(cell, axis=(0, 1))
-                    seen = known[i : i + CELL_PX, j : j + CELL_PX]
-                    self._bright[place] = np.median(_LOG[after[i : i + CELL_PX, j : j + CELL_PX][seen]].mean(axis=-1))
+                seen = known[i : i + CELL_PX, j : j + CELL_PX]
+                if seen.mean() > 0.2:
+                    cell = apart[i : i + CELL_PX, j : j + CELL_PX]
+                    one = cell.reshape(-1, 3) if seen.all() else cell[seen]
+                    half = len(one) // 2
+                    self._cells[(row + i) // CELL_PX, j // CELL_PX] = np.partition(one, half, axis=0)[half]
 
     def light(self) -> Light:
         """What was gathered; a cell full of something new takes the light of its neighbours."""
@@ -79,7 +88,7 @@ class LightCells:
             one = cells[..., band]
             one[np.isnan(one)] = np.nanmedian(one) if np.isfinite(one).any() else 0.0
             one[...] = cv2.GaussianBlur(_median3(one), (0, 0), 1.0)
-        return Light(cells, float(np.nanmedian(self._bright)) if np.isfinite(self._bright).any() else 0.0)
+        return Light(self._contrast, cells, self._middle)
 
 
 def _median3(cells: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pyproj
+import rasterio
 import rasterio.features
 import scipy.ndimage
 import shapely
@@ -32,6 +33,10 @@ GATE = 0.7
 """A square is read in full where the coarse grid shows so large a part of the threshold: of an object of four pixels
 there at least one is filled by it, and shows all of its contrast."""
 GATE_SHADE = 0.5
+CACHE_BYTES = 300_000_000
+"""Blocks that are kept decoded."""
+SAMPLE_PX = 768
+"""The contrast of the two is compared on a view of about so many pixels."""
 BLUR_M = 0.2
 OPEN_M, CLOSE_M = 0.4, 0.6
 """Narrower changes than the first are left out, narrower gaps than the second closed."""
@@ -68,10 +73,8 @@ class Comparison:
     """Largest first."""
     fit: Fit
     """How the earlier picture was laid over the later one."""
-    tiles: int
-    """Squares of the pair."""
-    tiles_read: int
-    """Those that were read in full."""
+    read: NDArray[np.bool_]
+    """(rows, columns) which squares of TILE_PX of the later picture were read in full."""
     compared_m2: float
     """Area known in both pictures, m2."""
 
@@ -91,6 +94,18 @@ def find_changes(
     models of both days. Without `gated` every square is read in full. `on_tile(done, of)` tells of the progress.
     Raises RasterInvalid, TerrainMissing.
     """
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+        return _compared(pair, heights, least_area_m2, contrast, gated, on_tile)
+
+
+def _compared(
+    pair: PicturePair,
+    heights: HeightPair | None,
+    least_area_m2: float,
+    contrast: float,
+    gated: bool,
+    on_tile: Callable[[int, int], None],
+) -> Comparison:
     m_px = _pixel_m(pair)
     scale = 2 ** max(0, math.floor(math.log2(max(1.0, math.sqrt(least_area_m2 / 4) / max(m_px)))))
     fit = pair.fit(scale=scale)
@@ -106,7 +121,7 @@ def find_changes(
     maker = _Maker(pair, heights, least_area_m2)
     changes = [change for piece in _joined(pieces) for change in maker.changes(piece)]
     changes.sort(key=lambda change: -change.area_m2)
-    return Comparison(tuple(changes), fit, hits.size, len(tiles), coarse.known_px * scale**2 * math.prod(m_px))
+    return Comparison(tuple(changes), fit, hits, coarse.known_px * scale**2 * math.prod(m_px))
 
 
 def _pixel_m(pair: PicturePair) -> tuple[float, float]:
@@ -137,7 +152,7 @@ class _Coarse:
             yield row, rows, before, after, known
 
     def light(self) -> Light:
-        cells = LightCells(self._height, self._width)
+        cells = LightCells(self._height, self._width, self._pair.overview(SAMPLE_PX))
         for row, _, before, after, known in self._strips(0):
             cells.add(row, before, after, known)
             self.known_px += int(known.sum())
@@ -150,8 +165,8 @@ class _Coarse:
         if not gated:
             return ~hits
         for row, count, before, after, known in self._strips(1):
-            over = light.over(row - 1, -1, known.shape[0], known.shape[1], self._height, self._width)
-            found = scores(logs(before, 0.0) + over, logs(after, 0.0), known, shade=GATE_SHADE)
+            old = light.applied(logs(before, 0.0), row - 1, -1, self._height, self._width)
+            found = scores(old, logs(after, 0.0), known, shade=GATE_SHADE)
             stands_out = found[1 : count + 1, 1:-1] >= GATE * self._contrast
             if heights is not None:
                 risen = heights.rise_m(row, 0, count, self._width, scale=self._scale)
@@ -190,8 +205,8 @@ def _pieces(pair: PicturePair, row: int, col: int, settings: _Settings, heights:
     if not known.any():
         return []
     blur_px = min(2.0, max(0.7, BLUR_M / settings.m_px))
-    over = settings.light.over(row - HALO_PX, col - HALO_PX, side, side, pair.height_px, pair.width_px)
-    old, new = logs(before, blur_px) + over, logs(after, blur_px)
+    old = settings.light.applied(logs(before, blur_px), row - HALO_PX, col - HALO_PX, pair.height_px, pair.width_px)
+    new = logs(after, blur_px)
     found = scores(old, new, known, middle=settings.light.middle)
     rise_m = None
     if heights is not None:

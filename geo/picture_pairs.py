@@ -95,6 +95,11 @@ class PicturePair:
         known[inner] = seen & there
         return before, after, known
 
+    def overview(self, side_px: int) -> tuple[Picture, Picture, Mask]:
+        """As `read`, the whole at no more than about `side_px` rows and columns."""
+        scale = max(1, -(-max(self.height_px, self.width_px) // side_px))
+        return self.read(0, 0, *self.size_at(scale), scale=scale)
+
     def size_at(self, scale: int) -> tuple[int, int]:
         """Rows and columns of the grid `scale` times coarser."""
         return max(1, round(self.height_px / scale)), max(1, round(self.width_px / scale))

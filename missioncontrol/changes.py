@@ -158,8 +158,8 @@ def _summary(found: Comparison, features: list[dict[str, Any]], days: list[date 
         "after": None if days[1] is None else days[1].isoformat(),
         "kinds": kinds,
         "compared_m2": round(found.compared_m2),
-        "squares": found.tiles,
-        "squares_read_in_full": found.tiles_read,
+        "squares": found.read.size,
+        "squares_read_in_full": int(found.read.sum()),
         "fit": msgspec.to_builtins(found.fit),
         "notes": []
         if found.fit.residual_px is not None

@@ -101,7 +101,7 @@ def test_what_crosses_squares_is_one_change(compare: Callable[..., Comparison]) 
     before, after = ground()
     found = compare(other_day(before), with_roof(after, 480, 470, 70, 90, (60, 90, 190)))
     (building,) = [change for change in found.changes if change.kind is ChangeKind.NEW_BUILDING]
-    assert found.tiles == 4
+    assert found.read.size == 4
     assert building.area_m2 == pytest.approx(70 * 90 * M_PX**2, rel=0.1)
 
 
@@ -116,7 +116,7 @@ def test_squares_without_change_are_not_read_in_full(compare: Callable[..., Comp
     before, _ = ground()
     changed = with_roof(before, 20, 20, 32, 32, (196, 92, 60))
     gated, whole = (compare(other_day(before), changed, least_area_m2=16.0, gated=gated) for gated in (True, False))
-    assert gated.tiles_read < whole.tiles_read == whole.tiles
+    assert gated.read.sum() < whole.read.sum() == whole.read.size
     assert [round(change.area_m2) for change in gated.changes] == [round(change.area_m2) for change in whole.changes]
     assert len(gated.changes) == 1
 
