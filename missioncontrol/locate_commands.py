@@ -45,6 +45,9 @@ def locate(
     readout_s: Annotated[
         float | None, typer.Option(help="Of a rolling shutter, from the top row to the bottom row, s.")
     ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Orthophoto (GeoTIFF) of the place, to lay the pictures on.")
+    ] = None,
     gcp: Annotated[
         Path | None, typer.Option(help="Control points (gcp_list.txt of OpenDroneMap) to compare with.")
     ] = None,
@@ -59,8 +62,11 @@ def locate(
     """
     from geo.errors import PhotoInvalid
     from geo.photos import photos_in
-    from missioncontrol.locating import Ground, aim_of, collection_of, frame_of_photo, middle_of, pixels_of
+    from geo.references import Reference
+    from missioncontrol.locating import Ground, aim_of, collection_of, frame_of_photo, middle_of, pixels_of, registered
 
+    if reference is not None and gcp is not None:
+        raise InputInvalid("--reference, --gcp: give one of the two: control points judge pictures as they are")
     if out is not None and not out.parent.is_dir():
         raise InputInvalid(f"--out {out}: there is no folder {out.parent}")
     tree: dict[str, Any] = {
@@ -76,6 +82,7 @@ def locate(
     ground = None
     if not on_nothing:
         ground = Ground.of(dsm=dsm or [], dem=dem or [], ground_amsl_m=ground_amsl_m, height_datum=_datum(height_datum))
+    laid_on = None if reference is None else Reference(reference)
     files = photos_in(photo) if photo.is_dir() else [photo]
     found: dict[str, Any]
     with bars() as progress:
@@ -98,6 +105,8 @@ def locate(
                         raise
                     found["pictures"].append({"picture": file.name, "why": str(exc)})
                     continue
+                if laid_on is not None:
+                    frame = registered(frame, file, laid_on, ground.terrain)
                 part = collection_of(frame, pixels_of(pixel or []) or [middle_of(frame)], ground, aim)
                 found["features"] += part["features"]
                 found["pictures"] += part["pictures"]

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from PIL import Image
 
 from geo.calibrations import Lens
 from geo.camera_library import camera as library_camera
 from geo.cameras import BrownCamera
-from geo.errors import GeoError, PhotoInvalid
+from geo.errors import GeoError, NoGround, NotRegistered, PhotoInvalid
 from geo.fisheye import FisheyeCamera
 from geo.geoids import HeightDatum
 from geo.location import Location, locate, locate_those_on_ground
@@ -22,6 +23,8 @@ from geo.mountings import Boresight, Mounting
 from geo.photos import read_photo
 from geo.poses import Attitude, Pose, PoseSigmas
 from geo.positions import Position
+from geo.references import Reference
+from geo.registration import register
 from geo.shutters import Motion, RollingShutter, locate_rolling
 from geo.terrain import FlatTerrain, Terrain, TerrainTiles
 from missioncontrol.errors import InputInvalid
@@ -370,6 +373,21 @@ class Locator:
         if self._terrain is None:
             raise InputInvalid("ground_amsl_m: is needed, for this installation has no terrain")
         return Ground(self._terrain, False)
+
+
+def registered(frame: Frame, path: Path, reference: Reference, terrain: Terrain) -> Frame:
+    """A picture laid on a reference orthophoto; unchanged, with the reason in its notes, where it does not fit there.
+
+    Raises TerrainMissing, RasterInvalid.
+    """
+    with Image.open(path) as picture:
+        image = np.asarray(picture.convert("RGB"))
+    try:
+        found = register(frame.camera, frame.pose, image, reference, terrain, sigmas=frame.sigmas)
+    except (NotRegistered, NoGround) as exc:
+        return replace(frame, notes=(*frame.notes, f"not laid on {reference.path}: {exc}"))
+    told = f"laid on {reference.path} by {found.ties} points that fit to {found.rms_px:.1f} px"
+    return replace(frame, pose=found.pose, sigmas=found.sigmas, notes=(*frame.notes, told))
 
 
 def middle_of(frame: Frame) -> Pixel:
