@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pyproj
-import rasterio
 import rasterio.features
 import scipy.ndimage
 import shapely
@@ -33,8 +32,6 @@ GATE = 0.7
 """A square is read in full where the coarse grid shows so large a part of the threshold: of an object of four pixels
 there at least one is filled by it, and shows all of its contrast."""
 GATE_SHADE = 0.5
-CACHE_BYTES = 300_000_000
-"""Blocks that are kept decoded."""
 SAMPLE_PX = 768
 """The contrast of the two is compared on a view of about so many pixels."""
 BLUR_M = 0.2
@@ -94,18 +91,6 @@ def find_changes(
     models of both days. Without `gated` every square is read in full. `on_tile(done, of)` tells of the progress.
     Raises RasterInvalid, TerrainMissing.
     """
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-        return _compared(pair, heights, least_area_m2, contrast, gated, on_tile)
-
-
-def _compared(
-    pair: PicturePair,
-    heights: HeightPair | None,
-    least_area_m2: float,
-    contrast: float,
-    gated: bool,
-    on_tile: Callable[[int, int], None],
-) -> Comparison:
     m_px = _pixel_m(pair)
     scale = 2 ** max(0, math.floor(math.log2(max(1.0, math.sqrt(least_area_m2 / 4) / max(m_px)))))
     fit = pair.fit(scale=scale)

@@ -22,6 +22,8 @@ Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 Mask = NDArray[np.bool_]
 
+CACHE_BYTES = 300_000_000
+"""Blocks that GDAL keeps decoded while a pair is open; its own default is 5 % of the memory."""
 FIT_SIDE = 5
 """The fine fit looks at so many windows across and down."""
 FIT_PX = 384
@@ -51,6 +53,7 @@ class PicturePair:
         """Two 8-bit GeoTIFFs (grey, RGB or RGBA) of any CRSs and sizes that overlap. Raises RasterInvalid."""
         self._paths = before, after
         self._after, self._before = _opened(after), _opened(before)
+        self._bounded = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
         self._by_size: dict[tuple[int, int], WarpedVRT] = {}
         self.width_px, self.height_px = self._after.width, self._after.height
         self.crs, self.transform = self._after.crs, self._after.transform
@@ -61,6 +64,7 @@ class PicturePair:
             raise RasterInvalid(f"{before} and {after} do not overlap: no place is in both")
 
     def __enter__(self) -> Self:
+        self._bounded.__enter__()
         return self
 
     def __exit__(
@@ -69,6 +73,7 @@ class PicturePair:
         self._forget()
         self._before.close()
         self._after.close()
+        self._bounded.__exit__()
 
     def tags(self) -> tuple[dict[str, str], dict[str, str]]:
         """Tags of the earlier and of the later file."""

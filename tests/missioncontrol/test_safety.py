@@ -152,7 +152,7 @@ async def test_a_zone_inside_the_hull_and_rally_points_are_aboard_when_it_flies(
         vehicle = rooms.flights._fleet.vehicle(1)
         assert fence_hash(await vehicle.read_fence()) == fence_hash(part.fence)
         assert rally_hash(await vehicle.read_rally()) == rally_hash((rally,))
-        blaze = {"id": "BLAZE", "kind": "PROHIBITED", "geometry": square(HOME[0] + 0.0007, HOME[1] + 0.0005, 0.0001)}
+        blaze = {"id": "BLAZE", "kind": "PROHIBITED", "geometry": square(HOME[0] + 0.00085, HOME[1] + 0.0005, 0.0001)}
         with rooms.feed.subscription() as listening:
             assert (await http.post("/zones", json=blaze)).status_code == 201
             async with asyncio.timeout(5.0):
