@@ -101,7 +101,8 @@ def levir(folder: Path, work: Path) -> None:
         comparison = compare(before, after, 0.5, work)
         told = mask(comparison, truth.shape, None)
         built = mask(comparison, truth.shape, ChangeKind.NEW_BUILDING)
-        share = f"{(told & truth).sum() / truth.sum():.2f} told, {(built & truth).sum() / truth.sum():.2f} as building"
+        there = max(1, int(truth.sum()))
+        share = f"{(told & truth).sum() / there:.2f} told, {(built & truth).sum() / there:.2f} as building"
         say(
             f"  {label.stem}: {truth.sum()} px of new buildings: {share if truth.any() else 'none there'}; "
             f"{(told & ~truth).mean():.2f} of the picture is told beside them"
