@@ -13,14 +13,12 @@ import numpy as np
 import shapely
 
 from aerial_models.tracking import GroundTracker
-from geo.fusion import Fused, Sight, fuse_jointly
+from geo.fusion import Fused, fuse
 from geo.positions import LocalPlane
 from missioncontrol.looks import TARGETS, UNKNOWN_TARGET, Look
 
 MOST_LOOKS = 40
 """A sighting with more looks is reported and starts anew."""
-MOST_BESIDE = 80
-"""Looks at other things that help to place one."""
 
 
 @dataclass
@@ -41,8 +39,12 @@ class Sighting:
 
     @cached_property
     def fused(self) -> Fused:
-        """The one place of all looks; ask when no more are added."""
-        return fuse_together([self])[self.number]
+        """The one place of all looks; ask when no more are added.
+
+        Each thing by itself: people, vehicles, crowds and smoke move, and beside things that stand they would be
+        taken for errors of the pose.
+        """
+        return fuse([look.location for look in self.looks], [look.utc_s for look in self.looks])
 
     @property
     def score(self) -> float:
@@ -69,16 +71,6 @@ class Sighting:
         angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         ring = vectors @ (np.sqrt(9.21 * values)[:, None] * np.stack([np.cos(angles), np.sin(angles)]))
         return shapely.Polygon(np.stack(plane.to_lonlat(ring[0], ring[1]), axis=-1))
-
-
-def fuse_together(due: Sequence[Sighting], beside: Sequence[Sighting] = ()) -> dict[int, Fused]:
-    """Places of sightings of one pass by number. What is seen `beside` them shares the vehicle's biases and so tells of
-    them; of it the newest looks are used, MOST_BESIDE in all."""
-    told = [(sighting.number, look) for sighting in beside for look in sighting.looks]
-    told = sorted(told, key=lambda one: one[1].utc_s)[-MOST_BESIDE:]
-    told += [(sighting.number, look) for sighting in due for look in sighting.looks]
-    joint = fuse_jointly([Sight(thing=str(number), location=look.location, utc_s=look.utc_s) for number, look in told])
-    return {sighting.number: joint.things[str(sighting.number)] for sighting in due}
 
 
 class Sightings:
@@ -108,9 +100,8 @@ class Sightings:
             closed = utc_s - last_utc_s > self._close_after_s
             sighting = self._open.get(number)
             if sighting is not None and self._is_due(sighting, closed, utc_s):
-                due.append(sighting)
+                due.append(self._open.pop(number))
                 self._reported_utc_s[number] = utc_s
-        self._place(due)
         for number, last_utc_s in list(self._last_utc_s.items()):
             if utc_s - last_utc_s > self._close_after_s:
                 self._forget(number)
@@ -119,19 +110,9 @@ class Sightings:
     def flush(self) -> list[Sighting]:
         """The sightings that have enough looks, since no more frames come."""
         due = [sighting for sighting in self._open.values() if len(sighting.looks) >= self._min_looks]
-        self._place(due)
         for number in list(self._last_utc_s):
             self._forget(number)
         return due
-
-    def _place(self, due: Sequence[Sighting]) -> None:
-        """Give what is due its place, together with all that is in view; it is no longer open."""
-        if not due:
-            return
-        for sighting in due:
-            self._open.pop(sighting.number)
-        for number, fused in fuse_together(due, list(self._open.values())).items():
-            next(sighting for sighting in due if sighting.number == number).fused = fused
 
     def _forget(self, number: int) -> None:
         for of in (self._open, self._last_utc_s, self._reported_utc_s):
