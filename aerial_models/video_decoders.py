@@ -37,7 +37,7 @@ class VideoHardware:
                 continue
             try:
                 context = _on_device(device, codec)
-            except (av.error.FFmpegError, NotImplementedError) as exc:
+            except (av.error.FFmpegError, NotImplementedError, _Unusable) as exc:
                 self.refuse(device, getattr(exc, "strerror", None) or str(exc))
                 continue
             context.extradata = extradata
@@ -68,12 +68,16 @@ def hardware(wanted: str) -> VideoHardware:
     return VideoHardware(wanted)
 
 
+class _Unusable(Exception):
+    """What this build of libav cannot do."""
+
+
 def _on_device(device: str, codec: str) -> VideoCodecContext:
-    """Raises FFmpegError or NotImplementedError; a silent fall back to software is none."""
+    """Raises FFmpegError, NotImplementedError (PyAV's) or _Unusable; a silent fall back to software is none."""
     if device not in hwdevices_available():
-        raise NotImplementedError(f"not in this build of libav, which has: {', '.join(hwdevices_available())}")
+        raise _Unusable(f"not in this build of libav, which has: {', '.join(hwdevices_available())}")
     context = CodecContext.create(codec, "r", hwaccel=HWAccel(device, allow_software_fallback=False))
     assert isinstance(context, VideoCodecContext)
     if not context.is_hwaccel:
-        raise NotImplementedError(f"this build of libav decodes no {codec} on it")
+        raise _Unusable(f"this build of libav decodes no {codec} on it")
     return context

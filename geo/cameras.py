@@ -7,7 +7,7 @@ would share a pixel. Rays beyond that radius, and pixels that no ray inside it r
 from __future__ import annotations
 
 import math
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numba import njit
@@ -92,15 +92,7 @@ class BrownCamera:
     def resized(self, width_px: int, height_px: int) -> BrownCamera:
         """The same lens and sensor read out in another size. Raises ValueError where the proportions differ by more
         than 1 %: the picture was cropped, and how is not known."""
-        across, down = scales(self, width_px, height_px)
-        return BrownCamera(
-            width_px=width_px,
-            height_px=height_px,
-            focal_px=self.focal_px * across,
-            focal_y_px=self.focal_y_px * down,
-            center_px=((self.center_px[0] + 0.5) * across - 0.5, (self.center_px[1] + 0.5) * down - 0.5),
-            **self.distortion,
-        )
+        return BrownCamera(**(read_out(self, self.focal_y_px, self.center_px, width_px, height_px) | self.distortion))
 
     def zoomed(self, ratio: float) -> BrownCamera:
         """The middle of the picture magnified `ratio` times: exact for a digital zoom. For a zoom lens it is what can
@@ -137,14 +129,26 @@ class BrownCamera:
         return _brown_rays(np.ascontiguousarray(pixels).reshape(-1, 2), self._lens).reshape(*pixels.shape[:-1], 3)
 
 
-def scales(camera: Camera, width_px: int, height_px: int) -> tuple[float, float]:
-    """How much wider and higher another readout of a camera is. Raises ValueError where it was cropped."""
+def read_out(
+    camera: Camera, focal_y_px: float, center_px: tuple[float, float], width_px: int, height_px: int
+) -> dict[str, Any]:
+    """Size, focal lengths and principal point of another readout of the same lens and sensor.
+
+    Raises ValueError where the proportions differ by more than 1 %.
+    """
     across, down = width_px / camera.width_px, height_px / camera.height_px
     if abs(down / across - 1) > CROPPED:
         raise ValueError(
             f"a picture of {width_px} x {height_px} px is not the whole of {camera.width_px} x {camera.height_px} px"
         )
-    return across, down
+    u, v = center_px
+    return {
+        "width_px": width_px,
+        "height_px": height_px,
+        "focal_px": camera.focal_px * across,
+        "focal_y_px": focal_y_px * down,
+        "center_px": ((u + 0.5) * across - 0.5, (v + 0.5) * down - 0.5),
+    }
 
 
 def zoomed_center(camera: Camera, center_px: tuple[float, float], ratio: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from geo.cameras import ROUNDS, first_root, scales, zoomed_center
+from geo.cameras import ROUNDS, first_root, read_out, zoomed_center
 
 Array = NDArray[np.float64]
 
@@ -51,15 +51,7 @@ class FisheyeCamera:
     def resized(self, width_px: int, height_px: int) -> FisheyeCamera:
         """The same lens and sensor read out in another size. Raises ValueError where the proportions differ by more
         than 1 %: the picture was cropped, and how is not known."""
-        across, down = scales(self, width_px, height_px)
-        return FisheyeCamera(
-            width_px=width_px,
-            height_px=height_px,
-            focal_px=self.focal_px * across,
-            focal_y_px=self.focal_y_px * down,
-            center_px=((self.center_px[0] + 0.5) * across - 0.5, (self.center_px[1] + 0.5) * down - 0.5),
-            **self.distortion,
-        )
+        return FisheyeCamera(**(read_out(self, self.focal_y_px, self.center_px, width_px, height_px) | self.distortion))
 
     def zoomed(self, ratio: float) -> FisheyeCamera:
         """The middle of the picture magnified `ratio` times, as a digital zoom does it."""
