@@ -171,13 +171,13 @@ class _Client:
                 return
 
     async def close(self) -> None:
-        """Stop sending and hang up."""
-        if self._playing is not None:
-            self._playing.cancel()
-            await asyncio.gather(self._playing, return_exceptions=True)
+        """Stop sending and hang up. All is let go before the first wait, which may be cancelled."""
         if self._sender is not None:
             self._sender.close()
         self._writer.close()
+        if self._playing is not None:
+            self._playing.cancel()
+            await asyncio.gather(self._playing, return_exceptions=True)
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_HANG_UP_S):
                 await self._writer.wait_closed()
@@ -361,8 +361,11 @@ class _UdpSender:
                     asyncio.DatagramProtocol, local_addr=(host, port), remote_addr=(peer, peer_port)
                 )
             except OSError:
-                rtcp.close()
+                rtcp.abort()
                 continue
+            except asyncio.CancelledError:
+                rtcp.abort()
+                raise
             return cls(packets, rtp, rtcp, (peer, peer_port + 1), port)
         raise OSError("no free pair of UDP ports")
 
@@ -377,5 +380,5 @@ class _UdpSender:
         self._rtcp.sendto(packet, self._reports_to)
 
     def close(self) -> None:
-        self._transport.close()
-        self._rtcp.close()
+        self._transport.abort()
+        self._rtcp.abort()

@@ -1,8 +1,10 @@
 import asyncio
+import gc
 import json
 import shutil
 import socket
 import time
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -206,3 +208,25 @@ async def test_garbage_is_hung_up_on_and_the_next_client_served(garbage: str) ->
         writer.close()
         await writer.wait_closed()
         assert (await ask(server.port, "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")).startswith("RTSP/1.0 200 OK")
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_server_that_ends_while_a_client_leaves_lets_all_its_sockets_go(turns: int) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        async with RtspServer() as server:
+            url = server.mount("/7", Channel())
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            session = "0"
+            for asked in ("SETUP", "PLAY"):
+                transport = "Transport: RTP/AVP;unicast;client_port=9-10\r\n" if asked == "SETUP" else ""
+                writer.write(f"{asked} {url} RTSP/1.0\r\nCSeq: 1\r\nSession: {session}\r\n{transport}\r\n".encode())
+                answer = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+                assert answer.startswith("RTSP/1.0 200"), answer
+                session = answer.split("Session: ")[1].split(";")[0].split()[0]
+            writer.close()
+            await writer.wait_closed()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        gc.collect()
+    assert [str(w.message) for w in caught] == []
