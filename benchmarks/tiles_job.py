@@ -18,7 +18,7 @@ from geo import rasters
 from geo.grids import Grid
 from geo.tiles import Form, tile
 from missioncontrol.layers import Layers
-from missioncontrol.settings import LayerSettings
+from missioncontrol.map_settings import LayerSettings
 
 ZOOMS = 17, 19, 21
 RUNS = 5

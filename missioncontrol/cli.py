@@ -94,7 +94,7 @@ def serve(
     Example: missioncontrol serve --settings missioncontrol.toml
     """
     from missioncontrol.service import run
-    from missioncontrol.settings import load
+    from missioncontrol.settings_files import load
 
     asyncio.run(run(load(settings)))
 
@@ -107,7 +107,7 @@ def config(
 
     Example: MC__HTTP__PORT=9000 missioncontrol config --settings missioncontrol.toml
     """
-    from missioncontrol.settings import load, masked, to_toml
+    from missioncontrol.settings_files import load, masked, to_toml
 
     tree = load(settings)
     if as_json:

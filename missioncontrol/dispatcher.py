@@ -19,18 +19,20 @@ from geo.airspace import Airspace
 from geo.camera_library import camera
 from geo.errors import GeoError
 from geo.terrain import FlatTerrain, Terrain
+from missioncontrol.bounds import Sysid
 from missioncontrol.clearance import Clearance, around
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.dispatching import Call, Candidate, Ranked, look_height_m, rank
 from missioncontrol.errors import InputInvalid, MissionControlError
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.health import Health
 from missioncontrol.missions import Missions, MissionState, NewMission
 from missioncontrol.permits import Permits
 from missioncontrol.planner import Planner
 from missioncontrol.preflight import Preflight
 from missioncontrol.requests import Geometry, LookRequest
-from missioncontrol.settings import Settings, Sysid, VehicleSettings
+from missioncontrol.settings import Settings
 from missioncontrol.weather_watch import WeatherWatch
 
 TRIES = 3

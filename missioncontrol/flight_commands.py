@@ -82,7 +82,7 @@ def _in_store(settings_file: Path | None, work: Callable[[Any, Any], Awaitable[T
     """Do work with the logbook and the flight logs of an installation."""
     from missioncontrol.flightlog import FlightLogs
     from missioncontrol.logbook import Logbook
-    from missioncontrol.settings import load
+    from missioncontrol.settings_files import load
     from missioncontrol.store import Store
 
     async def run() -> T:

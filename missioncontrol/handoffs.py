@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from missioncontrol import audit
 from missioncontrol.clocks import Clock
 from missioncontrol.errors import AdapterUnknown, Conflict, DeliveryFailed, NotFound, SettingsInvalid
+from missioncontrol.incident_settings import HandoffSettings, SinkSettings
 from missioncontrol.live import Severity
-from missioncontrol.settings import HandoffSettings, SinkSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import outbox
 

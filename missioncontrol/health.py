@@ -22,8 +22,9 @@ from fleet.health import HealthLimits, Resistance, Trend, resistance_trend
 from missioncontrol import audit
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import NotFound
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.logbook import Logbook
-from missioncontrol.settings import Settings, VehicleSettings
+from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import maintenance
 

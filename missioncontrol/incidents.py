@@ -33,10 +33,11 @@ from missioncontrol.errors import InputInvalid, NotFound, TransitionImpossible
 from missioncontrol.evidence import Evidence
 from missioncontrol.geometry import hits
 from missioncontrol.handoffs import DEAD, DELIVERED, PENDING, enqueue
+from missioncontrol.incident_settings import KindRule
 from missioncontrol.observations import ModelStamp as ModelStamp
 from missioncontrol.observations import Observation as Observation
 from missioncontrol.observations import public
-from missioncontrol.settings import KindRule, Settings
+from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import incidents, observations, outbox
 
@@ -74,7 +75,7 @@ class Incidents:
             covariance_m2=tuple(map(tuple, covariance.tolist())),
             score=float(observation.score),
         )
-        rule = self._settings.rule_of(look.kind)
+        rule = self._settings.incidents.rule_of(look.kind)
         async with self._store.writing(alone=_ALONE) as connection:
             row = await self._same_thing(connection, look, rule)
             if row is None:

@@ -37,7 +37,7 @@ def keys_list(
     Example: missioncontrol keys list --settings missioncontrol.toml
     """
     from fleet.keys import KeyStore, fingerprint
-    from missioncontrol.settings import load
+    from missioncontrol.settings_files import load
 
     fleet = load(settings).fleet
     if fleet.key_store is None or fleet.key_identity is None:

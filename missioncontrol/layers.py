@@ -15,7 +15,7 @@ from geo.errors import RasterInvalid
 from geo.styles import COLOR_MAPS, Style
 from geo.tiles import FORMS, Form, bounds_of, tile, version, zooms_of
 from missioncontrol.errors import InputInvalid, NotFound, SettingsInvalid
-from missioncontrol.settings import LayerSettings
+from missioncontrol.map_settings import LayerSettings
 
 _MOST_ZOOM = 24
 _THREADS = 2

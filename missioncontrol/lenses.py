@@ -9,7 +9,7 @@ from geo.camera_library import camera
 from geo.cameras import BrownCamera
 from geo.errors import CalibrationInvalid
 from missioncontrol.errors import SettingsInvalid
-from missioncontrol.settings import VehicleSettings
+from missioncontrol.fleet_settings import VehicleSettings
 
 
 def video_lens(vehicle: VehicleSettings) -> BrownCamera:

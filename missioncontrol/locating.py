@@ -27,10 +27,10 @@ from geo.references import Reference
 from geo.registration import register
 from geo.shutters import Motion, RollingShutter, locate_rolling
 from geo.terrain import FlatTerrain, Terrain, TerrainTiles
+from missioncontrol.bounds import Positive
 from missioncontrol.errors import InputInvalid
 
 Pixel = tuple[float, float]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 DEM_SIGMA_M, FLAT_SIGMA_M = 3.0, 2.0

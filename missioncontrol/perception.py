@@ -35,6 +35,7 @@ from geo.footprint import footprint
 from geo.terrain import Terrain
 from missioncontrol.crowds import Crowds
 from missioncontrol.exposures import Exposures, Watching
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.frame_sync import FrameSync
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import VideoHub
@@ -43,9 +44,9 @@ from missioncontrol.movers import Moved, Movers
 from missioncontrol.observations import ModelStamp, Observation
 from missioncontrol.recorder import Recorder
 from missioncontrol.registry import Registry
-from missioncontrol.settings import PerceptionSettings, VehicleSettings, VideoSettings
 from missioncontrol.sightings import Sighting, Sightings
 from missioncontrol.supervision import Backoff, keep_running
+from missioncontrol.video_settings import PerceptionSettings, VideoSettings
 from missioncontrol.video_states import AlarmOf, VideoStanding
 
 log = structlog.get_logger(__name__)

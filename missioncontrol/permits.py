@@ -20,10 +20,11 @@ from geo.volumes import Applicability, Outline, Volume4D, above
 from geo.zone_fields import Fields
 from geo.zones import CLEARABLE, Zone
 from missioncontrol import audit
+from missioncontrol.bounds import Sysid
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import Conflict, InputInvalid, NotFound
 from missioncontrol.evidence import Evidence
-from missioncontrol.settings import Settings, Sysid
+from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import permit_documents, permits
 from missioncontrol.zones import changes

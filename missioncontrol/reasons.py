@@ -21,9 +21,9 @@ from missioncontrol.requests import (
     VisitsRequest,
     WaypointsRequest,
 )
-from missioncontrol.settings import RetentionSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import flights, missions
+from missioncontrol.video_settings import RetentionSettings
 
 PURPOSES = {"patrol": "patrol", "watch": "patrol", "look": "response", "search": "response"}
 """What patterns are flown for where nobody says; the others for an inspection."""

@@ -26,11 +26,12 @@ from fleet.history import CameraPoseSample
 from geo.errors import GeoError
 from geo.footprint import footprint
 from missioncontrol.errors import InputInvalid
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.looks import Looker
 from missioncontrol.reasons import Reason, Reasons
 from missioncontrol.recordings import Recordings
-from missioncontrol.settings import RecordingSettings, VehicleSettings
 from missioncontrol.sights import Sight, corners_of
+from missioncontrol.video_settings import RecordingSettings
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ import msgspec
 
 from fleet.failsafes import LostLinkPolicy
 from geo.camera_library import CameraModel
+from missioncontrol.bounds import Name, Sysid
 from missioncontrol.errors import InputInvalid
-from missioncontrol.settings import Name, Sysid
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=95)]
 Degrees = Annotated[float, msgspec.Meta(ge=0, lt=360)]

@@ -18,9 +18,9 @@ from missioncontrol import audit
 from missioncontrol.casefiles import State
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.recordings import CUT, LEAVING, WHOLE, Clip, Recordings, clip_of, note
-from missioncontrol.settings import RetentionSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import clips, incidents, observations
+from missioncontrol.video_settings import RetentionSettings
 
 log = structlog.get_logger(__name__)
 

@@ -36,6 +36,7 @@ from missioncontrol.flightlog import FlightLogs
 from missioncontrol.flights import Flights
 from missioncontrol.handoffs import Outbox, check_sink, open_sink
 from missioncontrol.health import Health
+from missioncontrol.incident_settings import SinkSettings
 from missioncontrol.incidents import Incidents
 from missioncontrol.keyring import Keyring
 from missioncontrol.layers import Layers
@@ -54,7 +55,7 @@ from missioncontrol.retention import Retention
 from missioncontrol.schedule_conflicts import ScheduleConflicts
 from missioncontrol.schedules import Schedules
 from missioncontrol.second_looks import SecondLooks
-from missioncontrol.settings import Settings, SinkSettings
+from missioncontrol.settings import Settings
 from missioncontrol.stac import Catalogue
 from missioncontrol.store import Store
 from missioncontrol.supervision import Backoff, keep_running

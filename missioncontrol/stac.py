@@ -23,8 +23,8 @@ from sqlalchemy import ColumnElement, select
 from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.geometry import hits
+from missioncontrol.map_settings import LayerSettings
 from missioncontrol.recordings import LEAVING, Clip, clip_of, geojson
-from missioncontrol.settings import LayerSettings
 from missioncontrol.sights import unpack
 from missioncontrol.store import Store
 from missioncontrol.tables import clips

@@ -11,7 +11,7 @@ import typer
 
 from missioncontrol.errors import InputInvalid
 from missioncontrol.mediamtx import OWN_ADDRESS, path_settings
-from missioncontrol.settings import load
+from missioncontrol.settings_files import load
 from missioncontrol.terminal import Json, answer, console
 
 video_app = typer.Typer(help="Live video of the vehicles, for people and for video systems.", no_args_is_help=True)

@@ -90,7 +90,7 @@ def _tree(value: object) -> dict[str, object]:
 
 
 def _with_store(path: Path | None, work: Callable[[Store, Settings], Awaitable[Found]]) -> Found:
-    from missioncontrol.settings import load
+    from missioncontrol.settings_files import load
     from missioncontrol.store import Store
 
     known = load(path)

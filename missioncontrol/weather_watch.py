@@ -14,7 +14,8 @@ from fleet.air import Conditions
 from fleet.readiness import Check, check
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import AdapterUnknown, SettingsInvalid, WeatherUnavailable
-from missioncontrol.settings import Settings, WeatherSettings
+from missioncontrol.fleet_settings import WeatherSettings
+from missioncontrol.settings import Settings
 from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.weather import Weather, WeatherLimits, weather_checks
 

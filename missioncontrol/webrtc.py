@@ -39,7 +39,7 @@ from missioncontrol.errors import (
 )
 from missioncontrol.live import VideoHub
 from missioncontrol.relay import TICKS_PER_S, Waiting
-from missioncontrol.settings import VideoSettings
+from missioncontrol.video_settings import VideoSettings
 
 log = structlog.get_logger(__name__)
 

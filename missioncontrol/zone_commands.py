@@ -117,7 +117,7 @@ def _content(file: Path) -> bytes:
 
 
 def _with_zones(settings: Path | None, work: Callable[[Zones], Awaitable[Found]]) -> Found:
-    from missioncontrol.settings import load
+    from missioncontrol.settings_files import load
     from missioncontrol.store import Store
     from missioncontrol.zones import Zones
 

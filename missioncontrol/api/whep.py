@@ -14,7 +14,8 @@ from missioncontrol.api.access import token_of
 from missioncontrol.errors import NotFound, OfferMalformed
 from missioncontrol.live import VideoHub
 from missioncontrol.people import People, Person
-from missioncontrol.settings import IceServer, Settings
+from missioncontrol.settings import Settings
+from missioncontrol.video_settings import IceServer
 from missioncontrol.webrtc import MOST_OFFER_BYTES, Viewers
 
 SDP = "application/sdp"

@@ -8,7 +8,7 @@ import pytest
 from integrations.webhook import WebhookSink
 from missioncontrol.errors import DeliveryFailed, SettingsInvalid
 from missioncontrol.handoffs import Handoff, check_sink
-from missioncontrol.settings import SinkSettings
+from missioncontrol.incident_settings import SinkSettings
 from simulators.city import Receiver
 from tests.integrations.conftest import SECRET
 

@@ -14,17 +14,11 @@ import httpx
 import msgspec
 import pytest
 
+from missioncontrol.fleet_settings import FleetSettings, Home, VehicleSettings
 from missioncontrol.service import Service
-from missioncontrol.settings import (
-    AdministratorSettings,
-    FleetSettings,
-    Home,
-    HttpSettings,
-    PerceptionSettings,
-    Settings,
-    VehicleSettings,
-)
+from missioncontrol.settings import AdministratorSettings, HttpSettings, Settings
 from missioncontrol.store import Store
+from missioncontrol.video_settings import PerceptionSettings
 from simulators.clock import SimClock
 from simulators.vehicle import SimulatedVehicle
 

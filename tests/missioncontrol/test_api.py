@@ -20,11 +20,13 @@ from missioncontrol.api import pages
 from missioncontrol.api.app import Rooms
 from missioncontrol.api.incidents import Confirmation, Rejection
 from missioncontrol.api.missions import Replan
+from missioncontrol.incident_settings import HandoffSettings, SinkSettings
+from missioncontrol.map_settings import CitySettings, LayerSettings
 from missioncontrol.missions import NewMission
 from missioncontrol.orders import Goto, Orders
 from missioncontrol.people import LogIn, NewPerson
 from missioncontrol.requests import SurveyRequest
-from missioncontrol.settings import CitySettings, HandoffSettings, LayerSettings, SinkSettings, StoreSettings
+from missioncontrol.settings import StoreSettings
 from tests.missioncontrol.conftest import HOME, PASSWORD, Running, make_settings, running, until
 from tests.missioncontrol.test_incidents import look
 from tests.missioncontrol.test_patterns import LAT, REQUESTS

@@ -25,8 +25,8 @@ from missioncontrol.assurance import Assured, Question, assure, recall_for
 from missioncontrol.coverage import pieces_left
 from missioncontrol.errors import InputInvalid
 from missioncontrol.exposures import Exposures, Watched, Watching, frames_of
+from missioncontrol.map_settings import TerrainSettings
 from missioncontrol.observations import ModelStamp
-from missioncontrol.settings import TerrainSettings
 from missioncontrol.statements import verify
 from missioncontrol.store import Store
 from missioncontrol.tables import flights, missions

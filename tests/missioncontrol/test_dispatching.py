@@ -23,11 +23,11 @@ from geo.positions import Altitude, Datum, LocalPlane, Position
 from geo.terrain import FlatTerrain, GridTerrain
 from geo.volumes import Circle, Volume4D
 from geo.zones import Kind, Zone
+from missioncontrol.dispatch_settings import DispatchSettings, KindView, LinkArea
 from missioncontrol.dispatching import Call, Candidate, Ranked, look_height_m, rank
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.planning import plan
 from missioncontrol.requests import LookRequest
-from missioncontrol.settings import DispatchSettings, KindView, LinkArea
 from missioncontrol.sites import Site
 from missioncontrol.sorties import Start
 from tests.missioncontrol.conftest import make_settings, running, udp_port, until

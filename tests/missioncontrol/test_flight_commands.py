@@ -18,7 +18,7 @@ from geo.positions import Altitude, Datum, Position
 from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.flight_commands import convert, flights_app, plan_items
 from missioncontrol.plan_commands import plan_app
-from missioncontrol.settings import load
+from missioncontrol.settings_files import load
 from missioncontrol.store import Store
 from tests.fleet.conftest import survey
 from tests.missioncontrol.recorded import flown

@@ -20,13 +20,14 @@ from fleet.telemetry import Condition, MissionProgress, TelemetryState
 from missioncontrol import flights as flights_module
 from missioncontrol.control import Control
 from missioncontrol.errors import Conflict
+from missioncontrol.fleet_settings import FleetSettings
 from missioncontrol.flights import Flights
 from missioncontrol.keyring import Keyring
 from missioncontrol.live import Live
 from missioncontrol.missions import Missions, PlanMaker
 from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 from missioncontrol.requests import PlanRequest
-from missioncontrol.settings import FleetSettings, Settings
+from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import flights as flights_table
 from missioncontrol.traffic import Traffic

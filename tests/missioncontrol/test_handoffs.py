@@ -12,8 +12,9 @@ from missioncontrol import audit, handoffs
 from missioncontrol.errors import AdapterUnknown, Conflict, DeliveryFailed, NotFound, SettingsInvalid
 from missioncontrol.evidence import Evidence
 from missioncontrol.handoffs import Handoff, HandoffRow, Outbox, Receipt, check_sink, enqueue
+from missioncontrol.incident_settings import HandoffSettings, SinkSettings
 from missioncontrol.incidents import Incidents
-from missioncontrol.settings import HandoffSettings, Settings, SinkSettings
+from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from tests.missioncontrol.conftest import StillClock
 from tests.missioncontrol.test_incidents import look

@@ -13,9 +13,11 @@ import pytest
 from fleet.health import HealthLimits
 from missioncontrol import audit
 from missioncontrol.errors import NotFound, SettingsInvalid
+from missioncontrol.fleet_settings import HealthSettings, VehicleSettings
 from missioncontrol.health import Health, MaintenanceDone, recording_path
 from missioncontrol.logbook import Logbook, public
-from missioncontrol.settings import HealthSettings, Settings, VehicleSettings, load
+from missioncontrol.settings import Settings
+from missioncontrol.settings_files import load
 from missioncontrol.store import Store
 from tests.missioncontrol.conftest import PASSWORD, StillClock, make_settings, running
 from tests.missioncontrol.recorded import START_S, flown

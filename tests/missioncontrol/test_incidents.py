@@ -16,8 +16,9 @@ from missioncontrol.casefiles import State, chain_holds
 from missioncontrol.errors import InputInvalid, NotFound, TransitionImpossible
 from missioncontrol.evidence import Evidence
 from missioncontrol.handoffs import HandoffRow
+from missioncontrol.incident_settings import IncidentSettings, KindRule, SinkSettings
 from missioncontrol.incidents import Incidents, Observation
-from missioncontrol.settings import HttpSettings, IncidentSettings, KindRule, Settings, SinkSettings
+from missioncontrol.settings import HttpSettings, Settings
 from missioncontrol.store import Store
 from missioncontrol.tables import incidents, observations, outbox
 from tests.missioncontrol.conftest import StillClock

@@ -15,8 +15,9 @@ from fleet.keys import KeyStore, make_identity
 from fleet.signing import Signer, SigningTime, VehicleSigning, Verdict
 from fleet.telemetry import TelemetryState
 from missioncontrol import keyring as keyring_module
+from missioncontrol.fleet_settings import FleetSettings, VehicleSettings
 from missioncontrol.keyring import Keyring
-from missioncontrol.settings import FleetSettings, Settings, VehicleSettings
+from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from tests.missioncontrol.conftest import StillClock
 

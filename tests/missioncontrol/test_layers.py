@@ -14,7 +14,8 @@ import rasterio
 from geo.styles import Style
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.layers import Layers
-from missioncontrol.settings import LayerSettings, load
+from missioncontrol.map_settings import LayerSettings
+from missioncontrol.settings_files import load
 from tests.missioncontrol.conftest import Running, make_settings, running
 from tests.missioncontrol.test_api import problem
 

@@ -15,9 +15,10 @@ from geo.poses import PoseSigmas
 from geo.positions import LocalPlane
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.exposures import Watching
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.lenses import video_lens
 from missioncontrol.observations import ModelStamp
-from missioncontrol.settings import VehicleSettings, load
+from missioncontrol.settings_files import load
 
 CALIBRATED = {
     "projection_type": "brown", "width": 1280, "height": 720, "focal_x": 0.8, "focal_y": 0.79, "c_x": 0.01,

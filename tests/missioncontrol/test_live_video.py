@@ -25,8 +25,10 @@ from playwright.async_api import Page, async_playwright
 from geo import klv
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, Position
+from missioncontrol.map_settings import TerrainSettings
 from missioncontrol.perception import encode_jpeg
-from missioncontrol.settings import PerceptionSettings, Settings, TerrainSettings
+from missioncontrol.settings import Settings
+from missioncontrol.video_settings import PerceptionSettings
 from simulators import drawn_clock
 from simulators.camera import SimulatedCamera, View
 from simulators.clock import SimClock

@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.mediamtx import path_settings
-from missioncontrol.settings import Settings, VehicleSettings, load
+from missioncontrol.settings import Settings
+from missioncontrol.settings_files import load
 from tests.missioncontrol.test_cli import run
 
 SETTINGS = """

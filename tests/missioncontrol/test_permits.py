@@ -26,9 +26,10 @@ from geo.zones import Kind, Zone
 from missioncontrol import audit
 from missioncontrol.clearance import Clearance
 from missioncontrol.errors import Conflict, InputInvalid, NotFound
+from missioncontrol.fleet_settings import FleetSettings, VehicleSettings
 from missioncontrol.permits import NewPermit, Permit, Permits, left_closed
 from missioncontrol.plans import VehiclePlan
-from missioncontrol.settings import FleetSettings, Settings, VehicleSettings
+from missioncontrol.settings import Settings
 from missioncontrol.store import Store
 from missioncontrol.zones import Zones
 from tests.missioncontrol.conftest import HOME, StillClock, make_settings, running

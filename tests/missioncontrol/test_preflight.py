@@ -15,7 +15,8 @@ from fleet.remote_id import IdKind, RemoteId
 from fleet.telemetry import TelemetryState
 from geo.positions import Altitude, Datum, Position
 from missioncontrol import preflight as preflight_module
-from missioncontrol.settings import FleetSettings, HealthSettings, Settings
+from missioncontrol.fleet_settings import FleetSettings, HealthSettings
+from missioncontrol.settings import Settings
 from tests.missioncontrol.conftest import HOME, make_settings, running, udp_port
 from tests.missioncontrol.recorded import flown
 from tests.missioncontrol.test_service import Simulated, approved, ended, ready, summed_up

@@ -18,14 +18,15 @@ from aerial_models.sources import StillPicture
 from fleet.history import CameraPoseSample
 from geo.poses import Attitude, Pose, PoseSigmas
 from missioncontrol.errors import InputInvalid, NotFound
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.looks import Looker
 from missioncontrol.reasons import Reasons, work_of
 from missioncontrol.recorder import BLIND_S, Recorder
 from missioncontrol.recordings import CUT, GROWING, WHOLE, Clip, Recordings
 from missioncontrol.requests import PlanRequest
-from missioncontrol.settings import RecordingSettings, RetentionSettings, VehicleSettings
 from missioncontrol.sights import unpack
 from missioncontrol.store import Store
+from missioncontrol.video_settings import RecordingSettings, RetentionSettings
 from missioncontrol.views import Views
 from tests.missioncontrol.conftest import StillClock
 from tests.missioncontrol.footage import add_flight

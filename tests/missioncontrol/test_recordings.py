@@ -18,8 +18,8 @@ from aerial_models.clips import ClipWriter
 from missioncontrol import audit
 from missioncontrol.api.recordings import byte_range
 from missioncontrol.cli import app
-from missioncontrol.settings import RetentionSettings
 from missioncontrol.store import Store
+from missioncontrol.video_settings import RetentionSettings
 from tests.missioncontrol.conftest import Running, make_settings, running
 from tests.missioncontrol.footage import BEGIN_UTC_S, add_clip, add_flight
 from tests.missioncontrol.test_api import new_person, problem

@@ -12,9 +12,9 @@ from missioncontrol import audit
 from missioncontrol.errors import NotFound
 from missioncontrol.recordings import GROWING, LEAVING, Recordings
 from missioncontrol.retention import DAY_S, Retention
-from missioncontrol.settings import RetentionSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import clips, incidents, observations
+from missioncontrol.video_settings import RetentionSettings
 from missioncontrol.views import Views
 from tests.missioncontrol.conftest import StillClock
 from tests.missioncontrol.footage import BEGIN_UTC_S, add_clip, add_flight

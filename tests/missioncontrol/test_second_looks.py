@@ -14,6 +14,8 @@ from geo.camera_library import camera
 from geo.poses import PoseSigmas
 from geo.positions import Altitude, Datum, Ellipse, LocalPlane, Position
 from geo.target_errors import circular_error_m
+from missioncontrol.incident_settings import SinkSettings
+from missioncontrol.map_settings import CitySettings
 from missioncontrol.requests import LookRequest, VisitsRequest
 from missioncontrol.second_looks import (
     LOOK_PITCH_DEG,
@@ -24,7 +26,6 @@ from missioncontrol.second_looks import (
     second_look,
     widest_m,
 )
-from missioncontrol.settings import CitySettings, SinkSettings
 from tests.missioncontrol.conftest import HOME, make_settings, running
 from tests.missioncontrol.test_incidents import look
 

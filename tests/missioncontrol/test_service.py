@@ -26,9 +26,10 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from fleet.framing import decode
 from fleet.recording import read_recording
 from missioncontrol.errors import AdapterUnknown, SettingsInvalid
+from missioncontrol.incident_settings import SinkSettings
 from missioncontrol.incidents import Incidents
 from missioncontrol.service import Service
-from missioncontrol.settings import AdministratorSettings, HttpSettings, SinkSettings
+from missioncontrol.settings import AdministratorSettings, HttpSettings
 from simulators.city import Receiver, receivers_app
 from simulators.vehicle import SimulatedVehicle
 from tests.missioncontrol.conftest import HOME, make_settings, running, udp_port, until

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from missioncontrol.errors import SettingsInvalid
-from missioncontrol.settings import MASK, KindRule, Settings, load, masked, to_toml
+from missioncontrol.incident_settings import KindRule
+from missioncontrol.settings import Settings
+from missioncontrol.settings_files import MASK, load, masked, to_toml
 
 WHOLE = """
 data = "state"
@@ -52,7 +54,7 @@ def test_a_file_is_read_into_the_tree_with_paths_from_its_folder(tmp_path: Path)
     assert settings.terrain.dem == tmp_path / "dem.tif"
     assert settings.data == tmp_path / "state"
     assert settings.perception.confidence == {"dump": 0.5}
-    assert settings.rule_of("pothole") == KindRule(window_s=86400.0)
+    assert settings.incidents.rule_of("pothole") == KindRule(window_s=86400.0)
     assert settings.sinks_of("fire") == ("dispatch",)
     assert settings.store_url() == f"sqlite:///{tmp_path}/state/missioncontrol.sqlite"
 

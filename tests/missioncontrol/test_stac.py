@@ -16,7 +16,7 @@ from pystac.extensions.view import ViewExtension
 from pystac.validation import validate_dict
 
 from missioncontrol.errors import InputInvalid, NotFound
-from missioncontrol.settings import LayerSettings
+from missioncontrol.map_settings import LayerSettings
 from missioncontrol.stac import COLLECTIONS, Catalogue, Wanted
 from missioncontrol.store import Store
 from tests.missioncontrol.conftest import Running, make_settings, running

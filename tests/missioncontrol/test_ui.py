@@ -30,7 +30,7 @@ from missioncontrol.evidence import Evidence
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import pack_frame
 from missioncontrol.observations import Observation
-from missioncontrol.settings import load
+from missioncontrol.settings_files import load
 from missioncontrol.store import Store
 from tests.conftest import free_port
 from tests.missioncontrol.recorded import flown

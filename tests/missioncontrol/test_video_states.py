@@ -21,9 +21,10 @@ from fleet.history import PoseHistory
 from geo.cameras import BrownCamera
 from geo.klv import UasMetadata
 from geo.terrain import FlatTerrain
+from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.live import Seen, VideoHub
 from missioncontrol.perception import VideoWatch
-from missioncontrol.settings import PerceptionSettings, VehicleSettings, VideoSettings
+from missioncontrol.video_settings import PerceptionSettings, VideoSettings
 from missioncontrol.video_states import VideoStanding
 from simulators.rtsp import RtspServer
 from simulators.video import Channel, VideoEncoder

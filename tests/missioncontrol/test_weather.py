@@ -16,7 +16,9 @@ from integrations.weather_file import WeatherFile
 from integrations.weather_http import WeatherHttp
 from integrations.weather_readings import Reading, of_metar
 from missioncontrol.errors import AdapterUnknown, SettingsInvalid, WeatherUnavailable
-from missioncontrol.settings import Settings, VehicleSettings, WeatherSettings, load
+from missioncontrol.fleet_settings import VehicleSettings, WeatherSettings
+from missioncontrol.settings import Settings
+from missioncontrol.settings_files import load
 from missioncontrol.weather import Weather, WeatherLimits, weather_checks
 from missioncontrol.weather_watch import WeatherWatch, open_weather
 from tests.missioncontrol.conftest import StillClock, make_settings, running, until

@@ -21,7 +21,8 @@ from aerial_models.packet_taps import PacketTap
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, Position
 from missioncontrol import webrtc
-from missioncontrol.settings import IceServer, Settings, VideoSettings
+from missioncontrol.settings import Settings
+from missioncontrol.video_settings import IceServer, VideoSettings
 from simulators.patterns import PatternRenderer, code_in, code_of
 from tests.missioncontrol.conftest import PASSWORD, Running, make_settings, running, until
 

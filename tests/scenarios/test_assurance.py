@@ -29,8 +29,8 @@ from missioncontrol.coverage import prisms_of
 from missioncontrol.exposures import Watched, Watching
 from missioncontrol.looks import Looker
 from missioncontrol.observations import ModelStamp
-from missioncontrol.settings import PerceptionSettings
 from missioncontrol.sightings import Sightings
+from missioncontrol.video_settings import PerceptionSettings
 from simulators.recall_passes import APART, EXPOSURE_S, SPEED_M_S, as_sent, shrink_dumps
 from simulators.renderer import Renderer
 from simulators.world import World
