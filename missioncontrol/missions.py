@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 import uuid_utils
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +20,8 @@ from missioncontrol.plans import Plan, plan_hash
 from missioncontrol.requests import PlanRequest
 from missioncontrol.store import Store
 from missioncontrol.tables import flights, missions, plans
+
+log = structlog.get_logger(__name__)
 
 PlanMaker = Callable[[PlanRequest], Awaitable[Plan]]
 """Makes a plan of a request."""
@@ -229,6 +232,15 @@ class Missions:
             whole = {**(detail or {}), **({} if reason is None else {"reason": reason})}
             await self._record(connection, mission_id, person, after.value, whole)
         return await self.announce(mission_id)
+
+    async def advance(self, mission_id: str, after: MissionState, **more: Any) -> bool:
+        """As `step`; False where it cannot be, since another vehicle did already or a person aborted it meanwhile."""
+        try:
+            await self.step(mission_id, after, **more)
+        except TransitionImpossible as exc:
+            log.info("mission not moved on", mission=mission_id, to=after, why=str(exc))
+            return False
+        return True
 
     async def note(self, mission_id: str, event: str, *, person: str, detail: dict[str, Any]) -> None:
         """Write an event into the history."""
