@@ -448,8 +448,9 @@ class _Planner:
             return np.array([camera.gsd_m(slant_m) for slant_m in self.work.slant_m])
         if isinstance(self.terrain, FlatTerrain):
             return np.array([camera.gsd_m(self.work.height_m)])
-        aside_m = self.work.piece_m / 2
-        heights_m = above_ground_m(flight.survey_path, self.plane, self.terrain, step_m=aside_m, aside_m=aside_m)
+        aside_m, path = self.work.piece_m / 2, flight.survey_path
+        path = np.repeat(path, 2, axis=0) if len(path) == 1 else path  # a stop at one place
+        heights_m = above_ground_m(path, self.plane, self.terrain, step_m=aside_m, aside_m=aside_m)
         return camera.gsd_m(1.0) * heights_m.ravel()
 
 

@@ -8,14 +8,17 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import rasterio
 import shapely
 
 from geo.camera_library import camera
 from geo.poses import PoseSigmas
 from geo.positions import Altitude, Datum, Ellipse, LocalPlane, Position
 from geo.target_errors import circular_error_m
+from geo.terrain import GridTerrain
 from missioncontrol.incident_settings import SinkSettings
 from missioncontrol.map_settings import CitySettings
+from missioncontrol.planning import plan
 from missioncontrol.requests import LookRequest, VisitsRequest
 from missioncontrol.second_looks import (
     LOOK_PITCH_DEG,
@@ -26,6 +29,8 @@ from missioncontrol.second_looks import (
     second_look,
     widest_m,
 )
+from missioncontrol.sites import Site
+from missioncontrol.sorties import Start
 from tests.missioncontrol.conftest import HOME, make_settings, running
 from tests.missioncontrol.test_incidents import look
 
@@ -112,6 +117,20 @@ def test_the_best_there_is_where_nothing_is_enough() -> None:
     nobody = proposed(5.0, needs=[Need(who="ecology", ce90_m=1.0)], eyes=[])
     assert nobody is not None
     assert (nobody.request, nobody.height_m, nobody.enough) == (None, None, False)
+
+
+def test_a_look_from_straight_above_is_planned_over_uneven_ground() -> None:
+    """One stop over one place has the GSD of its height above the ground there."""
+    heights = np.tile(np.linspace(700.0, 900.0, 201), (201, 1))
+    transform = rasterio.Affine(1e-4, 0, PLACE.lon - 0.01, 0, -1e-4, PLACE.lat + 0.01)
+    terrain = GridTerrain(heights, transform, name="slope")
+    found = proposed(9.0, needs=[Need(who="ecology", ce90_m=3.0)], terrain_sigma_m=4.0)
+    assert found is not None
+    assert isinstance(found.request, VisitsRequest)
+    made = plan(found.request, Site((Start(sysid=1, lon=PLACE.lon + 0.001, lat=PLACE.lat),), terrain))
+    assert made.photos == 1
+    assert made.gsd_cm["min"] == made.gsd_cm["max"]
+    assert made.gsd_cm["max"] == pytest.approx(100 * camera("sim-wide").gsd_m(found.height_m or 0.0), rel=0.05)
 
 
 async def test_an_incident_says_how_to_look_again_and_is_looked_at(tmp_path: Path) -> None:
