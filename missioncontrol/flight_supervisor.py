@@ -46,7 +46,7 @@ AIRBORNE = ("flying", "returning")
 """Stages of a flight that may be in the air."""
 
 
-class Supervisor:
+class FlightSupervisor:
     """Of single flights; whole missions are of `Flights`."""
 
     def __init__(

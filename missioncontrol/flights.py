@@ -19,13 +19,13 @@ from fleet.telemetry import Condition
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
 from missioncontrol.errors import Conflict, TransitionImpossible
+from missioncontrol.flight_supervisor import AIRBORNE, FlightSupervisor
 from missioncontrol.logbook import Flight, Logbook, flight_of, public
 from missioncontrol.missions import Missions, MissionState
 from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.preflight import Preflight
 from missioncontrol.settings import Settings
 from missioncontrol.store import Store
-from missioncontrol.supervisor import AIRBORNE, Supervisor
 from missioncontrol.traffic import Traffic
 from missioncontrol.vehicles import Vehicles
 
@@ -60,7 +60,7 @@ class Flights:
         self._logbook, self._fleet, self._missions, self._vehicles = Logbook(store), fleet, missions, vehicles
         self._control, self._preflight, self._traffic = control, preflight, traffic
         self._settings, self._clock, self._start, self._on_alarm = settings, clock, start, on_alarm
-        self._supervisor = Supervisor(
+        self._supervisor = FlightSupervisor(
             self._logbook,
             fleet,
             missions,

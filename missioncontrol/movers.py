@@ -27,6 +27,8 @@ class Moved(NamedTuple):
     """Its number."""
     motion: Motion | None
     """How it moves; None while it may as well stand."""
+    lonlat: tuple[float, float] | None = None
+    """Where it is by all looks so far, deg; None where it is not followed."""
 
 
 class Movers:
@@ -55,8 +57,11 @@ class Movers:
             utc_s,
             np.einsum("nci,ncj->nij", moves[:, QUICK], moves[:, QUICK]),
         )
-        return {look.index: self._moved(int(number)) for look, number in zip(seen, numbers, strict=True)}
+        return {look.index: self._moved(int(number), self._plane) for look, number in zip(seen, numbers, strict=True)}
 
-    def _moved(self, number: int) -> Moved:
+    def _moved(self, number: int, plane: LocalPlane) -> Moved:
         mover = self._tracker.mover(number)
-        return Moved(number, mover.motion if mover is not None and mover.moves else None)
+        if mover is None:
+            return Moved(number, None)
+        lon, lat = plane.to_lonlat(*mover.place_m)
+        return Moved(number, mover.motion if mover.moves else None, (float(lon), float(lat)))

@@ -15,12 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import msgspec
-import numpy as np
-import shapely
 import structlog
-from numpy.typing import NDArray
 from prometheus_client import Counter
 
 from aerial_models.detections import Detections
@@ -34,17 +30,18 @@ from geo.errors import GeoError
 from geo.footprint import footprint
 from geo.terrain import Terrain
 from missioncontrol.crowds import Crowds
-from missioncontrol.exposures import Exposures, Watching
+from missioncontrol.exposures import Exposures
 from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.frame_sync import FrameSync
 from missioncontrol.incidents import Incidents
 from missioncontrol.live import VideoHub
-from missioncontrol.looks import CROWD, TARGETS, UNKNOWN_TARGET, Looker
+from missioncontrol.looks import Looker
 from missioncontrol.movers import Moved, Movers
-from missioncontrol.observations import ModelStamp, Observation
+from missioncontrol.pictures import cut_out, encode_jpeg
 from missioncontrol.recorder import Recorder
 from missioncontrol.registry import Registry
-from missioncontrol.sightings import Sighting, Sightings
+from missioncontrol.reporter import Reporter, kind_of
+from missioncontrol.sightings import Sightings
 from missioncontrol.supervision import Backoff, keep_running
 from missioncontrol.video_settings import PerceptionSettings, VideoSettings
 from missioncontrol.video_states import AlarmOf, VideoStanding
@@ -119,72 +116,6 @@ class Perception:
                     tasks.create_task(watch.run(), name=watch.name)
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-class Reporter:
-    """Makes observations of sightings, unless they are lawful or not what they seem."""
-
-    def __init__(
-        self, settings: PerceptionSettings, detector: OnnxDetector, registry: Registry, incidents: Incidents
-    ) -> None:
-        """`registry` says what is lawful."""
-        self._sigmas, self._registry, self._incidents = settings.sigmas, registry, incidents
-        self._thresholds = dict(zip(detector.classes, detector.thresholds.tolist(), strict=True))
-        self._model = ModelStamp(name=detector.model.name, version=detector.model.created, sha256=detector.model.sha256)
-        self._settings = settings
-
-    def watching(self, camera: BrownCamera) -> Watching:
-        """How frames of a camera are looked at."""
-        settings = self._settings
-        return Watching.through(
-            camera,
-            model=self._model,
-            thresholds={name: round(value, 6) for name, value in self._thresholds.items()},
-            min_hits=settings.min_hits,
-            min_range_m=settings.min_range_m,
-            max_range_m=settings.max_range_m,
-            sigmas=settings.sigmas,
-        )
-
-    async def report(self, sysid: int, sighting: Sighting, flight: tuple[str, str]) -> None:
-        """Tell incidents of a sighting from a flight and its mission."""
-        target = TARGETS.get(sighting.label, UNKNOWN_TARGET)
-        if target.kind is None:
-            return
-        record = self._record(target.kind, sighting)
-        if record is not None:
-            log.info("sighting is on record", kind=target.kind, record=record)
-            return
-        fused, best = sighting.fused, sighting.best
-        await self._incidents.observe(
-            Observation(
-                kind=target.kind,
-                lon=fused.position.lon,
-                lat=fused.position.lat,
-                altitude_amsl_m=fused.position.altitude.value_m,
-                covariance_m2=fused.covariance_m2,
-                moves_m=fused.moves_m,
-                score=sighting.score,
-                utc_s=best.utc_s,
-                sysid=sysid,
-                flight_id=flight[0],
-                mission_id=flight[1],
-                pose=best.pose,
-                sigmas=self._sigmas,
-                model=self._model,
-                threshold=self._thresholds.get("person" if sighting.label == CROWD else sighting.label),
-                picture=None if best.picture is None else await asyncio.to_thread(encode_jpeg, best.picture, 85),
-                area_m2=float(np.median([look.area_m2 for look in sighting.looks])),
-                parcel=self._registry.parcel(shapely.Point(fused.position.lon, fused.position.lat)),
-            )
-        )
-
-    def _record(self, kind: str, sighting: Sighting) -> str | None:
-        """What makes a building site lawful, if that is what was seen: a valid permit, or a registered building."""
-        if kind != "unauthorized_construction":
-            return None
-        permit = self._registry.valid_permit(sighting.place, sighting.last_utc_s)
-        return permit or self._registry.registered_building(sighting.place.centroid)
 
 
 class VideoWatch:
@@ -371,11 +302,6 @@ class VideoWatch:
         self._videos.publish(self._vehicle.sysid, header, jpeg)
 
 
-def kind_of(label: str) -> str | None:
-    """Kind of incident that a class of the detector stands for."""
-    return TARGETS.get(label, UNKNOWN_TARGET).kind
-
-
 async def _pose_of(frame: Frame, history: PoseHistory) -> CameraPoseSample | None:
     if frame.utc_s is None:
         return None
@@ -398,27 +324,13 @@ def boxes(detections: Detections, moved: Mapping[int, Moved] | None = None) -> l
         zip(detections.names, detections.confidence, detections.track_id, detections.xyxy, strict=True)
     ):
         known = (moved or {}).get(index, Moved(int(track), None))
-        one = {
+        one: dict[str, Any] = {
             "class": name,
             "score": round(float(score), 3),
             "track": known.track,
             "box": box.astype(float).round(1).tolist(),
         }
-        told.append(one if known.motion is None else {**one, "motion": msgspec.to_builtins(known.motion)})
+        if known.motion is not None:
+            one |= {"motion": msgspec.to_builtins(known.motion), "place": known.lonlat}
+        told.append(one)
     return told
-
-
-def cut_out(image: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
-    """The part of an RGB picture around a box (px), the box drawn; some 320 x 240 px, more around larger boxes."""
-    x0, y0, x1, y1 = (round(value) for value in box)
-    half_width, half_height = max(160, x1 - x0), max(120, y1 - y0)
-    left, top = max(0, (x0 + x1) // 2 - half_width), max(0, (y0 + y1) // 2 - half_height)
-    part = image[top : top + 2 * half_height, left : left + 2 * half_width].copy()
-    cv2.rectangle(part, (x0 - left - 2, y0 - top - 2), (x1 - left + 2, y1 - top + 2), (255, 210, 0), 1)
-    return part
-
-
-def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
-    """An RGB picture (H, W, 3) as JPEG."""
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return encoded.tobytes()

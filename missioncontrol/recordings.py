@@ -8,12 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 import shapely
 import structlog
-from numpy.typing import NDArray
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import KeyedColumnElement
@@ -23,6 +21,7 @@ from aerial_models.errors import SourceGarbage
 from missioncontrol import audit
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import Conflict, InputInvalid, NotFound
+from missioncontrol.pictures import encode_jpeg
 from missioncontrol.sights import Sight, hull, pack, unpack
 from missioncontrol.store import Store
 from missioncontrol.tables import clips
@@ -231,7 +230,7 @@ class Recordings:
         if not 0 <= time_s <= duration_s + 1.0:
             raise InputInvalid(f"t: {time_s:g} s: the recording is {duration_s:.2f} s long")
         image, own_s = await asyncio.to_thread(picture_at, path, time_s)
-        return await asyncio.to_thread(_jpeg, image), own_s
+        return await asyncio.to_thread(encode_jpeg, image, 90), own_s
 
     async def hold(self, clip_id: str, *, person: str, reason: str | None) -> Clip:
         """Keep a clip whatever its age, for a reason; without one no longer.
@@ -287,8 +286,3 @@ def _content(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
-    return encoded.tobytes()

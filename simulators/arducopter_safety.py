@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from simulators.autopilot_arming import NEEDS_POSITION
-from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch, PositionWatch
+from simulators.autopilot_failsafes import BatteryWatch, Charge, GroundWatch
 from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import Mode
 from simulators.autopilot_guidance import Point
+from simulators.position_watch import PositionWatch
 
 if TYPE_CHECKING:
     from simulators.autopilot_arducopter import ArduCopter
@@ -40,7 +41,7 @@ class ArduCopterSafety:
         """All is well."""
         self._pilot = pilot
         self.ground = GroundWatch(pilot.parameters)
-        self.position = PositionWatch()
+        self.position = PositionWatch(lost_s=8.0, back_s=1.2)
         self.battery = BatteryWatch(pilot.parameters, pilot.battery)
         self.fence = Fence([], pilot.frame)
         self._glitching = False

@@ -1,4 +1,4 @@
-"""What a vehicle watches by itself: the ground's heartbeat, its position and its battery."""
+"""What a vehicle watches by itself: the ground's heartbeat and its battery."""
 
 from __future__ import annotations
 
@@ -31,32 +31,6 @@ class GroundWatch:
             return None
         silent = now_s - self._heard_s >= max(self._parameters[self._timeout], 0.1)
         lost = silent and self._parameters[self._enable] > 0
-        if lost == self.lost:
-            return None
-        self.lost = lost
-        return lost
-
-
-class PositionWatch:
-    """Whether the position estimate has outlived the satellites, as it does for EKF_S, or diverges by itself."""
-
-    EKF_S = 8.0
-    DIVERGES_S = 1.0
-    BACK_S = 1.2
-
-    def __init__(self) -> None:
-        """All is well."""
-        self.lost = False
-        self._without_s = self._with_s = self._diverging_s = 0.0
-
-    def step(self, dt_s: float, *, fix: bool, diverging: bool) -> bool | None:
-        """True when the position is lost now, False when it is back now, None when nothing changed."""
-        self._without_s = 0.0 if fix else self._without_s + dt_s
-        self._diverging_s = self._diverging_s + dt_s if diverging else 0.0
-        self._with_s = self._with_s + dt_s if fix and not diverging else 0.0
-        lost = self._without_s > self.EKF_S or self._diverging_s > self.DIVERGES_S
-        if self.lost:
-            lost = self._with_s < self.BACK_S
         if lost == self.lost:
             return None
         self.lost = lost

@@ -46,32 +46,6 @@ class GroundLink:
         return lost
 
 
-class PositionLoss:
-    """Whether the position has outlived the satellites, as it does for LOST_S, or diverges by itself."""
-
-    LOST_S = 5.2
-    DIVERGES_S = 1.0
-    BACK_S = 2.5
-
-    def __init__(self) -> None:
-        """All is well."""
-        self.lost = False
-        self.without_s = self._with_s = self._diverging_s = 0.0
-
-    def step(self, dt_s: float, *, fix: bool, diverging: bool) -> bool | None:
-        """True when the position is lost now, False when it is back now, None when nothing changed."""
-        self.without_s = 0.0 if fix else self.without_s + dt_s
-        self._diverging_s = self._diverging_s + dt_s if diverging else 0.0
-        self._with_s = self._with_s + dt_s if fix and not diverging else 0.0
-        lost = self.without_s > self.LOST_S or self._diverging_s > self.DIVERGES_S
-        if self.lost:
-            lost = self._with_s < self.BACK_S
-        if lost == self.lost:
-            return None
-        self.lost = lost
-        return lost
-
-
 class Warning(IntEnum):
     """battery_status.warning of PX4."""
 

@@ -10,8 +10,9 @@ from simulators.autopilot_fence import Fence
 from simulators.autopilot_flavour import Mode
 from simulators.autopilot_missions import RALLY
 from simulators.fault_schedule import GpsOff, VehicleFault
+from simulators.position_watch import PositionWatch
 from simulators.px4_events import Event
-from simulators.px4_failsafes import BatteryLevel, GroundLink, PositionLoss, Warning
+from simulators.px4_failsafes import BatteryLevel, GroundLink, Warning
 
 if TYPE_CHECKING:
     from simulators.px4_autopilot import Px4Autopilot
@@ -38,7 +39,7 @@ class Px4Safety:
         """All is well."""
         self._pilot = pilot
         self.ground = GroundLink(pilot.parameters)
-        self.position = PositionLoss()
+        self.position = PositionWatch(lost_s=5.2, back_s=2.5)
         self.battery = BatteryLevel(pilot.parameters, pilot.battery)
         self.fence = Fence([], pilot.frame)
         self.active = False

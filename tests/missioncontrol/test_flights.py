@@ -17,7 +17,7 @@ from fleet.fences import FencePolygon, RallyPoint, fence_hash, rally_hash
 from fleet.missions import MissionItem, mission_hash
 from fleet.readiness import Check
 from fleet.telemetry import Condition, MissionProgress, TelemetryState
-from missioncontrol import supervisor
+from missioncontrol import flight_supervisor
 from missioncontrol.control import Control
 from missioncontrol.errors import Conflict
 from missioncontrol.fleet_settings import FleetSettings
@@ -222,8 +222,8 @@ def fleet() -> ScriptedFleet:
 async def house(
     store: Store, clock: StillClock, fleet: ScriptedFleet, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[House]:
-    monkeypatch.setattr(supervisor, "WATCH_S", 0.02)
-    monkeypatch.setattr(supervisor, "BRING_DOWN_S", 0.1)
+    monkeypatch.setattr(flight_supervisor, "WATCH_S", 0.02)
+    monkeypatch.setattr(flight_supervisor, "BRING_DOWN_S", 0.1)
     opened = House(store, clock, fleet)
     yield opened
     await opened.stop()
@@ -528,7 +528,7 @@ async def two_sorties(request: PlanRequest) -> Plan:
 async def test_the_second_flight_of_a_vehicle_waits_for_its_battery_and_another_launch(
     store: Store, clock: StillClock, fleet: ScriptedFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "WATCH_S", 0.02)
+    monkeypatch.setattr(flight_supervisor, "WATCH_S", 0.02)
     house = House(store, clock, fleet, two_sorties)
     try:
         mission_id = await house.launched()

@@ -26,7 +26,7 @@ from geo import klv
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, Position
 from missioncontrol.map_settings import TerrainSettings
-from missioncontrol.perception import encode_jpeg
+from missioncontrol.pictures import encode_jpeg
 from missioncontrol.settings import Settings
 from missioncontrol.video_settings import PerceptionSettings
 from simulators import drawn_clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from geo.positions import LocalPlane
 from missioncontrol.movers import Moved, Movers
 from missioncontrol.perception import boxes
 from tests.missioncontrol.test_sightings import LOOKER, pose, seen
@@ -36,6 +37,12 @@ def test_a_vehicle_that_drives_has_speed_and_heading_and_one_that_stands_has_non
     assert motion.speed_sigma_m_s < 2.0
     assert motion.heading_deg == pytest.approx(45.0, abs=3 * motion.heading_sigma_deg)
     assert motion.heading_sigma_deg < 20.0
+    began, ended = told[4][0].lonlat, last[0].lonlat
+    assert began is not None
+    assert ended is not None
+    plane = LocalPlane(lon=began[0], lat=began[1])
+    gone_m = np.array(plane.to_plane(*ended)).ravel()
+    assert gone_m == pytest.approx([NORTH_EAST * 3.5 / np.sqrt(2)] * 2, abs=4.0)
 
 
 def test_what_cannot_move_is_not_followed() -> None:
@@ -49,5 +56,6 @@ def test_headers_tell_the_motion_with_the_box() -> None:
     driving, standing = boxes(detections, moved)
     assert driving["track"] == 1
     assert set(driving["motion"]) == {"speed_m_s", "speed_sigma_m_s", "heading_deg", "heading_sigma_deg"}
-    assert "motion" not in standing
+    assert driving["place"] == moved[0].lonlat
+    assert not {"motion", "place"} & set(standing)
     assert [box["track"] for box in boxes(detections)] == [-1, -1]
