@@ -31,9 +31,10 @@ HOT_MESSAGES = (
 
 KNOWN_IDS = 65536
 """Message ids below this can be in a table by id; no dialect has higher ones."""
-START, LENGTH, SYSID, COMPID, MSGID, SEQ, KIND = range(7)
-"""The columns of a table of found frames: where each starts, its bytes, what its header says, and KIND's bits."""
-FOUND_COLUMNS = 7
+START, LENGTH, SYSID, COMPID, MSGID, SEQ, KIND, PIECE = range(8)
+"""The columns of a table of found frames: where each starts, its bytes, what its header says, KIND's bits, and which of
+the pieces given to the framer it lies in."""
+FOUND_COLUMNS = 8
 UNVERIFIED, SIGNED = 1, 2
 """Bits of KIND: the CRC could not be checked with a known CRC_EXTRA; the frame carries a signature."""
 

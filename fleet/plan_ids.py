@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from fleet.framing import MAGIC_V2
+from fleet.scan import MAGIC_V2
 
 _COUNT = struct.Struct("<HBBBI")
 """MISSION_COUNT on the wire: count, target system and component, mission type, opaque id."""

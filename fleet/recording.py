@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from fleet.errors import RecordingInvalid
-from fleet.framing import LONGEST_FRAME_BYTES, MAGIC_V1, MAGIC_V2, Frame, Framer
+from fleet.framing import Frame, Framer
+from fleet.scan import LONGEST_FRAME_BYTES, MAGIC_V1, MAGIC_V2
 
 _STAMP = struct.Struct(">Q")
 

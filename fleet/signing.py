@@ -412,7 +412,7 @@ class SignatureCheck:
     def check(self, frame: Frame, utc_s: float) -> Verdict:
         """Judge one frame at `utc_s`."""
         kind = (SIGNED if frame.signed else 0) | (0 if frame.verified else UNVERIFIED)
-        place = (0, len(frame.data), frame.sysid, frame.compid, frame.msgid, frame.seq, kind)
+        place = (0, len(frame.data), frame.sysid, frame.compid, frame.msgid, frame.seq, kind, 0)
         found = np.array(place, np.int32).reshape(1, FOUND_COLUMNS)
         return Verdict(int(self.check_batch(Batch(frame.data, found), utc_s)[0]))
 

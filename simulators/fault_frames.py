@@ -8,7 +8,8 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from fleet.framing import MAGIC_V1, MAGIC_V2, NEWER_CRC_EXTRA, SIGNATURE_BYTES, SIGNED_FLAG, Frame
+from fleet.framing import Frame
+from fleet.scan import MAGIC_V1, MAGIC_V2, NEWER_CRC_EXTRA, SIGNATURE_BYTES, SIGNED_FLAG
 
 SIGNING_EPOCH_UTC_S = 1_420_070_400.0
 """Signatures count from 2015-01-01 (MAVLink 2, message signing)."""

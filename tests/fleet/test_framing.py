@@ -87,6 +87,32 @@ def test_frames_are_found_between_garbage_and_over_any_cuts(seed: int) -> None:
     assert [frame.data for frame in found] == sent
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_streams_of_many_senders_are_framed_together_as_each_is_alone(seed: int) -> None:
+    rng = random.Random(seed)
+    streams: dict[str, bytes] = {}
+    for sysid in range(1, 6):
+        mav = dialect.MAVLink(None, srcSystem=sysid, srcComponent=1)
+        if sysid % 2:
+            mav.signing.secret_key, mav.signing.sign_outgoing = b"k" * 32, True
+        parts = [bytes(rng.choice(MESSAGES).pack(mav)) for _ in range(rng.randint(1, 9))]
+        streams[f"sender {sysid}"] = b"".join(part + rng.randbytes(rng.choice((0, 0, 0, 7))) for part in parts)
+    together, alone = Framer(), {sender: Framer() for sender in streams}
+    found: dict[str, list[object]] = {sender: [] for sender in streams}
+    expected: dict[str, list[object]] = {sender: [] for sender in streams}
+    while any(streams.values()):
+        heard = {sender: data[: rng.randint(0, 90)] for sender, data in streams.items() if rng.random() < 0.7}
+        streams = {sender: data[len(heard.get(sender, b"")) :] for sender, data in streams.items()}
+        for sender, frame in together.hear(heard):
+            found[sender].append(frame)
+        for sender, data in heard.items():
+            expected[sender] += alone[sender].feed(data)
+    assert found == expected
+    for count in ("frames", "bytes", "bad_crc", "garbage_bytes"):
+        assert getattr(together, count) == sum(getattr(framer, count) for framer in alone.values())
+
+
 @settings(max_examples=300, deadline=None)
 @given(data=st.binary(max_size=700), cut=st.integers(0, 700))
 def test_no_bytes_break_the_framer(data: bytes, cut: int) -> None:

@@ -17,7 +17,8 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.columns import HOT_MESSAGES, payload_dtype
 from fleet.errors import FleetError
-from fleet.framing import LONGEST_FRAME_BYTES, SIGNATURE_BYTES, Frame, Framer, decode, flagged_as_signed, payload
+from fleet.framing import Frame, Framer, decode, flagged_as_signed, payload
+from fleet.scan import LONGEST_FRAME_BYTES, SIGNATURE_BYTES
 from fleet.signing import SignatureCheck, Verdict, ticks_of
 
 FUZZ_S = float(os.environ.get("MC_FUZZ_S", "40"))

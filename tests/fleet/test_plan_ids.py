@@ -8,11 +8,12 @@ from pathlib import Path
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.channels import Channel
-from fleet.framing import MAGIC_V2, Encoder, Framer, decode
+from fleet.framing import Encoder, Framer, decode
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import mission_hash
 from fleet.plan_ids import id_in_count, id_in_current
 from fleet.recording import read_recording
+from fleet.scan import MAGIC_V2
 from fleet.telemetry import Telemetry
 from fleet.vehicle import VehicleRecord
 from tests.fleet.conftest import survey
