@@ -225,7 +225,8 @@ class Framer:
         stream = b"".join(parts)
         if len(parts) > len(self._pieces):
             self._pieces = np.empty((len(parts), 2), np.int32)
-        self._pieces[: len(parts)] = [(end, skip) for end, (_, skip) in zip(ends, known, strict=True)]
+        self._pieces[: len(parts), 0] = ends
+        self._pieces[: len(parts), 1] = [skip for _, skip in known]
         most = len(stream) // SHORTEST_FRAME_BYTES
         if most > len(self._found):
             self._found = np.empty((most, FOUND_COLUMNS), np.int32)
