@@ -9,12 +9,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
+from shapely.affinity import scale
 
 from geo import geoids
 from geo.areas import polygon_parts
 from geo.breaches import Breach, breaches_at
 from geo.crossings import Footprints
 from geo.errors import AreaInvalid, DatumUnknown, WayBlocked
+from geo.inclusions import merged
 from geo.positions import Altitude, Datum
 from geo.spans import both, outside, spans
 from geo.terrain import Terrain
@@ -30,7 +32,7 @@ from geo.track_rows import (
     whole,
 )
 from geo.tracks import Track
-from geo.volumes import Circle, Volume4D, above, grown, metres_per_degree, widened
+from geo.volumes import Volume4D, above, grown, metres_per_degree, widened
 from geo.ways import shortest_way
 from geo.zones import CLEARABLE, EXCLUSIVE, Kind, Zone
 
@@ -40,8 +42,10 @@ GROUND_POSTS = 60
 """Rows and columns in which the ground is looked at where a band and a zone count from different datums."""
 CLEARANCE_M = 0.01
 """Ways keep so much more than the margin, so that rounding does not touch it."""
-INSCRIBED = 0.0015
-"""A circle that must not be left is drawn as a polygon of a radius smaller by this share."""
+OUTSIDE = "the outside of the inclusion zones"
+"""What is blocked where there are such."""
+FRAME = 10.0
+"""Inclusion zones are looked at over a box so many times as wide as what is near; their outside is closed round it."""
 MOST_ROUNDS = 500
 """A way that still meets new zones after being laid so often is given up."""
 
@@ -64,10 +68,15 @@ class Band:
 class Blocked:
     """What a zone takes from a band."""
 
-    zone: Zone
-    """Which."""
+    zone: Zone | None
+    """Which; None: what lies outside of every inclusion zone."""
     polygon: Polygon
     """Where (lon, lat), with the margin."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return OUTSIDE if self.zone is None else self.zone.title
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ class Airspace:
         ]
         self._prints = Footprints.of([volume.footprint for _, volume in self._parts])
         self._grown: dict[tuple[int, float], shapely.Geometry] = {}
-        self._inclusions = _merged([zone for zone in zones if zone.kind == Kind.INCLUSION])
+        self._inclusions = merged([zone for zone in zones if zone.kind == Kind.INCLUSION])
         self._inclusion_prints = Footprints.of([polygon for _, polygon in self._inclusions])
 
     def breaches(self, track: Track, *, margin_m: float = 0.0, height_margin_m: float = 0.0) -> tuple[Breach, ...]:
@@ -169,17 +178,28 @@ class Airspace:
         """What zones take from a band near a polygon (lon, lat), grown by a margin, m.
 
         A zone counts where it is active at any time of the band and reaches into its heights anywhere near the
-        polygon. Raises DatumUnknown, TerrainMissing.
+        polygon. Where inclusion zones leave out anything of the polygon, the outside of them all comes first: a frame
+        closed around what is free. Raises DatumUnknown, TerrainMissing.
         """
         west, south, east, north = widened(near, margin_m).bounds
         parts = np.sort(self._prints.tree.query(shapely.box(west, south, east, north)))
-        return tuple(
+        closed = [
             Blocked(self._parts[part][0], polygon)
             for part in parts.tolist()
             if self._reaches(self._parts[part][1], near, band, margin_m, self._parts[part][0].title)
             for polygon in polygon_parts(self._footprint(part, margin_m))
             if polygon.intersects(near)
-        )
+        ]
+        return (*self._outside(near, band, margin_m), *closed)
+
+    def _outside(self, near: Polygon, band: Band, margin_m: float) -> list[Blocked]:
+        """What inclusion zones leave out around a polygon, if they leave out anything of it."""
+        inclusion = self._inclusion(near, band, margin_m)
+        if inclusion is None or inclusion.covers(near):
+            return []
+        box = shapely.box(*near.bounds)
+        outside = scale(box, FRAME + 1, FRAME + 1).difference(scale(box, FRAME, FRAME).intersection(inclusion))
+        return [Blocked(None, polygon) for polygon in polygon_parts(outside)]
 
     def _footprint(self, part: int, margin_m: float) -> shapely.Geometry:
         key = part, margin_m
@@ -222,12 +242,8 @@ class Airspace:
         """What zones leave of an area (lon, lat) in a band, a margin, m, away from them, and what they took."""
         east_m, north_m = metres_per_degree(area.centroid.y)
         left, cut = area, []
-        inclusion = self._inclusion(area, band, margin_m)
-        if inclusion is not None:
-            left = left.intersection(inclusion)
-            cut.append(("outside the inclusion zones", area.difference(inclusion).area))
         for blocked in self.blocked(area, band, margin_m=margin_m):
-            cut.append((blocked.zone.title, area.intersection(blocked.polygon).area))
+            cut.append((blocked.title, area.intersection(blocked.polygon).area))
             left = left.difference(blocked.polygon)
         return Allowed(
             tuple(polygon_parts(left)),
@@ -251,8 +267,8 @@ class Airspace:
                 volume.upper is not None and self._under(volume.upper, band.high, volume, near, margin_m, name)
             )
             if throughout and not leaves:
-                kept.append(widened(polygon, -margin_m))
-        return shapely.union_all(kept)
+                kept.append(polygon)
+        return widened(shapely.union_all(kept), -margin_m)
 
     def way(self, start: tuple[float, float], end: tuple[float, float], band: Band, *, margin_m: float = 0.0) -> Array:
         """(k, 2) lon and lat of the shortest way between two places that keeps a margin, m, from the zones of a band.
@@ -265,30 +281,31 @@ class Airspace:
         if not np.isfinite(places).all() or (np.abs(places) > (180, 90)).any():
             raise AreaInvalid(f"{places.tolist()} are no places on earth, [lon, lat]")
         keep_m = margin_m + CLEARANCE_M
-        scale = np.array(metres_per_degree(float(places[:, 1].mean())))
+        per_degree = np.array(metres_per_degree(float(places[:, 1].mean())))
         middle = places.mean(axis=0)
         known: dict[int, bool] = {}
         active: dict[int, Polygon] = {}
         inclusion = self._inclusion(shapely.LineString(places), band, keep_m)
-        way = places
+        way, inside = places, inclusion is None or inclusion.covers(shapely.LineString(places))
         for _ in range(MOST_ROUNDS):
             met = self._met(way, band, keep_m, known, active)
-            if not met and (active or inclusion is None or inclusion.covers(shapely.LineString(way))):
+            if not met and inside:
                 return way
             active.update(met)
             self._check_ends(places, active, inclusion, margin_m)
             flat = [
-                shapely.transform(shape, lambda xy: (xy - middle) * scale)
+                shapely.transform(shape, lambda xy: (xy - middle) * per_degree)
                 for shape in (*active.values(), *(() if inclusion is None else (inclusion,)))
             ]
             obstacles, domain = (flat, None) if inclusion is None else (flat[:-1], flat[-1])
             narrowing = -np.tan(np.radians(middle[1])) / 6_371_008.8
-            first, last = (places - middle) * scale
+            first, last = (places - middle) * per_degree
             found = shortest_way(first, last, obstacles, domain, narrowing=float(narrowing))
             if found is None:
-                names = ", ".join(sorted({self._parts[part][0].title for part in active})[:5])
-                raise WayBlocked(f"no way from {start} to {end} that keeps {margin_m:g} m from the zones {names}")
-            way = np.vstack([places[:1], found[1:-1] / scale + middle, places[1:]])
+                titles = sorted({self._parts[part][0].title for part in active})[:5]
+                names = ", ".join(titles if inclusion is None else [OUTSIDE, *titles])
+                raise WayBlocked(f"no way from {start} to {end} that keeps {margin_m:g} m from {names}")
+            way, inside = np.vstack([places[:1], found[1:-1] / per_degree + middle, places[1:]]), True
         raise WayBlocked(f"no way from {start} to {end} found among {len(active)} zones")
 
     def _met(
@@ -367,24 +384,3 @@ def _left(track: Track, after_s: float) -> Track:
         for first, column in zip(here, (track.lon, track.lat, track.amsl_m), strict=True)
     ]
     return Track(np.concatenate([[after_s], track.utc_s[later]]), *columns)
-
-
-def _merged(zones: Sequence[Zone]) -> list[tuple[Volume4D, Polygon]]:
-    """Inclusion zones, those of the same limits and times as one, so that one may fly from one to its neighbour."""
-    alike: dict[tuple[object, ...], list[Volume4D]] = {}
-    for volume in (volume for zone in zones for volume in zone.volumes):
-        alike.setdefault((volume.lower, volume.upper, volume.times), []).append(volume)
-    return [
-        (group[0], polygon)
-        for group in alike.values()
-        for polygon in polygon_parts(shapely.union_all([_inner(volume) for volume in group]))
-    ]
-
-
-def _inner(volume: Volume4D) -> Polygon:
-    """A footprint as a polygon that does not reach further."""
-    footprint = volume.footprint
-    if isinstance(footprint, Circle):
-        within_m = footprint.radius_m * (1 - INSCRIBED)
-        return Circle(lon=footprint.lon, lat=footprint.lat, radius_m=within_m).polygon()
-    return footprint.polygon()

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from geo.errors import DatumUnknown
+from geo.positions import Altitude, Datum
 from geo.volumes import Volume4D
 
 
@@ -140,6 +142,24 @@ class Zone(msgspec.Struct, frozen=True, kw_only=True):
         """Its identifier, its name if it has one, and its kind, for people."""
         name = f" {self.name[0].text!r}" if self.name and self.name[0].text else ""
         return f"{self.id}{name} ({self.kind.replace('_', ' ').lower()})"
+
+
+def over_unknown_ground(zone: Zone) -> Zone:
+    """A zone over flat ground at 0 whose height is not known: limits that do not count from the ground are none.
+
+    Raises DatumUnknown for an inclusion zone with such limits, which would then let too much in.
+    """
+
+    def known(limit: Altitude | None) -> Altitude | None:
+        if limit is None or limit.datum == Datum.AGL:
+            return limit
+        if zone.kind == Kind.INCLUSION:
+            raise DatumUnknown(f"{zone.title}: a limit of {limit.value_m:g} m {limit.datum} needs terrain: give a DEM")
+        return None
+
+    replace = msgspec.structs.replace
+    volumes = tuple(replace(volume, lower=known(volume.lower), upper=known(volume.upper)) for volume in zone.volumes)
+    return zone if volumes == zone.volumes else replace(zone, volumes=volumes)
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -16,12 +15,12 @@ from fleet.readiness import Check, check
 from fleet.telemetry import TelemetryState
 from geo.airspace import Airspace, touched
 from geo.breaches import Breach
-from geo.errors import GeoError
-from geo.positions import Altitude, Datum, distance_m
+from geo.errors import DatumUnknown, GeoError
+from geo.positions import Datum, distance_m
 from geo.sun import sun_elevation_deg
 from geo.terrain import FlatTerrain, Terrain
 from geo.tracks import Track
-from geo.zones import CLEARABLE, Kind, Zone
+from geo.zones import CLEARABLE, Kind, Zone, over_unknown_ground
 from missioncontrol.permits import Permit, Permits, left_closed
 from missioncontrol.plans import VehiclePlan
 from missioncontrol.settings import Settings
@@ -98,7 +97,10 @@ class Clearance:
         track = part.track(now_utc_s)
         lonlat = np.array(part.path["geometry"]["coordinates"], float)[:, :2]
         box = around(lonlat[:, 0], lonlat[:, 1])
-        near = await self._near(box)
+        try:
+            near = await self._near(box)
+        except DatumUnknown as exc:
+            return [check("zones", "zones", None, str(exc), "entered nowhere")]
         if track is None:
             passed = None if near else True
             measured = f"{len(near)} zones near, and its times are not known" if near else "none near"
@@ -109,7 +111,7 @@ class Clearance:
 
     async def _near(self, box: Box) -> list[Zone]:
         zones = [record.zone for record in (await self._zones.book()).near(box)]
-        return [_through_all_heights(zone) for zone in zones] if self._flat else zones
+        return [over_unknown_ground(zone) for zone in zones] if self._flat else zones
 
     def _of(self, permits: Iterable[Permit], sysid: int) -> list[Permit]:
         """Those that were given to a vehicle and not revoked."""
@@ -265,14 +267,3 @@ def _why(breach: Breach, clearing: Sequence[Permit], others: Sequence[Permit]) -
             begins, ends = given.valid_from.astimezone(UTC), given.valid_until.astimezone(UTC)
             said.append(f"{permit.title} is valid from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC")
     return "; ".join(said)
-
-
-def _through_all_heights(zone: Zone) -> Zone:
-    """A zone whose limits do not count from the ground, over ground of a height that is not known."""
-
-    def known(limit: Altitude | None) -> Altitude | None:
-        return limit if limit is not None and limit.datum == Datum.AGL else None
-
-    replace = msgspec.structs.replace
-    volumes = tuple(replace(volume, lower=known(volume.lower), upper=known(volume.upper)) for volume in zone.volumes)
-    return zone if volumes == zone.volumes else replace(zone, volumes=volumes)

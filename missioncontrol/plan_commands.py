@@ -142,6 +142,8 @@ def _plan(kind: str, options: dict[str, Any]) -> None:
     from geo.airspace import Airspace
     from geo.ed318 import read_ed318
     from geo.obstacles import read_obstacles
+    from geo.terrain import FlatTerrain
+    from geo.zones import over_unknown_ground
     from missioncontrol.plan_files import summary_of, write_plan, write_qgc
     from missioncontrol.planning import plan
     from missioncontrol.sites import Site, terrain_of
@@ -161,13 +163,15 @@ def _plan(kind: str, options: dict[str, Any]) -> None:
         raise InputInvalid(f"plan {kind}: {exc}") from exc
     terrain = terrain_of(dem)
     found = [zone for path in zones for zone in read_ed318(path, near=(lon, lat)).zones]
+    if terrain is None:
+        found = [over_unknown_ground(zone) for zone in found]
     made = plan(
         request,
         Site(
             tuple(Start(sysid=number, lon=lon, lat=lat) for number in range(1, vehicles + 1)),
             terrain,
             conditions=Conditions(wind=Wind.blowing(*_two("--wind", wind))) if wind else CALM,
-            airspace=Airspace(found, terrain) if zones else None,
+            airspace=Airspace(found, terrain or FlatTerrain(0.0)) if zones else None,
             obstacles=tuple(obstacle for path in obstacles for obstacle in read_obstacles(path)),
             begins_utc_s=request.begins_utc_s(time.time()),
         ),

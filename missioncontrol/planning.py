@@ -132,7 +132,7 @@ class _Planner:
             near = shapely.transform(self.around, lambda xy: np.column_stack(self.plane.to_lonlat(xy[:, 0], xy[:, 1])))
             for blocked in self.site.airspace.blocked(near, self._band(self.work.height_m), margin_m=ZONE_MARGIN_M):
                 yield (
-                    blocked.zone.title,
+                    blocked.title,
                     shapely.transform(
                         blocked.polygon, lambda lonlat: np.column_stack(self.plane.to_plane(lonlat[:, 0], lonlat[:, 1]))
                     ),

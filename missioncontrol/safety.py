@@ -93,9 +93,7 @@ class _Fence:
             flat = shapely.transform(
                 blocked.polygon, lambda lonlat: np.column_stack(self.plane.to_plane(lonlat[:, 0], lonlat[:, 1]))
             )
-            found += [
-                (blocked.zone.title, part) for part in polygon_parts(flat.intersection(self.hull)) if part.area > 1
-            ]
+            found += [(blocked.title, part) for part in _without_holes(flat.intersection(self.hull)) if part.area > 1]
         crossed = [title for title, polygon in found if polygon.intersects(self.route)]
         if crossed:
             self.warnings.append(f"the fence lets it into {', '.join(dict.fromkeys(crossed))}, which its route enters")
@@ -112,7 +110,7 @@ class _Fence:
         for title, ring in zip(titles, rings, strict=True):
             corners = len(ring.exterior.coords) - 1
             if ring.intersects(self.route) or corners > free:
-                why = "goes round the route" if ring.intersects(self.route) else "has too many corners"
+                why = "comes too near to the route" if ring.intersects(self.route) else "has too many corners"
                 self.warnings.append(f"the fence leaves out {title}: it {why}")
                 continue
             free -= corners
@@ -135,10 +133,24 @@ def _around(points: Array, margin_m: float) -> Polygon:
     return shape
 
 
+def _without_holes(shape: shapely.Geometry) -> list[Polygon]:
+    """A shape in polygons that have no holes: a fence knows none."""
+    found: list[Polygon] = []
+    for polygon in polygon_parts(shape):
+        if polygon.interiors:
+            west, south, east, north = polygon.bounds
+            x = polygon.interiors[0].centroid.x
+            for half in shapely.box(west, south, x, north), shapely.box(x, south, east, north):
+                found += _without_holes(polygon.intersection(half))
+        else:
+            found.append(polygon)
+    return found
+
+
 def _coarser(polygon: Polygon, by_m: float) -> Polygon:
     """A polygon around another, without holes, no more than 2.4 times as far out as it is coarser."""
     if by_m == 0:
-        return Polygon(polygon.exterior)
+        return polygon
     return Polygon(polygon.buffer(by_m, quad_segs=1, join_style="mitre", mitre_limit=1.4).simplify(by_m).exterior)
 
 

@@ -378,7 +378,7 @@ def test_what_is_allowed_of_an_area_is_clear_and_what_was_cut_is_told() -> None:
     assert metric.covers(shapely.box(-459, -459, 379, 459))
     assert shapely.box(-460, -460, 460, 460).buffer(0.05).covers(metric)
     assert metric.distance(shapely.box(400, -100, 600, 100)) >= 20 - 1e-3
-    assert [text.split(": ")[1] for text in left.cut] == ["outside the inclusion zones", "Z1 (prohibited)"]
+    assert [text.split(": ")[1] for text in left.cut] == ["the outside of the inclusion zones", "Z1 (prohibited)"]
     assert Airspace([zone(square(0, 0, 600))]).allowed(area, BAND).polygons == ()
     assert Airspace([]).allowed(area, BAND).cut == ()
 
