@@ -21,7 +21,7 @@ from fleet.framing import Frame, read
 from fleet.health import HealthLimits, HealthWatch
 from fleet.history import PoseHistory
 from fleet.latency import UNANSWERED_S
-from fleet.links import Link, open_link
+from fleet.links import open_link
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.recording import Recording
 from fleet.routing import Router
@@ -29,6 +29,7 @@ from fleet.signing import VehicleSigning
 from fleet.streams import CHECK_S
 from fleet.systems import System
 from fleet.telemetry import Condition, LinkCondition, Telemetry, TelemetryState
+from fleet.traffic import Link
 from fleet.vehicle import Vehicle, VehicleRecord
 
 GROUND_SYSID, GROUND_COMPID = 255, 190

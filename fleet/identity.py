@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from fleet.links import Address, Link
 from fleet.telemetry import TelemetryState
+from fleet.traffic import Address, Link
 from geo.positions import distance_m
 
 SILENT_S = 3.0

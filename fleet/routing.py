@@ -20,10 +20,10 @@ from fleet.framing import Encoder, Frame, Framer, decode, without_signature
 from fleet.identity import PROBES, Identity, Standing, Way
 from fleet.keys import setup_signing
 from fleet.latency import RoundTrips
-from fleet.links import Address, Link, LinkTraffic
 from fleet.signing import VehicleSigning, Verdict
 from fleet.systems import System, VehicleTraffic
 from fleet.telemetry import Telemetry
+from fleet.traffic import Address, Heard, Link, LinkTraffic
 
 PROBE_S = 1.0
 """How often a way that is to be proven is asked, s of the wall."""
@@ -282,9 +282,9 @@ class Router:
             log.error("vehicle", sysid=system.identity.sysid, error=text, exc_info=exc)
             self._alarm(f"sysid {system.identity.sysid}: {text}")
 
-    def _receive(self, link: Link, address: Address, frames: list[Frame]) -> None:
+    def _receive(self, link: Link, heard: Heard) -> None:
         monotonic_s, utc_s = time.monotonic(), self._utc_now()
-        for frame in frames:
+        for address, frame in heard:
             if frame.sysid in (0, self.sysid):
                 continue
             system = self.systems.get(frame.sysid) or self._first_heard(frame.sysid, monotonic_s)

@@ -11,10 +11,10 @@ import pytest
 
 from fleet.autopilots import FlightMode
 from fleet.commands import CommandState, holds
+from fleet.datagrams import UdpLink
 from fleet.errors import IdentityConflict
 from fleet.fleet import Fleet
 from fleet.identity import Identity, Standing, Way
-from fleet.links import UdpLink
 from fleet.telemetry import Condition, TelemetryState
 from fleet.vehicle import VehicleRecord
 from geo.positions import Altitude, Datum, Position

@@ -7,15 +7,18 @@ import os
 import socket
 import tty
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymavlink import mavutil
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
+from fleet.datagrams import UdpLink
 from fleet.errors import LinkInvalid, LinkUnreachable, RecordingInvalid
 from fleet.framing import Encoder, Frame
-from fleet.links import Address, Link, TcpServerLink, UdpLink, open_link
+from fleet.links import TcpServerLink, open_link
 from fleet.recording import Recording, read_recording
+from fleet.traffic import Address, Link
 
 BEAT = dialect.MAVLink_heartbeat_message(2, 3, 81, 0, 3, 3)
 
@@ -54,8 +57,8 @@ class Heard:
         self.frames: list[tuple[Address, Frame]] = []
         self.event = asyncio.Event()
 
-    def __call__(self, link: Link, address: Address, frames: list[Frame]) -> None:
-        self.frames += [(address, frame) for frame in frames]
+    def __call__(self, link: Link, heard: list[tuple[Address, Frame]]) -> None:
+        self.frames += heard
         self.event.set()
 
     async def wait(self, count: int) -> None:
@@ -89,6 +92,73 @@ async def test_senders_on_one_udp_port_are_kept_apart() -> None:
         for out in outs:
             await out.__aexit__(None, None, None)
     assert not link.send(b"x", ways[2])
+
+
+async def test_what_comes_thick_gathers_and_an_answer_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.datagrams.GATHER_S", 60.0)
+    monkeypatch.setattr("fleet.datagrams.ANSWER_S", 60.0)
+    encoder, heard = Encoder(sysid=4, compid=1), Heard()
+    link = UdpLink("127.0.0.1", 0, listen=True)
+    link.receiver = heard
+    async with link:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as vehicle:
+            vehicle.connect(("127.0.0.1", link.local_port))
+            for _ in range(3):
+                vehicle.send(encoder.encode(BEAT))
+            await heard.wait(3)
+            vehicle.send(encoder.encode(BEAT))
+            await asyncio.sleep(0.05)
+            assert len(heard.frames) == 3, "the fourth gathers"
+            assert link.send(Encoder(sysid=255, compid=190).encode(BEAT), vehicle.getsockname())
+            await heard.wait(4)
+            for count in range(5, 8):  # as in a transfer
+                vehicle.send(encoder.encode(BEAT))
+                await heard.wait(count)
+        assert [frame.seq for _, frame in heard.frames] == list(range(7))
+
+
+async def test_what_gathers_is_heard_though_nobody_sends() -> None:
+    encoder, heard = Encoder(sysid=4, compid=1), Heard()
+    link = UdpLink("127.0.0.1", 0, listen=True)
+    link.receiver = heard
+    async with link:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as vehicle:
+            vehicle.connect(("127.0.0.1", link.local_port))
+            for count in range(4, 40, 4):
+                for _ in range(4):
+                    vehicle.send(encoder.encode(BEAT))
+                await heard.wait(count)
+            vehicle.send(encoder.encode(BEAT)[:9])
+            vehicle.send(encoder.encode(BEAT))
+            await heard.wait(37)
+        assert link.traffic().frames_in == 37
+
+
+async def test_frames_wait_for_a_network_that_takes_none_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(socket.socket):
+        full = True
+
+        def sendto(self, *arguments: Any) -> int:
+            if self.full:
+                raise BlockingIOError
+            return super().sendto(*arguments)
+
+    monkeypatch.setattr("fleet.datagrams.MOST_UNSENT", 3)
+    monkeypatch.setattr("fleet.datagrams.socket.socket", Full)
+    link = UdpLink("127.0.0.1", 0, listen=True)
+    async with link:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as vehicle:
+            vehicle.bind(("127.0.0.1", 0))
+            assert [link.send(bytes((number,)), vehicle.getsockname()) for number in range(4)] == [True] * 3 + [False]
+            monkeypatch.setattr(Full, "full", False)
+            vehicle.setblocking(False)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(5):
+                assert [await loop.sock_recv(vehicle, 9) for _ in range(3)] == [b"\0", b"\1", b"\2"]
+            assert link.send(b"now", vehicle.getsockname())
+            async with asyncio.timeout(5):
+                assert await loop.sock_recv(vehicle, 9) == b"now"
+    assert link.traffic().frames_out == 4
 
 
 async def test_a_port_in_use_is_named() -> None:
