@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import shapely
 
+from geo.acquisition import taken_on
 from geo.area_files import read_features
 from geo.change_kinds import ChangeKind
 from geo.changes import Change, Comparison, find_changes
@@ -19,8 +20,6 @@ from geo.picture_pairs import PicturePair
 from missioncontrol.errors import InputInvalid
 from missioncontrol.registry import Records, Registry
 
-DATE_TAGS = ("ACQUISITION_DATE", "ACQUISITIONDATETIME", "TIFFTAG_DATETIME")
-"""Tags of a GeoTIFF that say when it was taken, the most telling first."""
 NEEDS_PERMIT = {ChangeKind.NEW_BUILDING, ChangeKind.EXTENSION, ChangeKind.EARTHWORKS}
 WORDS = {
     ChangeKind.NEW_BUILDING: "building",
@@ -73,7 +72,7 @@ def compare(request: ChangeRequest, on_tile: Callable[[int, int], None] = lambda
     with PicturePair(request.before, request.after) as pair:
         tags = pair.tags()
         days = [
-            given or _date_of(found)
+            given or taken_on(found)
             for given, found in zip((request.before_date, request.after_date), tags, strict=True)
         ]
         heights = (
@@ -105,16 +104,6 @@ def records(path: Path | None) -> Records:
         properties = {"id": shape.name or str(number), **shape.attributes}
         features.append({"geometry": shapely.geometry.mapping(shape.geometry), "properties": properties})
     return Records(features)
-
-
-def _date_of(tags: dict[str, str]) -> date | None:
-    for name in DATE_TAGS:
-        text = tags.get(name, "")[:10].replace(":", "-")
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            continue
-    return None
 
 
 def _feature(

@@ -23,6 +23,7 @@ from missioncontrol.coverage_commands import coverage_app
 from missioncontrol.errors import InputInvalid, MissionControlError, SettingsInvalid
 from missioncontrol.flight_commands import convert, flights_app, plan_items
 from missioncontrol.key_commands import keys_app
+from missioncontrol.layer_commands import layers_app
 from missioncontrol.locate_commands import locate
 from missioncontrol.map_commands import map_flight, pack
 from missioncontrol.model_commands import models_app
@@ -47,6 +48,7 @@ app.add_typer(flights_app, name="flights")
 app.add_typer(keys_app, name="keys")
 app.add_typer(coverage_app, name="coverage")
 app.add_typer(zones_app, name="zones")
+app.add_typer(layers_app, name="layers")
 app.add_typer(views_app, name="views")
 app.add_typer(video_app, name="video")
 app.command("convert")(convert)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -37,14 +38,16 @@ class CitySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A raster drawn under the map."""
+    """A raster drawn under the map, or changes drawn on it."""
 
     name: Name
     """As in `/tiles/{name}/{z}/{x}/{y}.png`."""
     title: str
     """What people read."""
     path: Path
-    """A georeferenced TIFF, best a COG."""
+    """A georeferenced TIFF, best a COG; or the changes (.geojson) that were found between two of them."""
+    taken: date | None = None
+    """Day it shows; absent: as the file says."""
     minzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] | None = None
     """Lowest zoom that is drawn; by the file's size where absent."""
     maxzoom: Annotated[int, msgspec.Meta(ge=0, le=24)] | None = None

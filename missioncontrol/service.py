@@ -39,6 +39,7 @@ from missioncontrol.health import Health
 from missioncontrol.incident_settings import SinkSettings
 from missioncontrol.incidents import Incidents
 from missioncontrol.keyring import Keyring
+from missioncontrol.layer_folder import LayerFolder
 from missioncontrol.layers import Layers
 from missioncontrol.live import Live, VideoHub
 from missioncontrol.locating import Locator
@@ -176,6 +177,7 @@ class Service:
         registry = Registry(
             buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
         )
+        layers = Layers(settings.layers, LayerFolder(settings.layers_folder()))
         incidents = Incidents(
             store, settings, evidence, clock, on_change=feed.incident, on_handoff=lambda: outbox.wake()
         )
@@ -243,10 +245,10 @@ class Service:
             recordings=recordings,
             retention=Retention(store, recordings, settings.retention, clock),
             views=Views(store),
-            catalogue=Catalogue(store, settings.layers),
+            catalogue=Catalogue(store, layers.rasters),
             registry=registry,
             second_looks=SecondLooks(settings, registry),
-            layers=Layers(settings.layers),
+            layers=layers,
             locator=Locator(terrain),
             feed=feed,
             videos=videos,
@@ -410,7 +412,7 @@ def _watching(
         videos=rooms.videos,
         flight_of=rooms.roster.flight_of,
         exposures=rooms.exposures,
-        recorder_of=lambda vehicle: Recorder(vehicle, settings.recording, rooms.recordings, reasons),
+        recorder_of=lambda vehicle: Recorder(vehicle, settings.recording, rooms.recordings, reasons, rooms.feed.alarm),
         video=settings.video,
         on_alarm=rooms.feed.alarm,
     )

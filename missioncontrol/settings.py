@@ -109,6 +109,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Where clips are, the default filled in."""
         return self.recording.folder or self.data / "recordings"
 
+    def layers_folder(self) -> Path:
+        """Where layers are that were added while the service runs."""
+        return self.data / "layers"
+
     def vehicle(self, sysid: int) -> VehicleSettings | None:
         """The vehicle of a sysid, if it is ours."""
         return next((vehicle for vehicle in self.vehicles if vehicle.sysid == sysid), None)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import rasterio.warp
 import shapely
 from sqlalchemy import ColumnElement, select
 
+from geo.acquisition import taken_on
 from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.geometry import hits
@@ -77,8 +79,8 @@ class Wanted:
 class Catalogue:
     """What the installation has."""
 
-    def __init__(self, store: Store, layers: tuple[LayerSettings, ...]) -> None:
-        """Clips in `store`, and rasters."""
+    def __init__(self, store: Store, layers: Callable[[], tuple[LayerSettings, ...]]) -> None:
+        """Clips in `store`; `layers` tells what rasters there are now."""
         self._store, self._layers = store, layers
         self._rasters: dict[tuple[Path, int, int], Tree] = {}
 
@@ -168,7 +170,7 @@ class Catalogue:
 
     async def _orthophotos(self, wanted: Wanted, after: str | None, root: str) -> tuple[list[Tree], str | None]:
         found: list[Tree] = []
-        for layer in sorted(self._layers, key=lambda layer: layer.name):
+        for layer in sorted(await asyncio.to_thread(self._layers), key=lambda layer: layer.name):
             if (after and layer.name <= after) or (wanted.ids is not None and layer.name not in wanted.ids):
                 continue
             item = _orthophoto(layer, await self._raster(layer.path), root)
@@ -323,12 +325,28 @@ def _orthophoto(layer: LayerSettings, facts: Tree, root: str) -> Tree:
     }
     tiles = {"href": f"{api}/tiles/{layer.name}/{{z}}/{{x}}/{{y}}.png", "type": "image/png", "roles": ["visual"]}
     properties = {"title": layer.title, "datetime": facts["datetime"], "gsd": facts["gsd"], **facts["said"]}
+    if layer.taken is not None:
+        properties = {"title": layer.title, "datetime": iso_utc(_midnight_s(layer.taken)), "gsd": facts["gsd"]}
     shape = shapely.box(*facts["bounds"])
     return _item("orthophotos", layer.name, shape, properties, {"data": data, "tiles": tiles}, [FILE, PROJECTION], root)
 
 
+def _midnight_s(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def _stated_s(tags: dict[str, str]) -> float | None:
+    """When it was taken by its tags, the time of the day too where it is there; that tag has no offset from UTC."""
+    try:
+        tag = datetime.strptime(tags.get("TIFFTAG_DATETIME", ""), "%Y:%m:%d %H:%M:%S")
+        return tag.replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        day = taken_on(tags)
+        return None if day is None else _midnight_s(day)
+
+
 def _facts(path: Path) -> Tree:
-    """Of a GeoTIFF. Without a TIFFTAG_DATETIME its date is that of the file, and the item says so."""
+    """Of a GeoTIFF. Where its tags do not say when it was taken its date is that of the file, and the item says so."""
     with path.open("rb") as file:
         checksum = _SHA256 + hashlib.file_digest(file, "sha256").hexdigest()
     with rasterio.open(path, driver="GTiff") as raster:
@@ -342,11 +360,7 @@ def _facts(path: Path) -> Tree:
             "proj:shape": [raster.height, raster.width],
             "proj:transform": list(raster.transform)[:6],
         }
-        try:
-            tag = datetime.strptime(raster.tags().get("TIFFTAG_DATETIME", ""), "%Y:%m:%d %H:%M:%S")
-            stated = tag.replace(tzinfo=UTC).timestamp()  # the tag has no offset from UTC
-        except ValueError:
-            stated = None
+        stated = _stated_s(raster.tags())
     changed_s = path.stat().st_mtime
     return {
         "size": path.stat().st_size,

@@ -163,6 +163,7 @@ def make_app(rooms: Rooms) -> Litestar:
         locating.router,
         city.all_cameras,
         city.all_layers,
+        city.layer_features,
         city.city,
         live.live,
         live.video,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -25,8 +26,14 @@ async def all_cameras() -> list[dict[str, Any]]:
 
 @get("/layers", tags=["city"])
 async def all_layers(layers: NamedDependency[Layers]) -> list[dict[str, Any]]:
-    """Rasters under the map."""
-    return layers.public()
+    """Rasters under the map, and changes on it."""
+    return await asyncio.to_thread(layers.public)
+
+
+@get("/layers/{layer:str}/features", tags=["city"])
+async def layer_features(layer: FromPath[str], layers: NamedDependency[Layers]) -> Response[bytes]:
+    """The changes of a layer of changes, as `missioncontrol change` wrote them, GeoJSON."""
+    return Response(await asyncio.to_thread(layers.changes, layer), media_type="application/geo+json")
 
 
 Numbers = Annotated[str | None, QueryParameter(max_length=60, pattern=r"^-?[0-9.eE+-]+(,-?[0-9.eE+-]+){0,2}$")]

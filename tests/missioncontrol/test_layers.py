@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import cv2
 import httpx
+import msgspec
 import numpy as np
 import pytest
 import rasterio
 
 from geo.styles import Style
-from missioncontrol.errors import SettingsInvalid
-from missioncontrol.layers import Layers
+from missioncontrol.cli import app
+from missioncontrol.errors import InputInvalid, NotFound, SettingsInvalid
+from missioncontrol.layer_folder import LayerFolder
+from missioncontrol.layers import Layers, public
 from missioncontrol.map_settings import LayerSettings
 from missioncontrol.settings_files import load
 from tests.missioncontrol.conftest import Running, make_settings, running
@@ -119,3 +123,70 @@ def test_a_style_in_the_settings(tmp_path: Path) -> None:
             load(file)
     with pytest.raises(SettingsInvalid, match="layers: none"):
         Layers((LayerSettings(name="none", title="-", path=tmp_path / "none.tif"),))
+
+
+async def test_a_map_becomes_a_layer_while_the_service_runs(tmp_path: Path) -> None:
+    """Added by the command line, listed at once with its day, drawn, replaced, and taken away again."""
+    file = tmp_path / "missioncontrol.toml"
+    file.write_text(f'data = "{tmp_path / "var"}"\n')
+    map_file = write(tmp_path / "Spring Map.tif", np.full((3, 32, 32), 200, np.uint8))
+    with rasterio.open(map_file, "r+") as out:
+        out.update_tags(ACQUISITION_DATE="2026-04-02T05:00:00Z")
+    changes = {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [[[76, 43], [77, 43], [77, 44], [76, 43]]]},
+                "properties": {"kind": "dump", "statement": "possible dump of 9 m2"},
+            }
+        ],
+        "summary": {"before": "2025-04-01", "after": "2026-04-02"},
+    }
+    (tmp_path / "changes.geojson").write_bytes(msgspec.json.encode(changes))
+
+    async def call(*arguments: str) -> None:
+        await asyncio.to_thread(app, ["layers", *arguments, "--settings", str(file)], standalone_mode=False)
+
+    async with running(make_settings(tmp_path)) as house:
+        http = await house.client()
+        assert house.service.rooms is not None
+        assert load(file).layers_folder() == house.service.rooms.settings.layers_folder()
+        assert (await http.get("/layers")).json() == []
+        await call("add", str(map_file))
+        await call("add", str(tmp_path / "changes.geojson"), "--title", "Since 2025")
+        changed, spring = (await http.get("/layers")).json()
+        assert (spring["name"], spring["taken"], spring["bands"]) == ("spring-map", "2026-04-02", 3)
+        assert (changed["title"], changed["kind"], changed["taken"]) == ("Since 2025", "changes", "2026-04-02")
+        assert changed["bounds"] == [76, 43, 77, 44]
+        assert (await http.get(f"{house.url}{changed['features']}")).json() == changes
+        z, x, y = TILE
+        at = f"{house.url}/tiles/spring-map/{z}/{x}/{y}.png"
+        assert middle(await http.get(at))[:3] == [200, 200, 200]
+        problem(await http.get(f"{house.url}/tiles/changes/{z}/{x}/{y}.png"), 404)
+        problem(await http.get("/layers/spring-map/features"), 404)
+        (item,) = (await http.get("/stac/collections/orthophotos/items")).json()["features"]
+        assert item["properties"]["datetime"] == "2026-04-02T00:00:00.000Z"
+
+        write(map_file, np.full((3, 32, 32), 90, np.uint8))
+        await call("add", str(map_file), "--taken", "2026-05-01")
+        (again,) = [layer for layer in (await http.get("/layers")).json() if layer["name"] == "spring-map"]
+        assert again["taken"] == "2026-05-01"
+        assert again["version"] != spring["version"]
+        assert middle(await http.get(at))[:3] == [90, 90, 90]
+        await call("remove", "spring-map")
+        assert [layer["name"] for layer in (await http.get("/layers")).json()] == ["changes"]
+        problem(await http.get(at), 404)
+
+
+def test_what_is_no_layer_is_refused(tmp_path: Path) -> None:
+    folder = LayerFolder(tmp_path / "layers")
+    with pytest.raises(NotFound, match="no layer 'x' was added; there are: none"):
+        folder.remove("x")
+    (tmp_path / "changes.geojson").write_text('{"type": "FeatureCollection"}')
+    with pytest.raises(InputInvalid, match="no GeoJSON FeatureCollection of changes"):
+        public(LayerSettings(name="x", title="-", path=tmp_path / "changes.geojson"))
+    good = LayerSettings(name="x", title="X", path=write(tmp_path / "x.tif", np.zeros((1, 8, 8), np.uint8)))
+    folder.add(good)
+    (tmp_path / "layers" / "y.layer.json").write_text("{")
+    assert [layer.title for layer in folder.layers()] == ["X"]

@@ -43,7 +43,7 @@ async def test_items_of_each_kind_are_valid(store: Store, layers: tuple[LayerSet
     flight = await add_flight(store)
     clip = await add_clip(store, flight, pass_over(), sha256="cd" * 32, size=1234)
     await add_clip(store, flight, pass_over(offset_m=200.0), begins_s=60.0)
-    catalogue = Catalogue(store, layers)
+    catalogue = Catalogue(store, lambda: layers)
     ortho = valid(await catalogue.item("orthophotos", "ortho", ROOT))
     content = layers[0].path.read_bytes()
     file = FileExtension.ext(ortho.assets["data"])
@@ -78,7 +78,7 @@ async def test_search_by_place_time_and_kind(store: Store, layers: tuple[LayerSe
     flight = await add_flight(store)
     here = await add_clip(store, flight, pass_over())
     there = await add_clip(store, flight, pass_over(offset_m=3000.0), begins_s=1000.0)
-    catalogue = Catalogue(store, layers)
+    catalogue = Catalogue(store, lambda: layers)
 
     async def ids(**wanted: Any) -> set[str]:
         return {item["id"] for item in (await catalogue.search(Wanted(**wanted), ROOT))[0]}
@@ -99,7 +99,7 @@ async def test_pages_hold_everything_once(store: Store, layers: tuple[LayerSetti
     for _ in range(3):
         flight = await add_flight(store)
         expected |= {f"frames-{flight}"} | {await add_clip(store, flight, pass_over()[:3]) for _ in range(3)}
-    catalogue = Catalogue(store, layers)
+    catalogue = Catalogue(store, lambda: layers)
     for limit in (1, 2, 4, 50):
         told: list[str] = []
         token = None
