@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from fleet.commands import CommandResult, CommandState
-from fleet.telemetry import Telemetry
+from fleet.snapshots import Telemetry
 
 FORBIDDEN_PLACE_WORDS = ("geofence", "outside", "too far", "denied", "rejected")
 """PX4 accepts a goto that it will not fly, and says so only in a text after."""

@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
-from fleet.telemetry import Condition, LinkCondition, Telemetry, TelemetryState
+from fleet.snapshots import Telemetry
+from fleet.telemetry import Condition, LinkCondition, TelemetryState
 
 SEVERE_WORDS = 2
 """MAV_SEVERITY_CRITICAL: the autopilot's own words of this severity and above are alarms."""

@@ -13,7 +13,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.channels import Channel
 from fleet.errors import CommandFailed, CommandUnknown, VehicleRefused
-from fleet.telemetry import Telemetry
+from fleet.snapshots import Telemetry
 
 ACK_S = 1.0
 """Wait for an acknowledgement before a repetition, s of the wall."""

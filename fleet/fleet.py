@@ -26,9 +26,10 @@ from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.recording import Recording
 from fleet.routing import Router
 from fleet.signing import VehicleSigning
+from fleet.snapshots import Telemetry
 from fleet.streams import CHECK_S
 from fleet.systems import System
-from fleet.telemetry import Condition, LinkCondition, Telemetry, TelemetryState
+from fleet.telemetry import Condition, LinkCondition, TelemetryState
 from fleet.traffic import Link
 from fleet.vehicle import Vehicle, VehicleRecord
 

@@ -14,7 +14,8 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from fleet.framing import Frame, SequenceCount, decode
 from fleet.health import HealthAlarm, HealthLimits, HealthWatch, Resistance, internal_resistance
 from fleet.recording import read_recording
-from fleet.telemetry import Battery, Telemetry, TelemetryState, Text
+from fleet.snapshots import Telemetry
+from fleet.telemetry import Battery, TelemetryState, Text
 from geo.positions import distance_m
 
 WARNING = 4

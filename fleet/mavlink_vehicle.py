@@ -41,8 +41,9 @@ from fleet.missions import (
 )
 from fleet.parameters import Parameters
 from fleet.plan_ids import id_in_count, id_in_current
+from fleet.snapshots import Telemetry
 from fleet.streams import StreamKeeper
-from fleet.telemetry import Telemetry, TelemetryState
+from fleet.telemetry import TelemetryState
 from fleet.transfers import MISSION_TYPE, Progress, download, ignore_progress, upload
 from fleet.vehicle import VehicleRecord
 from geo.positions import Altitude

@@ -21,8 +21,8 @@ from fleet.identity import PROBES, Identity, Standing, Way
 from fleet.keys import setup_signing
 from fleet.latency import RoundTrips
 from fleet.signing import VehicleSigning, Verdict
+from fleet.snapshots import Telemetry
 from fleet.systems import System, VehicleTraffic
-from fleet.telemetry import Telemetry
 from fleet.traffic import Address, Heard, Link, LinkTraffic
 
 PROBE_S = 1.0

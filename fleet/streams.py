@@ -8,7 +8,7 @@ import msgspec
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.commands import Commands, CommandState
-from fleet.telemetry import Telemetry
+from fleet.snapshots import Telemetry
 
 CHECK_S = 1.0
 """Pause between looks at what comes, s of the wall."""

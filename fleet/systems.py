@@ -13,7 +13,7 @@ from fleet.identity import Identity
 from fleet.latency import RoundTrips
 from fleet.recording import Recording
 from fleet.signing import VehicleSigning, Verdict
-from fleet.telemetry import Telemetry
+from fleet.snapshots import Telemetry
 
 MOST_CLOCK_RATE = 20.0
 """Simulated vehicles run up to so much faster than the wall."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from fleet.alarms import AlarmWatch
-from fleet.telemetry import Telemetry
+from fleet.snapshots import Telemetry
 
 ALL, GPS = 0x7FFFFFFF, 0x20
 """MAV_SYS_STATUS_SENSOR."""

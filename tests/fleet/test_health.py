@@ -30,8 +30,8 @@ from fleet.health import (
     resistance_trend,
 )
 from fleet.recording import Recording, read_recording
+from fleet.snapshots import Telemetry
 from fleet.streams import StreamKeeper
-from fleet.telemetry import Telemetry
 from simulators.battery import Battery, Pack
 
 START_S = 1_790_000_000.0

@@ -17,7 +17,7 @@ from fleet.framing import Encoder, Framer, decode
 from fleet.mavlink_vehicle import MavlinkVehicle
 from fleet.missions import mission_hash
 from fleet.scan import MAGIC_V2
-from fleet.telemetry import Telemetry
+from fleet.snapshots import Telemetry
 from fleet.vehicle import VehicleRecord
 from tests.fleet.conftest import survey
 

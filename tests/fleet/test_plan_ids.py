@@ -14,7 +14,7 @@ from fleet.missions import mission_hash
 from fleet.plan_ids import id_in_count, id_in_current
 from fleet.recording import read_recording
 from fleet.scan import MAGIC_V2
-from fleet.telemetry import Telemetry
+from fleet.snapshots import Telemetry
 from fleet.vehicle import VehicleRecord
 from tests.fleet.conftest import survey
 

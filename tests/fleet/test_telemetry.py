@@ -10,7 +10,8 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from fleet.autopilots import FlightMode
 from fleet.framing import decode
 from fleet.recording import read_recording
-from fleet.telemetry import Condition, Telemetry, TelemetryState, yaw_from_nose
+from fleet.snapshots import Telemetry, yaw_from_nose
+from fleet.telemetry import Condition, TelemetryState
 
 
 def replay(path: Path, until_s: float = 1e9) -> tuple[Telemetry, list[TelemetryState]]:
