@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+import struct
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,8 @@ FRAGMENT_S = 1.0
 REORDER = 8
 """Pictures that wait until the order in which they are shown is certain."""
 TICKS_PER_S = 90_000
+_BOX = struct.Struct(">I4s")
+"""Length and kind, at the head of each part of an MP4 file."""
 _OPTIONS = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
     "frag_duration": str(round(FRAGMENT_S * 1e6)),
@@ -116,11 +119,31 @@ class ClipWriter:
             raise SourceGarbage(f"{self.path.name}: a picture cannot be written: {exc.strerror}") from exc
 
 
+def mend(path: Path) -> None:
+    """Cut off what a stop or a full disk left of a last fragment that is not whole: with a part of its head, nothing
+    of the clip could be read. Raises OSError."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        at = whole = 0
+        while at + _BOX.size <= size:
+            file.seek(at)
+            length, kind = _BOX.unpack(file.read(_BOX.size))
+            if length < _BOX.size or at + length > size:
+                break
+            at += length
+            if kind != b"moof":
+                whole = at
+        file.truncate(whole)
+
+
 def duration_of(path: Path) -> float:
     """How long what is readable of a clip is, s. Raises SourceUnreachable, SourceGarbage."""
     with _opened(path) as container:
         stream = container.streams.video[0]
-        times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
+        try:
+            times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
+        except av.error.FFmpegError as exc:
+            raise SourceGarbage(f"{path.name}: cannot be read: {exc.strerror}") from exc
     if not times:
         raise SourceGarbage(f"{path.name}: holds no picture")
     return float((max(times) - min(times)) * (stream.time_base or 0))

@@ -32,11 +32,15 @@ from missioncontrol.reasons import Reason, Reasons
 from missioncontrol.recordings import Recordings
 from missioncontrol.sights import Sight, corners_of
 from missioncontrol.video_settings import RecordingSettings
+from missioncontrol.video_states import AlarmOf
 
 log = structlog.get_logger(__name__)
 
 BLIND_S = 5.0
 """Without a pose for so long, what the reason was before holds no longer, s of video."""
+LOOKLESS_S = 10.0
+"""Without any frame that was looked at for so long, since none is believed or the detector is slow, it holds no longer
+either, s of video."""
 JUMP_S = 3.0
 """A step of the stream's time larger than this, or backwards, ends a clip, s."""
 WRITE_S = 10.0
@@ -65,6 +69,8 @@ class _Reel:
     """UTC of the clip's begin, by each frame of which both times are known."""
     ended_s: float | None = None
     """When, by time.monotonic()."""
+    broken: bool = False
+    """Whether it could not be written to its end."""
     known: bool = False
     """Whether it has its row."""
     written_s: float = field(default_factory=time.monotonic)
@@ -82,10 +88,19 @@ class Recorder:
     """Of one vehicle."""
 
     def __init__(
-        self, vehicle: VehicleSettings, settings: RecordingSettings, recordings: Recordings, reasons: Reasons
+        self,
+        vehicle: VehicleSettings,
+        settings: RecordingSettings,
+        recordings: Recordings,
+        reasons: Reasons,
+        on_alarm: AlarmOf,
     ) -> None:
-        """Clips go to `recordings`; `reasons` say which flights are recorded, and where."""
+        """Clips go to `recordings`; `reasons` say which flights are recorded, and where; `on_alarm` hears once a flight
+        that it cannot be."""
         self._vehicle, self._settings, self._recordings, self._reasons = vehicle, settings, recordings, reasons
+        self._on_alarm = on_alarm
+        self._failure = ""
+        self._told = False
         self._flight: str | None = None
         self._reason: Reason | None = None
         self._decided_pts_s = -np.inf
@@ -103,6 +118,8 @@ class Recorder:
     def take(self, data: bytes, pts_s: float, keyframe: bool, codec: str) -> None:
         """A picture of the stream, before it is decoded; called by the thread that reads."""
         with self._lock:
+            if self._wanted and self._wanted[0].work and pts_s - self._decided_pts_s > LOOKLESS_S:
+                self._wanted = None
             if self._reel is not None and not self._goes_on(self._reel, pts_s, keyframe):
                 self._end()
             if self._reel is None and keyframe and self._wanted and time.monotonic() >= self._paused_until_s:
@@ -112,6 +129,7 @@ class Recorder:
             try:
                 self._reel.writer.add(data, pts_s, keyframe)
             except (OSError, ModelError) as exc:
+                self._reel.broken = True
                 self._fail(exc)
                 self._end()
 
@@ -139,7 +157,7 @@ class Recorder:
 
     async def _change_flight(self, flight_id: str | None) -> None:
         await self.leave()
-        self._flight, self._decided_pts_s = flight_id, -np.inf
+        self._flight, self._decided_pts_s, self._told = flight_id, -np.inf, False
         if flight_id is None or not self._settings.enabled:
             return
         try:
@@ -190,7 +208,10 @@ class Recorder:
 
     async def _write_down(self, pts_s: float) -> None:
         with self._lock:
-            reels = list(self._reels)
+            reels, failure, self._failure = list(self._reels), self._failure, ""
+        if failure and not self._told:
+            self._told = True
+            self._on_alarm(f"video of {self._vehicle.name} cannot be recorded: {failure}", "moderate")
         for reel in reels:
             now_s = time.monotonic()
             if not reel.known:
@@ -205,6 +226,7 @@ class Recorder:
                     duration_s=reel.writer.duration_s,
                     sights=reel.sights,
                     path=reel.writer.path if over else None,
+                    broken=reel.broken,
                 )
                 if not over:
                     with contextlib.suppress(ValueError):  # it has ended meanwhile
@@ -260,10 +282,11 @@ class Recorder:
         try:
             reel.writer.close()
         except (OSError, ModelError) as exc:
+            reel.broken = True
             self._fail(exc)
 
     def _fail(self, exc: Exception) -> None:
-        self._paused_until_s = time.monotonic() + PAUSE_S
+        self._paused_until_s, self._failure = time.monotonic() + PAUSE_S, self._failure or str(exc)
         log.error("video cannot be recorded", vehicle=self._vehicle.name, error=str(exc), pause_s=PAUSE_S)
 
 

@@ -16,20 +16,22 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from aerial_models.clips import duration_of, picture_at
-from aerial_models.errors import SourceGarbage
+from aerial_models.clips import duration_of, mend, picture_at
+from aerial_models.errors import ModelError, SourceGarbage
 from missioncontrol import audit
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.errors import Conflict, InputInvalid, NotFound
 from missioncontrol.pictures import encode_jpeg
 from missioncontrol.sights import Sight, hull, pack, unpack
 from missioncontrol.store import Store
-from missioncontrol.tables import clips
+from missioncontrol.tables import clips, flights
 
 log = structlog.get_logger(__name__)
 
 GROWING, WHOLE, CUT, LEAVING = "growing", "whole", "cut", "leaving"
 """States of a clip: being recorded, ended, ended by a crash, being deleted."""
+STRANGER_S = 30.0
+"""A file without a row that holds more than this was not begun the moment the service died, s."""
 SEEN_AGAIN_S = 3600.0
 """Opening a clip is noted once per person in this time, s."""
 
@@ -145,14 +147,22 @@ class Recordings:
             await connection.execute(insert(clips).values(state=GROWING, size=0, **values))
 
     async def grow(
-        self, clip_id: str, *, from_utc_s: float, duration_s: float, sights: list[Sight], path: Path | None = None
+        self,
+        clip_id: str,
+        *,
+        from_utc_s: float,
+        duration_s: float,
+        sights: list[Sight],
+        path: Path | None = None,
+        broken: bool = False,
     ) -> None:
-        """What a clip shows by now; with `path`, it has ended and this is its file."""
+        """What a clip shows by now; with `path`, it has ended and this is its file, `broken` if it could not be written
+        to its end."""
         values: dict[str, Any] = {"from_utc_s": from_utc_s, "until_utc_s": from_utc_s + duration_s}
         if sights:
             values |= shown(sights)
         if path is not None:
-            values |= {"state": WHOLE, **await asyncio.to_thread(_content, path)}
+            values |= await asyncio.to_thread(_ended, clip_id, path, from_utc_s, whole=not broken)
         await self._set(clip_id, values)
 
     async def recover(self) -> None:
@@ -162,25 +172,27 @@ class Recordings:
             left = [clip_of(row) for row in await connection.execute(query)]
         for clip in left:
             path = self.file(clip.flight_id, clip.id)
-            values: dict[str, Any] = {"state": CUT}
-            try:
-                duration_s = await asyncio.to_thread(duration_of, path)
-                values |= await asyncio.to_thread(_content, path)
-                values["until_utc_s"] = clip.from_utc_s + duration_s
-            except (SourceGarbage, OSError) as exc:
-                log.warning("a clip that a stop cut short cannot be read", clip=clip.id, error=str(exc))
-            await self._set(clip.id, values)
+            await self._set(clip.id, await asyncio.to_thread(_ended, clip.id, path, clip.from_utc_s, whole=False))
         await self._remove_strangers()
 
     async def _remove_strangers(self) -> None:
-        """A file without a row was begun the moment the service died: nobody knows what it was for."""
+        """A short file without a row, of a flight that is known, was begun the moment the service died: nobody knows
+        what it was for. Others stay: they may be of another database."""
         files = await asyncio.to_thread(lambda: sorted(self._folder.glob("*/*.mp4")))
         async with self._store.reading() as connection:
             known = set((await connection.execute(select(clips.c.id))).scalars()) if files else set()
-        for path in files:
-            if path.stem not in known:
-                log.warning("a recording that nothing is known of is removed", file=str(path))
-                await asyncio.to_thread(path.unlink)
+            flown = set((await connection.execute(select(flights.c.id))).scalars()) if files else set()
+        strangers = [path for path in files if path.stem not in known]
+        begun = [path for path in strangers if path.parent.name in flown and await asyncio.to_thread(_is_short, path)]
+        for path in begun:
+            log.warning("a recording that nothing is known of is removed", file=str(path))
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        if len(strangers) > len(begun):
+            others = sorted(set(strangers) - set(begun))
+            log.error(
+                "recordings that the store does not know are left alone: nothing shows them or lets them go",
+                folder=str(self._folder), files=len(others), such_as=str(others[0]),
+            )  # fmt: skip
 
     async def get(self, clip_id: str) -> Clip:
         """One clip. Raises NotFound."""
@@ -280,6 +292,29 @@ def shown(sights: list[Sight]) -> dict[str, Any]:
         "gsd_m": gsd_m if np.isfinite(gsd_m) else None,
         "off_nadir_deg": off_nadir_deg,
     }
+
+
+def _ended(clip_id: str, path: Path, from_utc_s: float, *, whole: bool) -> dict[str, Any]:
+    """Columns of a clip that has ended: whole, or cut to what can be read of its file."""
+    try:
+        if whole:
+            return {"state": WHOLE, **_content(path)}
+        mend(path)
+        until_utc_s = from_utc_s + duration_of(path)
+        return {"state": CUT, "until_utc_s": until_utc_s, **_content(path)}
+    except (ModelError, OSError) as exc:
+        log.error("a clip cannot be read", clip=clip_id, error=str(exc))
+        return {"state": CUT}
+
+
+def _is_short(path: Path) -> bool:
+    """Whether it holds no more than a service that dies leaves without a row."""
+    try:
+        return duration_of(path) <= STRANGER_S
+    except SourceGarbage:
+        return True
+    except (ModelError, OSError):
+        return False
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from aerial_models.clips import FRAGMENT_S, ClipWriter, duration_of, picture_at
+from aerial_models.clips import FRAGMENT_S, ClipWriter, duration_of, mend, picture_at
 from aerial_models.errors import SourceGarbage, SourceRefused, SourceUnreachable
 from aerial_models.sources import open_source
 from tests.aerial_models.test_sources import START_UTC_S, code_in, code_of, write_by_libav
@@ -91,6 +91,22 @@ def test_a_kill_costs_the_last_two_seconds_at_most(tmp_path: Path) -> None:
     assert duration_of(tmp_path / "a.mp4") >= 5.9 - 2 * FRAGMENT_S
     image, _ = picture_at(tmp_path / "a.mp4", 0.0)
     assert code_in(image) == code_of(START_UTC_S)
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(4096)])
+def test_wherever_a_clip_is_cut_off_what_was_whole_before_is_read(tmp_path: Path, tail: bytes) -> None:
+    write(tmp_path / "a.mp4", encoded(tmp_path / "a.ts", 60)).close()
+    whole = (tmp_path / "a.mp4").read_bytes()
+    heads = [at - 4 for at in range(len(whole)) if whole.startswith(b"moof", at)]
+    cut = tmp_path / "cut.mp4"
+    for number, head in enumerate(heads[1:], 1):
+        for size in (head, head + 3, head + 100, head + 200, head + 600):
+            cut.write_bytes(whole[:size] + tail)
+            mend(cut)
+            assert duration_of(cut) >= number * FRAGMENT_S - 0.9
+    cut.write_bytes(whole)
+    mend(cut)
+    assert cut.read_bytes() == whole
 
 
 def test_pictures_that_need_others_from_before_are_left_out(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import resource
+import shutil
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 import shapely
 
+from aerial_models.clips import ClipWriter, duration_of
 from aerial_models.frames import Frame
 from aerial_models.sources import StillPicture
 from fleet.history import CameraPoseSample
@@ -21,7 +25,7 @@ from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.fleet_settings import VehicleSettings
 from missioncontrol.looks import Looker
 from missioncontrol.reasons import Reasons, work_of
-from missioncontrol.recorder import BLIND_S, Recorder
+from missioncontrol.recorder import BLIND_S, LOOKLESS_S, Recorder
 from missioncontrol.recordings import CUT, GROWING, WHOLE, Clip, Recordings
 from missioncontrol.requests import PlanRequest
 from missioncontrol.sights import unpack
@@ -56,8 +60,8 @@ def video() -> list[tuple[bytes, bool]]:
 class Flown:
     """A vehicle whose video and poses a test plays."""
 
-    def __init__(self, recorder: Recorder, flight_id: str, video: list[tuple[bytes, bool]]) -> None:
-        self.recorder, self.flight_id, self._video = recorder, flight_id, video
+    def __init__(self, recorder: Recorder, flight_id: str, video: list[tuple[bytes, bool]], alarms: list[str]) -> None:
+        self.recorder, self.flight_id, self._video, self.alarms = recorder, flight_id, video, alarms
         self.at = 0
         self.pts_s = 100.0
         self._looker = Looker(CAMERA, TERRAIN, sigmas=PoseSigmas())
@@ -65,12 +69,21 @@ class Flown:
     async def fly(self, seconds: int, where: Callable[[float], Pose | None]) -> None:
         """On from where it was; `where` at a time from the start."""
         for _ in range(seconds * 10):
-            data, keyframe = self._video[self.at % 400]
-            self.recorder.take(data, self.pts_s, keyframe, "h264")
+            self.come()
             if self.at % 5 == 0:
                 await self.see(where(self.at / 10))
             self.at += 1
             self.pts_s += 0.1
+
+    def come(self) -> None:
+        """A picture comes in."""
+        data, keyframe = self._video[self.at % 400]
+        self.recorder.take(data, self.pts_s, keyframe, "h264")
+
+    def skip(self) -> None:
+        """A picture comes in that nobody looks at."""
+        self.come()
+        self.at, self.pts_s = self.at + 1, self.pts_s + 0.1
 
     async def see(self, place: Pose | None) -> None:
         """A frame of now, seen from there."""
@@ -96,13 +109,15 @@ async def flown(
     store: Store, folder: Path, video: list[tuple[bytes, bool]], request: dict[str, Any] | None = None, **how: Any
 ) -> Flown:
     retention = RetentionSettings(days={"evidence": 3.0})
+    alarms: list[str] = []
     recorder = Recorder(
         VehicleSettings(sysid=1, name="alpha", camera="c"),
         RecordingSettings(**{"clip_s": 10.0, **how}),
         recordings_in(store, folder),
         Reasons(store, retention),
+        lambda text, _: alarms.append(text),
     )
-    return Flown(recorder, await add_flight(store, request=request or SURVEY), video)
+    return Flown(recorder, await add_flight(store, request=request or SURVEY), video, alarms)
 
 
 def frames_in(path: Path) -> list[int]:
@@ -209,6 +224,19 @@ async def test_without_a_pose_the_reason_holds_a_little_longer(
     assert clip.until_utc_s - UTC_S == pytest.approx(3.0 + BLIND_S, abs=0.6)
 
 
+async def test_frames_that_nobody_looks_at_are_kept_for_seconds_only(
+    sqlite: Store, tmp_path: Path, video: list[tuple[bytes, bool]]
+) -> None:
+    flight = await flown(sqlite, tmp_path, video, clip_s=60.0)
+    await flight.fly(20, lambda _: pose(0, 0))
+    for _ in range(300):  # no frame is believed: the vehicle may be anywhere
+        flight.skip()
+    assert not flight.recorder.recording
+    await flight.recorder.leave()
+    (clip,) = await clips_of(sqlite, tmp_path)
+    assert clip.until_utc_s - clip.from_utc_s == pytest.approx(19 + LOOKLESS_S, abs=1.1)
+
+
 async def test_a_stream_that_begins_anew_begins_a_new_clip(
     sqlite: Store, tmp_path: Path, video: list[tuple[bytes, bool]]
 ) -> None:
@@ -240,6 +268,61 @@ async def test_what_was_recorded_before_a_crash_is_found_after_it(
     assert clip.until_utc_s - clip.from_utc_s >= 28.9 - 2.0
     assert not stranger.exists()
     await vehicle.recorder.leave()
+
+
+async def test_a_clip_whose_file_is_gone_stops_neither_the_video_nor_a_start(
+    sqlite: Store, tmp_path: Path, video: list[tuple[bytes, bool]]
+) -> None:
+    vehicle = await flown(sqlite, tmp_path, video, clip_s=5.0)
+    await vehicle.fly(3, lambda _: pose(0, 0))
+    shutil.rmtree(tmp_path / "recordings")
+    await recordings_in(sqlite, tmp_path).recover()
+    assert [(clip.state, clip.size) for clip in await clips_of(sqlite, tmp_path)] == [(CUT, 0)]
+    await vehicle.fly(9, lambda _: pose(0, 0))
+    await vehicle.recorder.leave()
+    assert [clip.state for clip in await clips_of(sqlite, tmp_path)] == [CUT, WHOLE, WHOLE]
+
+
+async def test_files_of_another_store_stay(sqlite: Store, tmp_path: Path, video: list[tuple[bytes, bool]]) -> None:
+    folder = tmp_path / "recordings" / (await add_flight(sqlite))
+    folder.mkdir(parents=True)
+    (tmp_path / "recordings" / "holidays").mkdir()
+    writer = ClipWriter(folder / "long.mp4", codec="h264", width_px=64, height_px=48)
+    for index, (data, keyframe) in enumerate(video):
+        writer.add(data, index / 10, keyframe)
+    writer.close()
+    (tmp_path / "recordings" / "holidays" / "beach.mp4").write_bytes(b"x")
+    (folder / "begun.mp4").write_bytes(b"x")
+    await recordings_in(sqlite, tmp_path).recover()
+    assert {path.name for path in (tmp_path / "recordings").glob("*/*")} == {"long.mp4", "beach.mp4"}
+
+
+@contextlib.contextmanager
+def no_larger_files_than(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_disk_that_gets_full_cuts_the_clip_where_it_ends(
+    sqlite: Store, tmp_path: Path, video: list[tuple[bytes, bool]]
+) -> None:
+    vehicle = await flown(sqlite, tmp_path, video, clip_s=60.0)
+    await vehicle.fly(10, lambda _: pose(0, 0))
+    (path,) = (tmp_path / "recordings").glob("*/*.mp4")
+    with no_larger_files_than(path.stat().st_size + 700):
+        for _ in range(100):
+            vehicle.skip()
+    assert not vehicle.recorder.recording
+    await vehicle.recorder.leave()
+    (clip,) = await clips_of(sqlite, tmp_path)
+    assert (clip.state, clip.size) == (CUT, path.stat().st_size)
+    assert clip.until_utc_s - clip.from_utc_s == pytest.approx(duration_of(path))
+    assert 8.0 < duration_of(path) < 14.0
+    assert vehicle.alarms == ["video of alpha cannot be recorded: [Errno 27] File too large"]
 
 
 async def test_a_full_disk_does_not_stop_the_video(
