@@ -9,7 +9,8 @@ from typing import Any
 
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum
-from geo.volumes import Applicability, Circle, DailyPeriod, Volume4D
+from geo.schedules import Applicability, DailyPeriod
+from geo.volumes import Circle, Volume4D
 from geo.zone_fields import FOOT_M, Fields, shown
 from geo.zone_files import present, read_features, short, utc
 from geo.zones import Authority, Kind, Reason, Text, Texts, Zone, ZoneCollection
@@ -224,7 +225,7 @@ def _applicability(zone: Zone) -> list[dict[str, Any]]:
 
 
 def _period(period: DailyPeriod) -> dict[str, Any]:
-    if not period.known:
+    if period.by_sun:
         raise ZoneInvalid(f"schedule: ED-269 knows no {period.start_event or period.end_event}")
     begin, end = period.start or time(tzinfo=UTC), period.end or time(23, 59, 59, 990_000, tzinfo=UTC)
     return {"day": [str(day) for day in period.days], "startTime": _clock(begin), "endTime": _clock(end)}

@@ -11,7 +11,9 @@ import msgspec
 
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum
-from geo.volumes import Applicability, Circle, DailyPeriod, Volume4D
+from geo.schedules import Applicability, DailyPeriod
+from geo.sun import EVENTS
+from geo.volumes import Circle, Volume4D
 from geo.zone_fields import Fields, shown
 from geo.zone_files import present, read_features, short, utc
 from geo.zones import Authority, Dates, Kind, Note, Reason, Texts, Zone, ZoneCollection
@@ -25,7 +27,6 @@ _INCLUSION = "inclusion"
 """Key among the extended properties of a zone that its flight must stay inside of, which ED-318 does not know."""
 DEEPEST = 8
 """Geometry collections are read to this depth."""
-_EVENTS = ("BMCT", "SR", "SS", "EECT")
 
 
 def read_ed318(
@@ -294,8 +295,8 @@ def _applicability(times: Applicability) -> dict[str, Any]:
 
 def _period(period: DailyPeriod) -> dict[str, Any]:
     for event in (period.start_event, period.end_event):
-        if event and event not in _EVENTS:
-            raise ZoneInvalid(f"schedule: {event!r} is no event of ED-318 ({', '.join(_EVENTS)})")
+        if event and event not in EVENTS:
+            raise ZoneInvalid(f"schedule: {event!r} is no event of ED-318 ({', '.join(EVENTS)})")
     return present(
         {
             "day": [str(day) for day in period.days],

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
-from enum import StrEnum
-
 import msgspec
 import numpy as np
 import pyproj
@@ -14,13 +11,11 @@ from shapely import Polygon
 
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum
-from geo.spans import both, spans
+from geo.schedules import Applicability
+from geo.spans import spans
 
 Array = NDArray[np.float64]
 
-LONGEST_SCHEDULE_DAYS = 3660
-"""Of a longer window a schedule is not looked up day by day: it counts as active throughout."""
-DAY_S = 86_400.0
 _LEAST_RADIUS_M = 6_335_439.0
 """Least radius of curvature of WGS 84: of the meridian at the equator."""
 _GEOD = pyproj.Geod(ellps="WGS84")
@@ -32,83 +27,6 @@ _POINTED_M = 0.5
 """With a smaller margin corners stay corners."""
 _QUARTER = 8
 """Sides of a quarter turn around a corner; GEOS rounds their number, so that one may be half as long again."""
-
-
-class Day(StrEnum):
-    """Days of the week, as ED-269 and ED-318 name them."""
-
-    MON = "MON"
-    TUE = "TUE"
-    WED = "WED"
-    THU = "THU"
-    FRI = "FRI"
-    SAT = "SAT"
-    SUN = "SUN"
-    ANY = "ANY"
-
-
-class DailyPeriod(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of some days of the week."""
-
-    days: tuple[Day, ...] = (Day.ANY,)
-    """On which days it begins, as counted at the offset of `start`."""
-    start: time | None = None
-    """When it begins, with its offset from UTC (none means UTC); None: at midnight."""
-    end: time | None = None
-    """When it ends; not after `start`: on the day after. None: at midnight. 23:59 and later count as midnight."""
-    start_event: str = ""
-    """What begins it instead of a time (BMCT, SR, SS, EECT): kept, and not computed."""
-    end_event: str = ""
-    """What ends it instead of a time."""
-
-    @property
-    def known(self) -> bool:
-        """Whether it can be told from the clock alone."""
-        return not (self.start_event or self.end_event)
-
-    def active_s(self, start_s: float, end_s: float) -> Array:
-        """(n, 2) when it is active in a window of UTC, s since 1970: all the time where it hangs on an event."""
-        if not self.known or end_s - start_s > LONGEST_SCHEDULE_DAYS * DAY_S:
-            return np.array([[start_s, end_s]])
-        begin_s, long_s, offset_s = self._clock_s()
-        days = np.arange(np.floor(start_s / DAY_S) - 2, np.floor(end_s / DAY_S) + 3)
-        if Day.ANY not in self.days:
-            wanted = [list(Day).index(day) for day in self.days]
-            days = days[np.isin((days + 3) % 7, wanted)]  # 1970-01-01 was a Thursday
-        begins = days * DAY_S + begin_s - offset_s
-        return both(spans(np.column_stack([begins, begins + long_s])), np.array([[start_s, end_s]]))
-
-    def _clock_s(self) -> tuple[float, float, float]:
-        """Begin after midnight, length, and the offset from UTC that they are counted at, s."""
-        begin = self.start or time(tzinfo=None if self.end is None else self.end.tzinfo)
-        end = self.end or time(tzinfo=begin.tzinfo)
-        if (end.hour, end.minute) == (23, 59):
-            end = time(tzinfo=end.tzinfo)
-        offset_s = (begin.utcoffset() or timedelta()).total_seconds()
-        end_offset_s = (end.utcoffset() or timedelta()).total_seconds()
-        long_s = (_seconds(end) - end_offset_s - _seconds(begin) + offset_s) % DAY_S
-        return _seconds(begin), long_s or DAY_S, offset_s
-
-
-class Applicability(msgspec.Struct, frozen=True, kw_only=True):
-    """When something counts: between two times, and there at all times or at parts of days."""
-
-    start: datetime | None = None
-    """From when on; None: always has."""
-    end: datetime | None = None
-    """Until when; None: without end."""
-    schedule: tuple[DailyPeriod, ...] = ()
-    """Parts of days; none: all the time."""
-
-    def active_s(self, start_s: float, end_s: float) -> Array:
-        """(n, 2) when it counts in a window of UTC, s since 1970."""
-        start_s = max(start_s, -np.inf if self.start is None else _utc_s(self.start))
-        end_s = min(end_s, np.inf if self.end is None else _utc_s(self.end))
-        if end_s <= start_s:
-            return np.empty((0, 2))
-        if not self.schedule:
-            return np.array([[start_s, end_s]])
-        return spans(np.concatenate([period.active_s(start_s, end_s) for period in self.schedule]))
 
 
 class Circle(msgspec.Struct, frozen=True, kw_only=True, tag="circle"):
@@ -172,10 +90,12 @@ class Volume4D(msgspec.Struct, frozen=True, kw_only=True):
     """When: at any of these; none: always."""
 
     def active_s(self, start_s: float, end_s: float) -> Array:
-        """(n, 2) when it counts in a window of UTC, s since 1970."""
+        """(n, 2) when it counts in a window of UTC, s since 1970; what hangs on the sun, as anywhere in its box."""
         if not self.times:
             return np.array([[start_s, end_s]])
-        return spans(np.concatenate([times.active_s(start_s, end_s) for times in self.times]))
+        west, south, east, north = self.footprint.bounds()
+        places = ((west, south), (west, north), (east, south), (east, north))
+        return spans(np.concatenate([times.active_s(start_s, end_s, places) for times in self.times]))
 
     def active_within(self, start_s: float, end_s: float) -> bool:
         """Whether it counts at any time of a window of UTC, s since 1970; a window may be an instant."""
@@ -223,14 +143,6 @@ def widened(shape: shapely.Geometry, margin_m: float) -> shapely.Geometry:
     else:
         wider = flat.buffer(margin_m / np.cos(1.5 * np.pi / (4 * _QUARTER)), quad_segs=_QUARTER)
     return shapely.transform(wider, lambda xy: xy / scale)
-
-
-def _seconds(clock: time) -> float:
-    return clock.hour * 3600.0 + clock.minute * 60.0 + clock.second + clock.microsecond / 1e6
-
-
-def _utc_s(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def above(altitude: Altitude | None) -> bool:

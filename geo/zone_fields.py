@@ -16,7 +16,8 @@ from shapely import Polygon
 from geo.areas import NEAR_M
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum, distance_m
-from geo.volumes import Applicability, Circle, DailyPeriod, Day, Outline, Volume4D
+from geo.schedules import Applicability, DailyPeriod, Day
+from geo.volumes import Circle, Outline, Volume4D
 from geo.zones import Authority, Kind, Note, Origin, Purpose, Reason, Text, Texts
 
 Array = NDArray[np.float64]
@@ -42,6 +43,7 @@ _DATUMS = {
 _UNITS = {"M": 1.0, "METER": 1.0, "METRE": 1.0, "METERS": 1.0, "METRES": 1.0, "FT": FOOT_M, "FEET": FOOT_M}
 _DAYS = {"MONDAY": Day.MON, "TUESDAY": Day.TUE, "WEDNESDAY": Day.WED, "THURSDAY": Day.THU, "FRIDAY": Day.FRI,
          "SATURDAY": Day.SAT, "SUNDAY": Day.SUN}  # fmt: skip
+_EVENTS = {"SUNRISE": "SR", "SUNSET": "SS", "BCMT": "BMCT", "ECET": "EECT"}
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -248,15 +250,16 @@ class Fields:
         )
         start, begun_by = self._clock(field, "start", given)
         end, ended_by = self._clock(field, "end", given)
-        if begun_by or ended_by:
+        period = DailyPeriod(days=days or (Day.ANY,), start=start, end=end, start_event=begun_by, end_event=ended_by)
+        if not period.known:
             said = f"from {begun_by or start} to {ended_by or end}"
-            self.note(field, f"{said} hangs on an event that is not computed: it counts all the time")
-        return DailyPeriod(days=days or (Day.ANY,), start=start, end=end, start_event=begun_by, end_event=ended_by)
+            self.note(field, f"{said} hangs on an event that is not known: it counts all the time")
+        return period
 
     def _clock(self, field: str, edge: str, given: Mapping[str, Any]) -> tuple[time | None, str]:
         event, said = given.get(f"{edge}Event"), given.get(f"{edge}Time")
         if event:
-            return None, shown(event) if not isinstance(event, str) else event.strip().upper()[:40]
+            return None, self._event(f"{field}.{edge}Event", event)
         if said is None or said == "":
             return None, ""
         text = said.strip().upper() if isinstance(said, str) else ""
@@ -266,11 +269,18 @@ class Fields:
             found = time.fromisoformat(text)
         except ValueError:
             # Some publish the name of an event where a time should be.
-            return None, text[:40] or shown(said)
+            return None, self._event(f"{field}.{edge}Time", said)
         if found.tzinfo is None:
             self.strange(f"{field}.{edge}Time", said, "UTC")
             found = found.replace(tzinfo=UTC)
         return found, ""
+
+    def _event(self, field: str, value: object) -> str:
+        plain = value.strip().upper()[:40] if isinstance(value, str) else ""
+        found = _EVENTS.get(plain, plain) or shown(value)
+        if found != value:
+            self.strange(field, value, found)
+        return found
 
     def limit(
         self, field: str, value: object, reference: object, unit_m: float | None, *, uppermost: bool

@@ -17,7 +17,7 @@ from geo.airspace import Airspace, touched
 from geo.breaches import Breach
 from geo.errors import DatumUnknown, GeoError
 from geo.positions import Datum, distance_m
-from geo.sun import sun_elevation_deg
+from geo.sun import TWILIGHT_DEG, sun_elevation_deg
 from geo.terrain import FlatTerrain, Terrain
 from geo.tracks import Track
 from geo.zones import CLEARABLE, Kind, Zone, over_unknown_ground
@@ -31,8 +31,6 @@ Box = tuple[float, float, float, float]
 
 AROUND_DEG = 0.05
 """Zones are looked for within so much of a place or a way."""
-NIGHT_DEG = -6.0
-"""It is night with the sun below this: between the civil twilights (ICAO Annex 2)."""
 MOST_SAMPLES = 20_000
 """Of a track, for heights, sun and distances."""
 MOST_NAMED = 3
@@ -169,7 +167,7 @@ class Clearance:
             said = f"{height_m.max():.0f} m above ground, more than {fleet.highest_agl_m:g} m"
             needs.append(Need(said, way.where(height_m > fleet.highest_agl_m), _high_enough))
         if fleet.night_needs_permit:
-            dark = sun_elevation_deg(utc_s, lon, lat) < NIGHT_DEG
+            dark = sun_elevation_deg(utc_s, lon, lat) < TWILIGHT_DEG
             if dark.any():
                 needs.append(Need("flight by night", way.where(dark), _by_night))
         if fleet.sight_m is not None:

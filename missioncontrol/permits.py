@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from geo.areas import polygon_parts
 from geo.positions import Altitude, Datum
-from geo.volumes import Applicability, Outline, Volume4D, above
+from geo.schedules import Applicability
+from geo.volumes import Outline, Volume4D, above
 from geo.zone_fields import Fields
 from geo.zones import CLEARABLE, Zone
 from missioncontrol import audit

@@ -19,7 +19,8 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from geo.positions import Altitude, Datum
-from geo.volumes import Applicability, Circle, Outline, Volume4D, above
+from geo.schedules import Applicability
+from geo.volumes import Circle, Outline, Volume4D, above
 from geo.zone_fields import Fields
 from geo.zones import Authority, Kind, Reason, Text, Zone, ZoneCollection
 from missioncontrol import audit

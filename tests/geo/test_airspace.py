@@ -19,9 +19,10 @@ from shapely import Polygon
 from geo.airspace import Airspace, Band, touched
 from geo.errors import AreaInvalid, DatumUnknown, TerrainMissing, WayBlocked
 from geo.positions import Altitude, Datum, LocalPlane, distance_m
+from geo.schedules import Applicability, DailyPeriod, Day
 from geo.terrain import FlatTerrain
 from geo.tracks import Track
-from geo.volumes import Applicability, Circle, DailyPeriod, Day, Footprint, Outline, Volume4D
+from geo.volumes import Circle, Footprint, Outline, Volume4D
 from geo.zones import Kind, Zone
 
 Array = NDArray[np.float64]
@@ -128,9 +129,9 @@ def test_times_and_days_count() -> None:
     )
     mondays = Applicability(schedule=(DailyPeriod(days=(Day.MON,), start=clock(11), end=clock(12, 0, 30)),))
     tuesdays = Applicability(schedule=(DailyPeriod(days=(Day.TUE,), start=clock(11), end=clock(13)),))
-    sunrise = Applicability(schedule=(DailyPeriod(days=(Day.TUE,), start_event="SR", end_event="SS"),))
+    unknown = Applicability(schedule=(DailyPeriod(days=(Day.TUE,), start_event="NOON", end_event="SS"),))
     hover = track((0, 0, 0, 400), (300, 0, 0, 400))
-    for times, expected in ((from_ten_past, [(60, 120)]), (mondays, [(0, 30)]), (tuesdays, []), (sunrise, [(0, 300)])):
+    for times, expected in ((from_ten_past, [(60, 120)]), (mondays, [(0, 30)]), (tuesdays, []), (unknown, [(0, 300)])):
         found = Airspace([zone(square(0, 0, 50), times=(times,))]).breaches(hover)
         assert [(b.begins.utc_s - NOON_S, b.ends.utc_s - NOON_S) for b in found] == expected
 

@@ -13,7 +13,8 @@ import pytest
 from geo.ed269 import read_ed269, write_ed269
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum
-from geo.volumes import Applicability, Circle, DailyPeriod, Day, Outline
+from geo.schedules import Applicability, DailyPeriod, Day
+from geo.volumes import Circle, Outline
 from geo.zones import Kind, Purpose, Reason, Text, Zone, ZoneCollection
 
 RING = [[71.40, 51.10], [71.42, 51.10], [71.42, 51.12], [71.40, 51.12], [71.40, 51.10]]

@@ -17,7 +17,8 @@ import pytest
 from geo.ed318 import read_ed318, write_ed318
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum
-from geo.volumes import Applicability, Circle, Outline
+from geo.schedules import Applicability
+from geo.volumes import Circle, Outline
 from geo.zones import Kind, Reason, Text, Zone, ZoneCollection
 
 JUDGES = Path(os.environ.get("MC_JUDGES", Path(__file__).resolve().parents[3] / "shared" / "judges"))
@@ -173,6 +174,7 @@ def test_times_that_cannot_be_told_mean_always() -> None:
         {"day": ["ANY"], "startEvent": "SR", "endEvent": "SS"},
         {"day": ["monday"], "startTime": "sunrise", "endTime": "12:00Z"},
         {"day": ["MON"], "startTime": "08:00:00+05:00", "endTime": "24:00:00+05:00"},
+        {"day": ["ANY"], "startEvent": "noon", "endTime": "18:00Z"},
     ]
     backwards = {"startDateTime": "2026-05-01T00:00:00Z", "endDateTime": "2026-01-01T00:00:00Z"}
     collection = read_ed318(
@@ -180,8 +182,10 @@ def test_times_that_cannot_be_told_mean_always() -> None:
     )
     first, second = collection.zones[0].volumes[0].times
     assert first.start == datetime(2026, 1, 1, tzinfo=UTC)
-    assert [period.known for period in first.schedule] == [False, False, True]
-    assert (first.schedule[0].start_event, first.schedule[1].start_event) == ("SR", "SUNRISE")
+    assert [period.known for period in first.schedule] == [True, True, True, False]
+    assert (first.schedule[0].start_event, first.schedule[1].start_event) == ("SR", "SR")
+    assert any("'sunrise' read as SR" in note.said for note in collection.notes)
+    assert any("from NOON to 18:00" in note.said and "counts all the time" in note.said for note in collection.notes)
     sunday_noon_s = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
     assert len(first.active_s(sunday_noon_s, sunday_noon_s + 60)) == 1
     assert second == Applicability()

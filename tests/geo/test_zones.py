@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum, LocalPlane, distance_m
+from geo.schedules import Applicability, DailyPeriod, Day
 from geo.spans import both, outside, spans
-from geo.volumes import Applicability, Circle, DailyPeriod, Day, Outline, Volume4D, grown, metres_per_degree, widened
+from geo.volumes import Circle, Outline, Volume4D, grown, metres_per_degree, widened
 from geo.zones import Kind, Text, Zone
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)

@@ -19,9 +19,10 @@ from fleet.readiness import Check
 from geo.airspace import Airspace
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum
+from geo.schedules import Applicability
 from geo.terrain import FlatTerrain
 from geo.tracks import Track
-from geo.volumes import Applicability, Circle, Volume4D
+from geo.volumes import Circle, Volume4D
 from geo.zones import Kind, Zone
 from missioncontrol import audit
 from missioncontrol.clearance import Clearance

@@ -28,8 +28,9 @@ from geo.camera_library import camera
 from geo.errors import GeoError
 from geo.pictures import pictures
 from geo.positions import Altitude, Datum, LocalPlane
+from geo.schedules import Applicability
 from geo.terrain import GridTerrain
-from geo.volumes import Applicability, Circle, Outline, Volume4D
+from geo.volumes import Circle, Outline, Volume4D
 from geo.zones import Kind, Zone
 from missioncontrol.errors import MissionControlError
 from missioncontrol.patterns import tolerance_m

@@ -14,8 +14,9 @@ import shapely
 from fleet.fences import MOST_VERTICES, FencePolygon, RallyPoint, fence_hash, rally_hash
 from geo.airspace import Airspace
 from geo.positions import Altitude, Datum, LocalPlane
+from geo.schedules import Applicability
 from geo.terrain import FlatTerrain
-from geo.volumes import Applicability, Outline, Volume4D
+from geo.volumes import Outline, Volume4D
 from geo.zones import Kind, Zone
 from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 from missioncontrol.safety import with_safety

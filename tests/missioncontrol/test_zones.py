@@ -16,8 +16,8 @@ from geo.ed269 import read_ed269
 from geo.ed318 import read_ed318
 from geo.errors import ZoneInvalid
 from geo.positions import Altitude, Datum, Position
+from geo.schedules import Applicability, DailyPeriod, Day
 from geo.tracks import Track
-from geo.volumes import Applicability, DailyPeriod, Day
 from geo.zones import Authority, Kind, Reason, Text
 from missioncontrol import audit, zone_watch
 from missioncontrol.clearance import Clearance
