@@ -75,10 +75,13 @@ LASTING = {
     "datum": Lasting(Scope.SITE),
     "bend_up": Lasting(Scope.FLIGHT, 20.0),
     "bend_aside": Lasting(Scope.FLIGHT, 20.0),
+    "middle_east": Lasting(Scope.GROUND, reach_m=1.0),
+    "middle_north": Lasting(Scope.GROUND, reach_m=1.0),
 }
 """How long each cause of error lasts: satellite positions and heading wander over a minute, attitude and gimbal faster
 (how the camera sits in its mounting stays), a box's edges are new in each picture, the clock and the lens stay for a
-flight, terrain for good but not far, the datum everywhere."""
+flight, terrain for good but not far, the datum everywhere; where the middle of a thing is, every look at it gets wrong
+alike."""
 OWN = [CAUSES.index("u"), CAUSES.index("v")]
 """Rows of `Fused.moves_m` that hold what no other look shares."""
 _LEAST_SIGMA_M = 0.01

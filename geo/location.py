@@ -30,6 +30,7 @@ Moves = tuple[tuple[float, float, float], ...]
 FURTHER = 2.0
 """Rays turned by their errors are followed so many times as far as the ray itself may go."""
 _UNTURNED = np.eye(3)
+_MIDDLE = CAUSES.index("middle_east")
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,19 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
             semi_minor_m=stated.semi_minor_m * scale,
             orientation_deg=stated.orientation_deg,
             confidence=confidence,
+        )
+
+    def extended(self, middle_sigma_m: float) -> Location:
+        """This place as that of the middle of a thing of which only a part may be seen, such as smoke or a crowd:
+        the two differ by one sigma of `middle_sigma_m` each way, in all looks alike."""
+        moves = [*self.moves_m[:_MIDDLE], (middle_sigma_m, 0.0, 0.0), (0.0, middle_sigma_m, 0.0)]
+        covariance = np.array(self.covariance_m2)
+        covariance[[0, 1], [0, 1]] += middle_sigma_m**2
+        return msgspec.structs.replace(
+            self,
+            moves_m=tuple(moves),
+            covariance_m2=tuple(map(tuple, covariance.tolist())),
+            ellipse=Ellipse.from_covariance(covariance[:2, :2], self.ellipse.confidence),
         )
 
     @property

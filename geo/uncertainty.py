@@ -21,12 +21,13 @@ Numbers = NDArray[np.int64]
 
 CAUSES = (
     "east", "north", "up", "tilt_east", "tilt_north", "yaw", "time", "u", "v", "surface", "gimbal_pitch", "gimbal_yaw",
-    "gimbal_roll", "focal", "center_u", "center_v", "datum", "bend_up", "bend_aside",
+    "gimbal_roll", "focal", "center_u", "center_v", "datum", "bend_up", "bend_aside", "middle_east", "middle_north",
 )  # fmt: skip
 """What makes a location wrong, in the order of `Location.moves_m`. Tilts are turns about the east and north axes, the
 gimbal's turns those about the camera's right, down and forward axes; `surface` is the height of terrain and target,
-`datum` that of the vertical datum; bends are what no straight line explains, for rays turned up and aside."""
-LINEAR = len(CAUSES) - 2
+`datum` that of the vertical datum; bends are what no straight line explains, for rays turned up and aside; `middle` is
+how far the middle of a thing is from the middle of what is seen of it, which no pixel tells: see `Location.extended`."""
+LINEAR = CAUSES.index("bend_up")
 TURN = 1.25
 """Rays are turned by so many sigmas: what lies beyond is rarer than one in ten."""
 BENT = 1.1

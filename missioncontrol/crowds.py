@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from geo.positions import LocalPlane
-from missioncontrol.looks import CROWD, Look
+from missioncontrol.looks import CROWD, TARGETS, Look
 
 Array = NDArray[np.float64]
 
@@ -119,13 +119,14 @@ def _look(people: Sequence[Look], xy_m: Array) -> Look:
     """The group as one look, placed where its middlemost member stands."""
     middle = np.median(xy_m, axis=0)
     nearest = people[int(np.argmin(np.hypot(*(xy_m - middle).T)))]
+    across_m = float(np.sqrt(np.prod(np.ptp(xy_m, axis=0))))
     boxes = np.array([person.box for person in people])
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:].max(axis=0).tolist()
     return Look(
         label=CROWD,
         utc_s=nearest.utc_s,
-        location=nearest.location,
+        location=nearest.location.extended(TARGETS[CROWD].middle_sigma * across_m),
         score=float(np.mean([person.score for person in people])),
         box=(left, top, right, bottom),
         area_m2=float(shapely.MultiPoint(xy_m).convex_hull.area),

@@ -29,7 +29,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     height_sigma_m: float
     """Its one-sigma spread, m."""
     box_sigma: float = 0.08
-    """One-sigma error of a box's middle as a share of the box's size."""
+    """One-sigma error of a box's middle as a share of the box's size, new in each picture."""
+    middle_sigma: float = 0.0
+    """How far the middle of the thing is from that of its boxes, one sigma each way, as a share of the size of what is
+    seen: an error that all looks at it have alike."""
     urgent: bool = False
     """Whether it is reported while still in view, and again when it has passed."""
     speed_sigma_m_s: float = 0.0
@@ -39,15 +42,21 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TARGETS = {
-    "dump": Target(kind="dump", height_m=0.4, height_sigma_m=0.3),
-    "flood": Target(kind="flooding", height_m=0.0, height_sigma_m=0.1, box_sigma=0.25, whole=False),
-    "construction": Target(kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0, box_sigma=0.15),
-    "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, urgent=True),
-    "smoke": Target(kind="smoke", height_m=8.0, height_sigma_m=8.0, box_sigma=0.25, urgent=True, whole=False),
+    "dump": Target(kind="dump", height_m=0.4, height_sigma_m=0.3, middle_sigma=0.06),
+    "flood": Target(kind="flooding", height_m=0.0, height_sigma_m=0.1, box_sigma=0.25, middle_sigma=0.25, whole=False),
+    "construction": Target(
+        kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0, box_sigma=0.15, middle_sigma=0.09
+    ),
+    "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, middle_sigma=0.12, urgent=True),
+    "smoke": Target(
+        kind="smoke", height_m=8.0, height_sigma_m=8.0, box_sigma=0.25, middle_sigma=0.14, urgent=True, whole=False
+    ),
     "person": Target(kind=None, height_m=0.9, height_sigma_m=0.3, speed_sigma_m_s=1.5),
-    CROWD: Target(kind="public_disorder", height_m=0.9, height_sigma_m=0.3, urgent=True),
+    CROWD: Target(kind="public_disorder", height_m=0.9, height_sigma_m=0.3, middle_sigma=0.1, urgent=True),
     "vehicle": Target(kind=None, height_m=0.8, height_sigma_m=0.4, speed_sigma_m_s=10.0),
 }
+"""The detector's classes. How far middles are off is what passes over simulated worlds show, the pose exact: 6 looks at
+dumps, 28 at fires, 13 at crowds, 9 at smoke and 22 at building sites; of floods it is a choice."""
 UNKNOWN_TARGET = Target(kind=None, height_m=0.0, height_sigma_m=1.0)
 
 
@@ -132,20 +141,24 @@ class Looker:
             dem_sigma_m=self._dem_sigma_m,
             max_range_m=self._max_range_m,
         )
-        return [
-            Look(
-                label=detections.names[index],
-                utc_s=pose.utc_s,
-                location=location,
-                score=float(detections.confidence[index]),
-                box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-                area_m2=float(np.pi / 4 * size.prod() * (location.slant_range_m / self.camera.focal_px) ** 2),
-                pose=pose,
-                index=int(index),
+        found = []
+        for location, index, box, size in zip(locations, chosen, boxes, sizes, strict=True):
+            if location is None or location.slant_range_m < self._min_range_m:
+                continue
+            size_m = float(np.sqrt(size.prod())) * location.slant_range_m / self.camera.focal_px
+            found.append(
+                Look(
+                    label=detections.names[index],
+                    utc_s=pose.utc_s,
+                    location=location.extended(target.middle_sigma * size_m) if target.middle_sigma else location,
+                    score=float(detections.confidence[index]),
+                    box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+                    area_m2=np.pi / 4 * size_m**2,
+                    pose=pose,
+                    index=int(index),
+                )
             )
-            for location, index, box, size in zip(locations, chosen, boxes, sizes, strict=True)
-            if location is not None and location.slant_range_m >= self._min_range_m
-        ]
+        return found
 
 
 def whole_boxes(detections: Detections, width_px: int, height_px: int, *, margin_px: float = 3.0) -> NDArray[np.bool_]:

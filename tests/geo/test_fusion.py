@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -109,6 +110,21 @@ def test_the_ellipses_of_fused_looks_hold_the_truth_nine_times_in_ten(bearings: 
         ]
         inside.append(np.mean(np.array(d2) < CHI2_90))
     assert 0.83 < np.mean(inside) < 0.96
+
+
+def test_no_number_of_looks_tells_where_the_middle_of_an_extended_thing_is() -> None:
+    sights = passes(np.random.default_rng(8), [0.0, 90.0, 180.0, 270.0])
+    extended = [
+        msgspec.structs.replace(sight, location=sight.location.extended(5.0))
+        for sight in sights
+        if isinstance(sight.location, Location)
+    ]
+    before, after = (np.array(fuse_jointly(each).things["dump"].covariance_m2) for each in (sights, extended))
+    np.testing.assert_allclose(after - before, 25.0 * np.eye(2), atol=0.05)
+    one = extended[0].location
+    assert isinstance(one, Location)
+    assert one.ellipse.semi_minor_m > 5.0 * 2.14
+    np.testing.assert_allclose(np.einsum("ci,cj->ij", one.moves_m, one.moves_m), one.covariance_m2, atol=1e-6)
 
 
 def test_looks_from_all_sides_find_the_biases_and_remove_them() -> None:

@@ -145,6 +145,17 @@ def test_wrong_terrain_is_common_to_flights() -> None:
     assert np.sqrt(covariance[0, 0]) == pytest.approx(2.0, rel=0.02)
 
 
+def test_no_number_of_flights_tells_where_the_middle_of_an_extended_thing_is() -> None:
+    gathering = empty()
+    for flight in ("a", "a", "b", "c"):
+        moves = shifted({"middle_east": (4.0, 0.0), "middle_north": (0.0, 4.0), "u": (0.1, 0.0), "v": (0.0, 0.1)})
+        gathering = gathering.with_look(
+            lon=LON, lat=LAT, covariance_m2=np.diag([16.01, 16.01]), flight=flight, moves_m=moves
+        )
+    covariance = gathering.estimate(floor_m=0.0, extended=False)[2]
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), 4.0, rtol=0.02)
+
+
 def test_sums_of_other_causes_are_not_current() -> None:
     gathering = look_at(empty(), np.zeros(2), np.eye(2), "f")
     assert gathering.current

@@ -50,6 +50,20 @@ def test_a_detection_is_located_where_the_thing_is() -> None:
     assert look.area_m2 == pytest.approx(np.pi / 4 * (40 * 80 / CAMERA.focal_px) ** 2, rel=0.1)
 
 
+@pytest.mark.parametrize(("label", "share"), [("smoke", 0.14), ("flood", 0.25), ("dump", 0.06)])
+def test_many_looks_do_not_tell_where_in_what_is_seen_the_middle_is(label: str, share: float) -> None:
+    """The pose is exact."""
+    looker = Looker(CAMERA, FlatTerrain(800.0), sigmas=PoseSigmas(horizontal_m=0.01, vertical_m=0.01), dem_sigma_m=0.01)
+    sighting = Sighting(label, 1)
+    for second in range(30):
+        at = pose(0.0, 0.0, float(second))
+        (look,) = looker.looks(seen(at, [(0.0, 0.0)], label, half_px=120.0), at)
+        sighting.add(look)
+    sigma_m = float(np.sqrt(np.linalg.eigvalsh(np.array(sighting.fused.covariance_m2))[0]))
+    least_m = share * np.sqrt(look.area_m2 * 4 / np.pi)
+    assert 0.99 * least_m < sigma_m < 1.4 * least_m
+
+
 def test_a_box_cut_by_the_edge_is_no_look_at_a_point_but_one_at_water() -> None:
     at = pose(0.0, 0.0, 0.0)
     box = [[-5.0, 100.0, 60.0, 200.0]]
