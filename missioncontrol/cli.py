@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.markup import escape
 
@@ -29,7 +30,7 @@ from missioncontrol.map_commands import map_flight, pack
 from missioncontrol.model_commands import models_app
 from missioncontrol.plan_commands import plan_app
 from missioncontrol.preview_commands import plan_diff, plan_preview
-from missioncontrol.terminal import Json, answer, bars, console
+from missioncontrol.terminal import AheadOfUtc, Json, answer, bars, console
 from missioncontrol.video_commands import video_app
 from missioncontrol.view_commands import views_app
 from missioncontrol.zone_commands import zones_app
@@ -65,6 +66,7 @@ USAGE_ERRORS = (AreaInvalid, CameraUnknown, InputInvalid, SettingsInvalid, Model
 def main() -> None:
     """Run the command line; what our packages refuse becomes one line on stderr."""
     add_commands(sys.argv[1:])
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for answers
     try:
         app()
     except (GeoError, FleetError, ModelError, MissionControlError) as exc:
@@ -170,6 +172,7 @@ def detect(
         str | None, typer.Option(help="What took the video, see `plan cameras`; else the video's own field of view.")
     ] = None,
     frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    clock_ahead_h: AheadOfUtc = None,
     as_json: Json = False,
 ) -> None:
     """Detect incidents in pictures or video; located on the ground where the pose is known.
@@ -189,6 +192,7 @@ def detect(
             ground_amsl_m=ground_amsl_m,
             camera=camera,
             frames=frames,
+            clock_ahead_h=clock_ahead_h,
             on_frame=lambda: progress.advance(task),
         )
     answer(summary, as_json, f"{out}: {summary['detections']} detections in {summary['frames']} frames")

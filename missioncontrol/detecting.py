@@ -12,8 +12,8 @@ from aerial_models.detecting import AnySizeDetector, detect
 from aerial_models.detections import Detections
 from aerial_models.detectors import OnnxDetector
 from aerial_models.errors import SourceEnded
-from aerial_models.frames import Frame
-from aerial_models.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from aerial_models.frames import Frame, TimeSource
+from aerial_models.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, open_source
 from geo.camera_library import camera as library_camera
 from geo.cameras import BrownCamera
 from geo.errors import PhotoInvalid
@@ -38,11 +38,14 @@ def detect_to_file(
     ground_amsl_m: float | None,
     camera: str | None = None,
     frames: int | None = None,
+    clock_ahead_h: float | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Detect in a source and write a GeoJSON FeatureCollection; what was counted.
 
     `camera` is the slug of the one that took the video, where the video's own field of view is missing or wrong.
+    `clock_ahead_h` is how far a DJI .srt's clock is ahead of UTC, h: without it what it times has no UTC, and its own
+    `clock` instead.
     A stream that ends after its first frame is done. Nothing is written where the source cannot be opened. Raises
     ModelError, InputInvalid, TerrainMissing, CameraUnknown.
     """
@@ -54,9 +57,11 @@ def detect_to_file(
     features: list[dict[str, Any]] = []
     seen = located = 0
     try:
-        for frame, detections in detect(source, detector, track=Path(source).suffix.lower() in VIDEO_SUFFIXES):
+        opened = open_source(source, utc_offset_s=3600.0 * (clock_ahead_h or 0.0))
+        for frame, detections in detect(opened, detector, track=Path(source).suffix.lower() in VIDEO_SUFFIXES):
             looks = [] if terrain is None else _looks(frame, detections, terrain, lens, ground_is_flat=not dem)
-            features += _features(frame, detections, looks)
+            local = clock_ahead_h is None and frame.time_source is TimeSource.SUBTITLES
+            features += _features(frame, detections, looks, local_time=local)
             located += len(looks)
             seen += 1
             on_frame()
@@ -102,9 +107,11 @@ def _camera(hfov_deg: float | None, lens: BrownCamera | None, width_px: int, hei
         raise InputInvalid(f"--camera: {exc}") from exc
 
 
-def _features(frame: Frame, detections: Detections, looks: list[Look]) -> list[dict[str, Any]]:
+def _features(frame: Frame, detections: Detections, looks: list[Look], *, local_time: bool) -> list[dict[str, Any]]:
     located = {look.index: look for look in looks}
-    return [_feature(frame, box, located.get(index)) for index, box in enumerate(boxes(detections))]
+    told = None if frame.utc_s is None else iso_utc(frame.utc_s)
+    times = {"utc": None, "clock": told.removesuffix("Z")} if told and local_time else {"utc": told}
+    return [_feature(frame, {**box, **times}, located.get(index)) for index, box in enumerate(boxes(detections))]
 
 
 def _feature(frame: Frame, box: dict[str, Any], look: Look | None) -> dict[str, Any]:
@@ -112,7 +119,6 @@ def _feature(frame: Frame, box: dict[str, Any], look: Look | None) -> dict[str, 
         **box,
         "frame": frame.index,
         "picture": frame.name,
-        "utc": None if frame.utc_s is None else iso_utc(frame.utc_s),
     }
     if look is None:
         return {"type": "Feature", "geometry": None, "properties": properties}

@@ -10,7 +10,7 @@ import typer
 from rich.progress import TaskID
 
 from missioncontrol.errors import InputInvalid
-from missioncontrol.terminal import Json, answer, bars
+from missioncontrol.terminal import AheadOfUtc, Json, answer, bars
 
 if TYPE_CHECKING:
     from geo.cogs import Compression
@@ -33,6 +33,7 @@ def map_flight(
     photogrammetry: Annotated[
         str | None, typer.Option(help="Have it made elsewhere, with a surface model: nodeodm (experimental).")
     ] = None,
+    clock_ahead_h: AheadOfUtc = None,
     url: Annotated[str, typer.Option(help="Where that is.")] = "http://127.0.0.1:3000",
     token: Annotated[str, typer.Option(envvar="MC_PHOTOGRAMMETRY_TOKEN", help="If it wants one.")] = "",
     as_json: Json = False,
@@ -65,7 +66,7 @@ def map_flight(
         laying = progress.add_task("map", total=None)
         report = map_to_file(
             source, out=out, dem=dem or [], ground_amsl_m=ground_amsl_m, camera=camera, pixel_m=pixel_m,
-            feather=feather, occlusion=occlusion, compress=_compression(compress),
+            feather=feather, occlusion=occlusion, compress=_compression(compress), clock_ahead_h=clock_ahead_h,
             on_frame=lambda: progress.advance(reading),
             on_window=lambda done, total: progress.update(laying, completed=done, total=total),
         )  # fmt: skip

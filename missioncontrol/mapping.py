@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from aerial_models.frames import Frame
+from aerial_models.frames import Frame, TimeSource
 from aerial_models.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, PictureSource, open_source
 from geo import geoids
 from geo.camera_library import camera as library_camera
@@ -40,6 +40,8 @@ PHOTOGRAMMETRY = "missioncontrol.photogrammetry"
 """Entry points of adapters: called with `url` and `token`, they give a Photogrammetry."""
 GSD_SCALE = 0.01
 """Centimetres in one of the numbers that the sources' first band holds."""
+LOCAL_TIME = "moments are those of the .srt's own clock, which tells no zone: --clock-ahead-h makes them UTC"
+"""A note of a map whose times are no UTC."""
 VIDEO_STEP = 0.15
 """How far the camera goes between two frames taken from a video, as a share of what the shorter side shows."""
 VIDEO_TURN_DEG = 15.0
@@ -154,13 +156,15 @@ def map_to_file(
     compress: Compression = "jpeg",
     quality: int = 85,
     threads: int = 2,
+    clock_ahead_h: float | None = None,
     on_frame: Callable[[], None] = lambda: None,
     on_window: Callable[[int, int], None] = lambda done, total: None,
 ) -> MapReport:
     """Map a folder of photographs with poses, one photograph, or a recorded video with ST 0601 or DJI metadata.
 
     Writes `out`, and beside it `STEM_sources.tif` and `STEM_frames.geojson`. `camera` is the slug of what took a
-    video, where its own field of view is missing or wrong; `pixel_m` the pixel of the map, else the frames' own.
+    video, where its own field of view is missing or wrong; `pixel_m` the pixel of the map, else the frames' own;
+    `clock_ahead_h` how far a DJI .srt's clock is ahead of UTC, h.
     Raises InputInvalid, RasterInvalid, TerrainMissing, DatumUnknown, CameraUnknown, ModelError.
     """
     terrain = terrain_of(dem, ground_amsl_m)
@@ -173,7 +177,9 @@ def map_to_file(
         raise InputInvalid(f"--feather {feather:g}: from 0 to 1")
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         if Path(source).suffix.lower() in VIDEO_SUFFIXES:
-            views, unused, notes = video_views(source, terrain, Path(folder), camera=camera, on_frame=on_frame)
+            views, unused, notes = video_views(
+                source, terrain, Path(folder), camera=camera, clock_ahead_h=clock_ahead_h, on_frame=on_frame
+            )
         else:
             views, unused, notes = photo_views(source, terrain, ground_is_flat=not dem, on_frame=on_frame)
         if not views:
@@ -230,6 +236,7 @@ def video_views(
     folder: Path,
     *,
     camera: str | None = None,
+    clock_ahead_h: float | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> tuple[list[View], dict[str, str], tuple[str, ...]]:
     """Frames of a recorded video, one for each step of the camera, kept as JPEG in `folder` until the map is made.
@@ -239,8 +246,11 @@ def video_views(
     lens = None if camera is None else library_camera(camera).brown_camera()
     views: list[View] = []
     bare = 0
-    for frame in _frames(source):
+    notes: dict[str, None] = {}
+    for frame in _frames(source, 3600.0 * (clock_ahead_h or 0.0)):
         on_frame()
+        if clock_ahead_h is None and frame.time_source is TimeSource.SUBTITLES:
+            notes[LOCAL_TIME] = None
         pose = None if frame.metadata is None else pose_of(frame.metadata)
         frame_camera = _camera_of(frame, lens)
         if pose is None or frame_camera is None:
@@ -253,11 +263,11 @@ def video_views(
         cv2.imwrite(str(file), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])
         views.append(View(f"frame {frame.index}", frame_camera, pose, partial(_picture, file)))
     why = {} if not bare else {f"{bare} frames": "no pose or no field of view in the metadata (--camera may help)"}
-    return views, why, ()
+    return views, why, tuple(notes)
 
 
-def _frames(source: str) -> Iterator[Frame]:
-    with open_source(Path(source)) as frames:
+def _frames(source: str, utc_offset_s: float) -> Iterator[Frame]:
+    with open_source(Path(source), utc_offset_s=utc_offset_s) as frames:
         yield from frames
 
 

@@ -11,6 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 console = Console(stderr=True)
+AheadOfUtc = Annotated[
+    float | None,
+    typer.Option(
+        "--clock-ahead-h",
+        help="How far the clock of a DJI .srt is ahead of UTC, h: 5 in Almaty. It tells local time without a zone.",
+        min=-14,
+        max=14,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on stdout.")]
 
 

@@ -1,5 +1,6 @@
 """Detection in video files: what their subtitles say puts the findings on the ground."""
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from geo.positions import distance_m
+from missioncontrol.cli import main
 from missioncontrol.detecting import detect_to_file
 from missioncontrol.errors import InputInvalid
 
@@ -52,6 +54,35 @@ def test_subtitles_with_pose_and_focal_length_locate_the_findings(video: Path) -
     count, places = located(video)
     assert count == len(places) > 0
     assert all(distance_m(LON, LAT, lon, lat) < 65.0 for lon, lat in places)
+
+
+@pytest.mark.parametrize(
+    ("ahead_h", "told"),
+    [(5.0, {"utc": "2026-05-02T04:15:01.000Z"}), (None, {"utc": None, "clock": "2026-05-02T09:15:01.000"})],
+)
+def test_local_time_of_subtitles_is_utc_only_where_it_is_told_how(
+    video: Path, ahead_h: float | None, told: dict[str, str | None]
+) -> None:
+    video.with_suffix(".srt").write_text(RECORD)
+    out = video.with_suffix(".geojson")
+    detect_to_file(
+        str(video), out=out, model="city-nano", runtime="auto", dem=[], ground_amsl_m=850.0, frames=1,
+        clock_ahead_h=ahead_h,
+    )  # fmt: skip
+    properties = msgspec.json.decode(out.read_bytes())["features"][0]["properties"]
+    assert {name: properties[name] for name in told} == told
+
+
+def test_the_answer_is_all_that_stands_on_stdout(
+    video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["detect", str(video), "--frames", "1", "--out", str(video.with_suffix(".geojson")), "--json"]
+    monkeypatch.setattr(sys, "argv", ["missioncontrol", *words])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    told = capsys.readouterr()
+    assert msgspec.json.decode(told.out)["frames"] == 1
+    assert "video is decoded" in told.err
 
 
 def test_without_a_field_of_view_the_camera_must_be_named(video: Path) -> None:
