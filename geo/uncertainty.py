@@ -26,7 +26,7 @@ CAUSES = (
 """What makes a location wrong, in the order of `Location.moves_m`. Tilts are turns about the east and north axes, the
 gimbal's turns those about the camera's right, down and forward axes; `surface` is the height of terrain and target,
 `datum` that of the vertical datum; bends are what no straight line explains, for rays turned up and aside; `middle` is
-how far the middle of a thing is from the middle of what is seen of it, which no pixel tells: see `Location.extended`."""
+how far the middle of a thing is from that of what is seen of it, which no pixel tells: see `Location.extended`."""
 LINEAR = CAUSES.index("bend_up")
 TURN = 1.25
 """Rays are turned by so many sigmas: what lies beyond is rarer than one in ten."""
