@@ -18,6 +18,8 @@ _DRIFT = 50e-6
 """Assumed of a quartz: by what share the clock of presentation times may run off another one."""
 _PAIRED_SIGMA_S = 0.001
 """Of metadata with the very presentation time of the picture; ST 0604 stamps are finer, presentation times are not."""
+_UNTIMED_SIGMA_S = 0.25
+"""Assumed of metadata without a presentation time: it stands in the stream about where its picture does."""
 _RTCP_SIGMA_S = 0.005
 """Assumed of a sender report: from reading the clock to stamping the packet."""
 _WINDOW_FRAMES = 256
@@ -44,15 +46,23 @@ class MetadataJoiner(Generic[T]):
         as where pictures are left out."""
         self._waits, self._interval_s, self._fixed = waits, interval_s, fixed_interval
         self._pictures: deque[tuple[T, float]] = deque()
-        self._metadata: deque[tuple[float, UasMetadata]] = deque(maxlen=256)
+        self._metadata: deque[tuple[float, UasMetadata, float]] = deque(maxlen=256)
         self._steps_s: deque[float] = deque(maxlen=9)
         self._last_pts_s: float | None = None
+        self._stands_s: float | None = None
         self._anchor: tuple[float, FrameTime] | None = None
         self._passed = 0
 
-    def add_metadata(self, pts_s: float, metadata: UasMetadata) -> None:
-        """Metadata of a presentation time."""
-        self._metadata.append((pts_s, metadata))
+    def add_metadata(self, pts_s: float | None, metadata: UasMetadata) -> None:
+        """Metadata of a presentation time; without one (ST 1402's asynchronous carriage) that of where it stands."""
+        if pts_s is not None:
+            self._metadata.append((pts_s, metadata, 0.0))
+        elif self._stands_s is not None:
+            self._metadata.append((self._stands_s, metadata, _UNTIMED_SIGMA_S))
+
+    def pass_by(self, time_s: float) -> None:
+        """The stream has come to an encoded picture of this time."""
+        self._stands_s = time_s
 
     def add_picture(self, picture: T, pts_s: float) -> None:
         """A decoded picture."""
@@ -69,7 +79,7 @@ class MetadataJoiner(Generic[T]):
         """Pictures whose metadata is here, or has had its time to come: three more pictures."""
         while self._pictures:
             picture, pts_s = self._pictures[0]
-            come = any(at >= pts_s for at, _ in self._metadata)
+            come = any(at >= pts_s for at, _, _ in self._metadata)
             if self._waits and not come and not flush and len(self._pictures) + self._passed <= 3:
                 return
             self._pictures.popleft()
@@ -82,10 +92,11 @@ class MetadataJoiner(Generic[T]):
         return sorted(self._steps_s)[len(self._steps_s) // 2]
 
     def _nearest(self, pts_s: float) -> tuple[UasMetadata | None, float]:
-        at, metadata = min(self._metadata, key=lambda m: abs(m[0] - pts_s), default=(math.inf, None))
+        nearest = min(self._metadata, key=lambda m: abs(m[0] - pts_s), default=(math.inf, None, 0.0))
+        at, metadata, own_sigma_s = nearest
         apart_s, interval_s = abs(at - pts_s), self._interval()
         sigma_s = _PAIRED_SIGMA_S if apart_s < _PAIRED_SIGMA_S else interval_s / math.sqrt(12)
-        return (metadata, sigma_s) if apart_s <= interval_s / 2 else (None, 0.0)
+        return (metadata, math.hypot(sigma_s, own_sigma_s)) if apart_s <= interval_s / 2 else (None, 0.0)
 
     def _time(self, pts_s: float, metadata: UasMetadata | None, sigma_s: float) -> FrameTime | None:
         if metadata is not None:

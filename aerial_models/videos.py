@@ -158,6 +158,8 @@ class VideoSource:
                     self._take_metadata(joiner, packet)
                     continue
                 tell(self.taps, packet)
+                if packet.pts is not None:
+                    joiner.pass_by(float((packet.pts if packet.dts is None else packet.dts) * packet.time_base))
                 if key and packet.size and not packet.is_keyframe:
                     joiner.leave_out()
                 else:
@@ -245,11 +247,10 @@ class VideoSource:
         return [p for p in pictures if p.pts is not None and not p.is_corrupt]
 
     def _take_metadata(self, joiner: MetadataJoiner[tuple[Any, float]], packet: Any) -> None:
-        if packet.pts is None:
-            return
+        pts_s = None if packet.pts is None else float(packet.pts * packet.time_base)
         try:
             for data in klv.packets(bytes(packet)):
-                joiner.add_metadata(float(packet.pts * packet.time_base), klv.decode(data))
+                joiner.add_metadata(pts_s, klv.decode(data))
         except KlvInvalid as exc:
             self.broken_metadata += 1
             if self.broken_metadata == 1:

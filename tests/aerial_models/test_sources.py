@@ -208,6 +208,31 @@ def test_frames_between_metadata_are_timed_by_the_last(tmp_path: Path) -> None:
     assert frames_of(tmp_path / "b.ts")[39].utc_s is None  # nothing for 3.9 s
 
 
+def without_times(stream: bytes) -> tuple[bytes, int]:
+    """A transport stream whose private data have no PTS, as ST 1402's asynchronous carriage may have it."""
+    bare, count = bytearray(stream), 0
+    for at in range(0, len(bare), 188):
+        head = at + 4 + (1 + bare[at + 4] if bare[at + 3] & 0x20 else 0)
+        if bare[at + 1] & 0x40 and bare[head : head + 4] in (b"\x00\x00\x01\xbd", b"\x00\x00\x01\xfc"):
+            bare[head + 7] &= 0x3F
+            bare[head + 9 : head + 9 + bare[head + 8]] = b"\xff" * bare[head + 8]
+            count += 1
+    return bytes(bare), count
+
+
+def test_metadata_without_a_time_of_its_own_is_of_where_it_stands(tmp_path: Path) -> None:
+    write_by_libav(tmp_path / "a.ts", 30)
+    bare, count = without_times((tmp_path / "a.ts").read_bytes())
+    assert count == 30
+    (tmp_path / "a.ts").write_bytes(bare)
+    frames = frames_of(tmp_path / "a.ts")
+    assert sum(frame.metadata is not None for frame in frames) >= 24
+    for i, frame in enumerate(frames[4:], 4):
+        assert frame.utc_s == pytest.approx(START_UTC_S + i / 10, abs=0.45)
+        assert frame.utc_sigma_s is not None
+        assert 0.2 < frame.utc_sigma_s < 0.3
+
+
 def test_metadata_that_cannot_be_read_is_counted_and_left_out(tmp_path: Path) -> None:
     write_by_libav(tmp_path / "a.ts", 12, always=klv.UAS_KEY + b"\x88" + b"\xff" * 8)
     with open_source(tmp_path / "a.ts") as source:
