@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from missioncontrol.errors import SettingsInvalid
+from missioncontrol.errors import InputInvalid, SettingsInvalid
+from missioncontrol.validity import validity
 
 
 class Records:
     """GeoJSON features of one kind with an index by place."""
 
     def __init__(self, features: list[dict[str, Any]]) -> None:
-        """Features with polygons in WGS 84, and properties with an `id`; permits also with `valid_from` and
-        `valid_until` (ISO dates)."""
+        """Features with polygons in WGS 84, and properties with an `id`."""
         self.features = features
         self._shapes: list[BaseGeometry] = [shapely.geometry.shape(f["geometry"]) for f in features]
         self._tree = shapely.STRtree(self._shapes)
@@ -44,11 +44,39 @@ class Records:
         found = sorted(self._tree.query(place, predicate="intersects"))
         return self._shapes[found[0]] if found else None
 
+    def numbers(self, place: BaseGeometry) -> list[int]:
+        """Which features share a point with the place (lon, lat; deg)."""
+        return [int(number) for number in sorted(self._tree.query(place, predicate="intersects"))]
+
     def touching(self, place: BaseGeometry) -> list[dict[str, Any]]:
         """Properties of the features that share a point with the place (lon, lat; deg)."""
-        return [
-            self.features[i].get("properties") or {} for i in sorted(self._tree.query(place, predicate="intersects"))
-        ]
+        return [self.features[number].get("properties") or {} for number in self.numbers(place)]
+
+
+class Permits(Records):
+    """Building permits, each with its days."""
+
+    def __init__(self, features: list[dict[str, Any]]) -> None:
+        """As Records, with `valid_from` and `valid_until`, see `missioncontrol.validity`. Raises ValueError for one
+        whose days cannot be read, naming it."""
+        super().__init__(features)
+        self._days: list[tuple[date, date]] = []
+        for number, feature in enumerate(features):
+            properties = feature.get("properties") or {}
+            if properties.get("id") is None:
+                raise ValueError(f"permit {number} has no id")
+            try:
+                self._days.append(validity(properties))
+            except ValueError as exc:
+                raise ValueError(f"permit {properties['id']}: {exc}") from exc
+
+    def valid(self, place: BaseGeometry, day: date) -> str | None:
+        """Id of one that covers part of the place (lon, lat; deg) and is valid on that day, if there is one."""
+        for number in self.numbers(place):
+            first, last = self._days[number]
+            if first <= day <= last:
+                return str(self.features[number]["properties"]["id"])
+        return None
 
 
 class Registry:
@@ -58,22 +86,25 @@ class Registry:
         """Reads the three files. Raises SettingsInvalid."""
         self.buildings = Records.from_file(buildings)
         self.parcels = Records.from_file(cadastre)
-        self.permits = Records.from_file(permits)
+        try:
+            self.permits = Permits(Records.from_file(permits).features)
+        except ValueError as exc:
+            raise SettingsInvalid(f"{permits}: {exc}") from exc
 
     @classmethod
     def of(cls, *, buildings: Records, parcels: Records, permits: Records) -> Registry:
-        """Of records that were read elsewhere."""
+        """Of records that were read elsewhere. Raises InputInvalid for permits without days that can be read."""
         registry = cls(buildings=None, cadastre=None, permits=None)
-        registry.buildings, registry.parcels, registry.permits = buildings, parcels, permits
+        registry.buildings, registry.parcels = buildings, parcels
+        try:
+            registry.permits = Permits(permits.features)
+        except ValueError as exc:
+            raise InputInvalid(f"permits: {exc}") from exc
         return registry
 
     def valid_permit(self, place: BaseGeometry, utc_s: float) -> str | None:
         """Number of a building permit that covers part of the place and is valid on that day, if there is one."""
-        day = datetime.fromtimestamp(utc_s, UTC).date().isoformat()
-        for permit in self.permits.touching(place):
-            if (permit.get("valid_from") or "") <= day <= (permit.get("valid_until") or "9999"):
-                return str(permit["id"])
-        return None
+        return self.permits.valid(place, datetime.fromtimestamp(utc_s, UTC).date())
 
     def registered_building(self, place: BaseGeometry) -> str | None:
         """Id of a registered building at the place, if there is one."""
