@@ -19,7 +19,7 @@ from rasterio.windows import Window
 from run import ROOT, Peers, in_turn, line, say
 
 from geo.change_scores import DARK
-from geo.changes import TILE_PX as SQUARE_PX
+from geo.change_squares import TILE_PX as SQUARE_PX
 from simulators.world import World
 from simulators.world.painting import Painter
 

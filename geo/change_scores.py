@@ -19,8 +19,8 @@ DARK = 12.0
 """Added to 8-bit values, so that noise in the dark is no change."""
 COLOUR_WEIGHT = 2.0
 """How much a change of colour counts against one of brightness: light changes brightness rather than colour."""
-CELL_PX = 32
-"""The light is told apart by cells of so many pixels of the coarse grid."""
+LEAST_KNOWN = 0.1
+"""Cells of which a smaller share is known tell nothing of the light."""
 DARKENING = (0.2, 1.3)
 """Shadows are darker than the same ground in the sun by so much, natural logarithm (18 to 73 % less light)."""
 SHADED = 0.35
@@ -46,6 +46,32 @@ class Light:
     middle: float
     """Median brightness of the later picture, natural logarithm."""
 
+    @classmethod
+    def between(cls, before: Picture, after: Picture, known: Mask, cell_px: int) -> Light:
+        """Of a view of both pictures, in cells of so many pixels of it.
+
+        A cell full of something new takes the light of its neighbours.
+        """
+        if not known.any():
+            return cls(np.ones(3, np.float32), np.zeros((1, 1, 3), np.float32), 0.0)
+        old, new = _LOG[before], _LOG[after]
+        ratio = new[known].std(axis=0) / np.maximum(old[known].std(axis=0), 1e-3)
+        contrast = np.clip(ratio, 1 / MOST_CONTRAST, MOST_CONTRAST).astype(np.float32)
+        rows, cols = (-(-length // cell_px) for length in known.shape)
+        apart = np.full((rows * cell_px, cols * cell_px, 3), np.nan, np.float32)
+        apart[: known.shape[0], : known.shape[1]] = np.where(known[..., None], new - old * contrast, np.nan)
+        ordered = np.sort(
+            apart.reshape(rows, cell_px, cols, cell_px, 3).transpose(0, 2, 4, 1, 3).reshape(rows, cols, 3, -1)
+        )
+        count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
+        cells = np.take_along_axis(ordered, count // 2, axis=-1)[..., 0]
+        cells[count[..., 0] <= LEAST_KNOWN * cell_px**2] = np.nan
+        for band in range(3):
+            one = cells[..., band]
+            one[np.isnan(one)] = np.nanmedian(one) if np.isfinite(one).any() else 0.0
+            one[...] = cv2.GaussianBlur(_median3(one), (0, 0), 1.0)
+        return cls(contrast, cells, float(np.median(new[known].mean(axis=-1))))
+
     def applied(self, before: Logs, row: float, col: float, height: int, width: int) -> Logs:
         """A window of the earlier picture, from a row and column of a grid of `height` x `width` on, in this light."""
         rows, cols = before.shape[:2]
@@ -55,40 +81,6 @@ class Light:
         maps = np.meshgrid(x, y)
         there = cv2.remap(self.cells, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(before * self.contrast + there, np.float32)
-
-
-class LightCells:
-    """Gathers the light of a coarse grid, strip by strip."""
-
-    def __init__(self, height: int, width: int, sample: tuple[Picture, Picture, Mask]) -> None:
-        """Of a grid of so many rows and columns; the contrast is that of a `sample` of both pictures."""
-        self._cells = np.full((-(-height // CELL_PX), -(-width // CELL_PX), 3), np.nan, np.float32)
-        before, after, known = sample
-        spreads = [_LOG[picture][known].std(axis=0) if known.any() else np.ones(3) for picture in (before, after)]
-        ratio = spreads[1] / np.maximum(spreads[0], 1e-3)
-        self._contrast = np.clip(ratio, 1 / MOST_CONTRAST, MOST_CONTRAST).astype(np.float32)
-        self._middle = float(np.median(_LOG[after][known].mean(axis=-1))) if known.any() else 0.0
-
-    def add(self, row: int, before: Picture, after: Picture, known: Mask) -> None:
-        """Rows from `row` on, a multiple of CELL_PX, over the whole width."""
-        apart = _LOG[after] - _LOG[before] * self._contrast
-        for i in range(0, known.shape[0], CELL_PX):
-            for j in range(0, known.shape[1], CELL_PX):
-                seen = known[i : i + CELL_PX, j : j + CELL_PX]
-                if seen.mean() > 0.2:
-                    cell = apart[i : i + CELL_PX, j : j + CELL_PX]
-                    one = cell.reshape(-1, 3) if seen.all() else cell[seen]
-                    half = len(one) // 2
-                    self._cells[(row + i) // CELL_PX, j // CELL_PX] = np.partition(one, half, axis=0)[half]
-
-    def light(self) -> Light:
-        """What was gathered; a cell full of something new takes the light of its neighbours."""
-        cells = self._cells.copy()
-        for band in range(3):
-            one = cells[..., band]
-            one[np.isnan(one)] = np.nanmedian(one) if np.isfinite(one).any() else 0.0
-            one[...] = cv2.GaussianBlur(_median3(one), (0, 0), 1.0)
-        return Light(self._contrast, cells, self._middle)
 
 
 def _median3(cells: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ is found in neighbouring squares is put together again, so that memory does not 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,20 +21,18 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from geo.change_kinds import RISEN_M, SQUARE, ChangeKind, Traits, judge, judge_building
-from geo.change_scores import CELL_PX, Light, LightCells, logs, relit, scores
+from geo.change_scores import Light, logs, relit, scores
+from geo.change_squares import Box, Sides, Square, Squares, add_hits
 from geo.height_pairs import HeightPair
-from geo.picture_pairs import Fit, Mask, Picture, PicturePair
+from geo.picture_pairs import Fit, Mask, PicturePair
 
-TILE_PX = 512
 HALO_PX = 24
-STRIP_PX = 16 * CELL_PX
-"""The coarse grid is read in strips of so many rows."""
-GATE = 0.7
-"""A square is read in full where the coarse grid shows so large a part of the threshold: of an object of four pixels
-there at least one is filled by it, and shows all of its contrast."""
-GATE_SHADE = 0.5
-SAMPLE_PX = 768
-"""The contrast of the two is compared on a view of about so many pixels."""
+NEARLY = 1.01
+"""Pixels of a projection are a little larger or smaller on the ground than it says."""
+VIEW_PX = 1024
+"""The light of the two is compared on a view of at most so many rows and columns."""
+CELL_PX, LEAST_CELL_PX = 32, 8
+"""It is told apart by cells of so many pixels of the coarse grid, and of no fewer of the view."""
 BLUR_M = 0.2
 OPEN_M, CLOSE_M = 0.4, 0.6
 """Narrower changes than the first are left out, narrower gaps than the second closed."""
@@ -92,21 +91,26 @@ def find_changes(
     Raises RasterInvalid, TerrainMissing.
     """
     m_px = _pixel_m(pair)
-    scale = 2 ** max(0, math.floor(math.log2(max(1.0, math.sqrt(least_area_m2 / 4) / max(m_px)))))
-    fit = pair.fit(scale=scale)
-    coarse = _Coarse(pair, scale, contrast)
-    light = coarse.light()
-    hits = coarse.hits(light, heights, gated)
+    scale = 2 ** math.floor(math.log2(max(1.0, NEARLY * math.sqrt(least_area_m2 / 4) / max(m_px))))
+    fit = pair.fit()
+    view_scale, view = pair.whole(VIEW_PX)
+    light = Light.between(*view, max(LEAST_CELL_PX, CELL_PX * scale // view_scale))
+    squares = Squares(pair)
+    if gated:
+        add_hits(squares, pair, light, heights, scale=scale, contrast=contrast)
+    else:
+        squares.add_all()
     settings = _Settings(contrast, min(m_px), light)
-    pieces: list[_Piece] = []
-    tiles = np.argwhere(hits)
-    for done, (row, col) in enumerate(tiles):
-        pieces += _pieces(pair, int(row) * TILE_PX, int(col) * TILE_PX, settings, heights)
-        on_tile(done + 1, len(tiles))
+    pieces: dict[Square, list[_Piece]] = {}
+    for done, (square, box) in enumerate(squares, start=1):
+        pieces[square], open_sides = _pieces(pair, box, settings, heights)
+        squares.go_on(square, box, open_sides)
+        on_tile(done, done + squares.due)
     maker = _Maker(pair, heights, least_area_m2)
-    changes = [change for piece in _joined(pieces) for change in maker.changes(piece)]
+    changes = [change for piece in _joined([*itertools.chain(*pieces.values())]) for change in maker.changes(piece)]
     changes.sort(key=lambda change: -change.area_m2)
-    return Comparison(tuple(changes), fit, hits, coarse.known_px * scale**2 * math.prod(m_px))
+    compared_m2 = float(view[2].mean()) * pair.height_px * pair.width_px * math.prod(m_px)
+    return Comparison(tuple(changes), fit, squares.touched, compared_m2)
 
 
 def _pixel_m(pair: PicturePair) -> tuple[float, float]:
@@ -118,51 +122,6 @@ def _pixel_m(pair: PicturePair) -> tuple[float, float]:
     across = WGS84.inv(lon[0], lat[0], lon[1], lat[1])[2]
     down = WGS84.inv(lon[0], lat[0], lon[2], lat[2])[2]
     return float(across), float(down)
-
-
-class _Coarse:
-    """The pair at its overviews."""
-
-    def __init__(self, pair: PicturePair, scale: int, contrast: float) -> None:
-        self._pair, self._scale, self._contrast = pair, scale, contrast
-        self._height, self._width = pair.size_at(scale)
-        self.known_px = 0
-
-    def _strips(self, halo: int) -> Iterator[tuple[int, int, Picture, Picture, Mask]]:
-        for row in range(0, self._height, STRIP_PX):
-            rows = min(STRIP_PX, self._height - row)
-            before, after, known = self._pair.read(
-                row - halo, -halo, rows + 2 * halo, self._width + 2 * halo, scale=self._scale
-            )
-            yield row, rows, before, after, known
-
-    def light(self) -> Light:
-        cells = LightCells(self._height, self._width, self._pair.overview(SAMPLE_PX))
-        for row, _, before, after, known in self._strips(0):
-            cells.add(row, before, after, known)
-            self.known_px += int(known.sum())
-        return cells.light()
-
-    def hits(self, light: Light, heights: HeightPair | None, gated: bool) -> Mask:
-        """Squares of TILE_PX of the full picture in which anything may have changed."""
-        rows, cols = -(-self._pair.height_px // TILE_PX), -(-self._pair.width_px // TILE_PX)
-        hits = np.zeros((rows, cols), np.bool_)
-        if not gated:
-            return ~hits
-        for row, count, before, after, known in self._strips(1):
-            old = light.applied(logs(before, 0.0), row - 1, -1, self._height, self._width)
-            found = scores(old, logs(after, 0.0), known, shade=GATE_SHADE)
-            stands_out = found[1 : count + 1, 1:-1] >= GATE * self._contrast
-            if heights is not None:
-                risen = heights.rise_m(row, 0, count, self._width, scale=self._scale)
-                stands_out |= np.abs(risen) >= GATE * heights.least_m
-            y, x = np.nonzero(stands_out)
-            reach = 1 / self._scale
-            for aside in (-reach, 0.0, 1 + reach):  # a pixel of the coarse grid may reach into the next square
-                tile_row = np.clip((y + row + aside) * self._pair.height_px / self._height // TILE_PX, 0, rows - 1)
-                tile_col = np.clip((x + aside) * self._pair.width_px / self._width // TILE_PX, 0, cols - 1)
-                hits[tile_row.astype(int), tile_col.astype(int)] = True
-        return hits
 
 
 @dataclass(frozen=True)
@@ -184,36 +143,40 @@ class _Piece:
     """(2, SUMS) of all and of the core: such as add up when pieces are put together."""
 
 
-def _pieces(pair: PicturePair, row: int, col: int, settings: _Settings, heights: HeightPair | None) -> list[_Piece]:
-    side = TILE_PX + 2 * HALO_PX
-    before, after, known = pair.read(row - HALO_PX, col - HALO_PX, side, side)
-    if not known.any():
-        return []
+def _pieces(pair: PicturePair, box: Box, settings: _Settings, heights: HeightPair | None) -> tuple[list[_Piece], Sides]:
+    """The pieces of changes in a box, and over which of its sides they go on."""
+    row, col, rows, cols = box[0] - HALO_PX, box[1] - HALO_PX, box[2] - box[0], box[3] - box[1]
+    window = (row, col, rows + 2 * HALO_PX, cols + 2 * HALO_PX)
+    before, after, known = pair.read(*window)
     blur_px = min(2.0, max(0.7, BLUR_M / settings.m_px))
-    old = settings.light.applied(logs(before, blur_px), row - HALO_PX, col - HALO_PX, pair.height_px, pair.width_px)
+    old = settings.light.applied(logs(before, blur_px), row, col, pair.height_px, pair.width_px)
     new = logs(after, blur_px)
     found = scores(old, new, known, middle=settings.light.middle)
     rise_m = None
     if heights is not None:
-        rise_m = heights.rise_m(row - HALO_PX, col - HALO_PX, side, side)
+        rise_m = heights.rise_m(*window)
         found = np.maximum(found, (np.abs(rise_m) / heights.least_m * settings.contrast).astype(np.float32))
     mask = _tidy((found >= settings.contrast / 2) & known, settings.m_px)
-    inner = (slice(HALO_PX, HALO_PX + TILE_PX),) * 2
-    labels = _labels(mask, found >= settings.contrast)[inner]
+    inner = (slice(HALO_PX, HALO_PX + rows), slice(HALO_PX, HALO_PX + cols))
+    sure = found >= settings.contrast
+    labels = _labels(mask, sure)[inner]
     if not labels.any():
-        return []
+        return [], (False,) * 4
+    surely = np.isin(labels, np.unique(labels[sure[inner]])) & (labels > 0)
+    edges = surely[0], surely[:, 0], surely[-1], surely[:, -1]
+    open_sides = bool(edges[0].any()), bool(edges[1].any()), bool(edges[2].any()), bool(edges[3].any())
     cores = _cores(labels, found[inner], settings, None if rise_m is None else rise_m[inner])
     views = (
-        found[inner], found[inner] >= settings.contrast, relit(old, new)[inner], old[inner], new[inner],
+        found[inner], sure[inner], relit(old, new)[inner], old[inner], new[inner],
         before[inner], after[inner], None if rise_m is None else rise_m[inner],
     )  # fmt: skip
     sums = np.stack([Traits.sums(each, int(labels.max()) + 1, *views) for each in (labels, cores)], axis=1)
-    place = rasterio.Affine.translation(col, row)
+    place = rasterio.Affine.translation(box[1], box[0])
     core_outlines = _outlines(cores, place)
     return [
         _Piece(outline, core_outlines.get(number, shapely.Polygon()), sums[number])
         for number, outline in _outlines(labels, place).items()
-    ]
+    ], open_sides
 
 
 def _cores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,8 +12,8 @@ import msgspec
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.vrt import WarpedVRT
+from pyproj import Transformer
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
@@ -20,13 +21,22 @@ from geo.errors import RasterInvalid
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
+Rgba = NDArray[np.uint8]
+"""(H, W, 4) RGB and KNOWN or 0."""
 Mask = NDArray[np.bool_]
+KNOWN = np.uint8(255)
 
-CACHE_BYTES = 300_000_000
+CACHE_BYTES = 150_000_000
 """Blocks that GDAL keeps decoded while a pair is open; its own default is 5 % of the memory."""
 FIT_SIDE = 5
 """The fine fit looks at so many windows across and down."""
 FIT_PX = 384
+ROUGH_PX = 1024
+"""The rough fit looks at the whole with at most so many rows and columns."""
+MOST_EDGE = 0.25
+"""Edges count no more than this, natural logarithm per px by Sobel: with 1, a sun 30 deg on shifted the fit 0.6 px."""
+NODE_PX = 16
+"""Where the pictures have different coordinate systems, places are transformed at every so many pixels."""
 LEAST_RESPONSE = 0.06
 """Peaks of the phase correlation below this are chance."""
 MOST_RESIDUAL_PX = 1.5
@@ -54,9 +64,11 @@ class PicturePair:
         self._paths = before, after
         self._after, self._before = _opened(after), _opened(before)
         self._bounded = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
-        self._by_size: dict[tuple[int, int], WarpedVRT] = {}
         self.width_px, self.height_px = self._after.width, self._after.height
         self.crs, self.transform = self._after.crs, self._after.transform
+        self._to_before = (
+            None if self.crs == self._before.crs else Transformer.from_crs(self.crs, self._before.crs, always_xy=True)
+        )
         self._lay = rasterio.Affine.identity()
         west, south, east, north = transform_bounds(self._before.crs, self.crs, *self._before.bounds)
         left, bottom, right, top = self._after.bounds
@@ -70,7 +82,6 @@ class PicturePair:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._forget()
         self._before.close()
         self._after.close()
         self._bounded.__exit__()
@@ -82,38 +93,35 @@ class PicturePair:
     def read(self, row: int, col: int, rows: int, cols: int, *, scale: int = 1) -> tuple[Picture, Picture, Mask]:
         """Before, after and where both are known, of a window of the grid that is `scale` times coarser.
 
-        What lies outside the grid is unknown. Raises RasterInvalid for damaged files.
+        What lies outside the grid is unknown. Only blocks that the window meets are read, from an overview where
+        there is one. Raises RasterInvalid for damaged files.
         """
-        height, width = self.size_at(scale)
-        top, left = max(row, 0), max(col, 0)
-        bottom, right = min(row + rows, height), min(col + cols, width)
-        before = np.zeros((rows, cols, 3), np.uint8)
-        after, known = before.copy(), np.zeros((rows, cols), np.bool_)
-        if bottom <= top or right <= left:
-            return before, after, known
-        inner = (slice(top - row, bottom - row), slice(left - col, right - col))
+        size = self.size_at(scale)
         try:
-            after[inner], seen = _read(self._after, (top, left, bottom, right), (height, width))
-            before[inner], there = _read(self._over(height, width), (top, left, bottom, right), (height, width))
+            after = _read(self._after, (row, col, row + rows, col + cols), size)
+            before = self._laid(row, col, rows, cols, size)
         except rasterio.errors.RasterioError as exc:
             raise RasterInvalid(f"{self._paths[0]} or {self._paths[1]}: damaged: {exc}") from exc
-        known[inner] = seen & there
-        return before, after, known
+        known = (before[..., 3] & after[..., 3]) == KNOWN
+        rgb = [np.asarray(cv2.cvtColor(each, cv2.COLOR_RGBA2RGB), np.uint8) for each in (before, after)]
+        return rgb[0], rgb[1], np.asarray(known)
 
-    def overview(self, side_px: int) -> tuple[Picture, Picture, Mask]:
-        """As `read`, the whole at no more than about `side_px` rows and columns."""
-        scale = max(1, -(-max(self.height_px, self.width_px) // side_px))
-        return self.read(0, 0, *self.size_at(scale), scale=scale)
+    def whole(self, side_px: int) -> tuple[int, tuple[Picture, Picture, Mask]]:
+        """The finest scale, a power of two, of at most `side_px` rows and columns, and all of it, as `read`."""
+        scale = 1
+        while max(self.size_at(scale)) > side_px:
+            scale *= 2
+        return scale, self.read(0, 0, *self.size_at(scale), scale=scale)
 
     def size_at(self, scale: int) -> tuple[int, int]:
         """Rows and columns of the grid `scale` times coarser."""
-        return max(1, round(self.height_px / scale)), max(1, round(self.width_px / scale))
+        return -(-self.height_px // scale), -(-self.width_px // scale)
 
-    def fit(self, *, scale: int) -> Fit:
-        """Lay the earlier picture over the later one: roughly at `scale`, then by windows of the full picture."""
-        rough = self._shift_at(scale)
+    def fit(self) -> Fit:
+        """Lay the earlier picture over the later one: roughly by the whole, then by windows of the full picture."""
+        rough = self._rough_shift()
         if rough is not None:
-            self._set(rasterio.Affine.translation(*rough))
+            self._lay = rasterio.Affine.translation(*rough)
         places, shifts = self._fine_shifts()
         if len(shifts) < LEAST_FITS:
             return Fit(shift_px=rough or (0.0, 0.0), residual_px=None, windows=len(shifts))
@@ -122,7 +130,7 @@ class PicturePair:
         if len(shifts) < LEAST_FITS:
             return Fit(shift_px=rough or (0.0, 0.0), residual_px=None, windows=len(shifts))
         lay, residuals = _least_squares(places, shifts)
-        self._set(self._lay @ lay)
+        self._lay = self._lay @ lay
         middle = np.array([self.width_px / 2, self.height_px / 2])
         moved = np.array(self._lay @ tuple(middle)) - middle
         return Fit(
@@ -131,11 +139,9 @@ class PicturePair:
             windows=len(shifts),
         )
 
-    def _shift_at(self, scale: int) -> tuple[float, float] | None:
-        height, width = self.size_at(scale)
-        coarser = scale * max(1, -(-max(height, width) // 1024))
-        rows, cols = self.size_at(coarser)
-        before, after, known = self.read(0, 0, rows, cols, scale=coarser)
+    def _rough_shift(self) -> tuple[float, float] | None:
+        _, (before, after, known) = self.whole(ROUGH_PX)
+        rows, cols = known.shape
         found = _shift(before, after, known)
         if found is None or max(abs(found[0]), abs(found[1])) > 0.1 * min(rows, cols):
             return None
@@ -144,48 +150,64 @@ class PicturePair:
     def _fine_shifts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         side = min(FIT_PX, self.width_px, self.height_px)
         places, shifts = [], []
-        for y in np.linspace(side / 2, self.height_px - side / 2, FIT_SIDE):
-            for x in np.linspace(side / 2, self.width_px - side / 2, FIT_SIDE):
-                window = self.read(int(y - side / 2), int(x - side / 2), side, side)
-                found = _shift(*window)
+        for y in self._middles(self.height_px, side, self._after.block_shapes[0][0]):
+            for x in self._middles(self.width_px, side, self._after.block_shapes[0][1]):
+                found = _shift(*self.read(y - side // 2, x - side // 2, side, side))
                 if found is not None:
-                    places.append((x, y))
+                    places.append((float(x), float(y)))
                     shifts.append(found)
         return np.array(places).reshape(-1, 2), np.array(shifts).reshape(-1, 2)
 
-    def _set(self, lay: rasterio.Affine) -> None:
-        self._lay = lay
-        self._forget()
+    @staticmethod
+    def _middles(length_px: int, side: int, block_px: int) -> list[int]:
+        """Middles of FIT_SIDE windows along an edge; inside of one block each where blocks are large enough."""
+        spread = np.linspace(side // 2, length_px - side + side // 2, FIT_SIDE).astype(int)
+        if not side < block_px <= length_px // FIT_SIDE:
+            return [int(at) for at in spread]
+        return [min(int(at) // block_px, length_px // block_px - 1) * block_px + block_px // 2 for at in spread]
 
-    def _forget(self) -> None:
-        for view in self._by_size.values():
-            view.close()
-        self._by_size.clear()
+    def _laid(self, row: int, col: int, rows: int, cols: int, size: tuple[int, int]) -> Rgba:
+        """A window of the earlier picture on the grid of so many rows and columns."""
+        x, y = self._sought(row, col, rows, cols, size)
+        finer = math.hypot(x[0, -1] - x[0, 0], y[0, -1] - y[0, 0]) / max(1, cols - 1)
+        shrink = max(1, int(finer + 0.1))
+        height, width = -(-self._before.height // shrink), -(-self._before.width // shrink)
+        x = _to_the_edge(x * np.float32(width / self._before.width) - np.float32(0.5), width)
+        y = _to_the_edge(y * np.float32(height / self._before.height) - np.float32(0.5), height)
+        left, top = max(0, math.floor(x.min())), max(0, math.floor(y.min()))
+        right, bottom = min(width, math.floor(x.max()) + 2), min(height, math.floor(y.max()) + 2)
+        if right <= left or bottom <= top:
+            return np.zeros((rows, cols, 4), np.uint8)
+        source = _read(self._before, (top, left, bottom, right), (height, width))
+        x, y = x - np.float32(left), y - np.float32(top)
+        return np.asarray(cv2.remap(source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8)
 
-    def _over(self, height: int, width: int) -> WarpedVRT:
-        """The earlier picture on the grid of the later one, of so many rows and columns."""
-        if (height, width) not in self._by_size:
-            across, down = self.width_px / width, self.height_px / height
-            finest = min(across, down) * _pixel_ratio(self._after, self._before)
-            levels = [k for k, factor in enumerate(self._before.overviews(1)) if factor <= finest * 1.01]
-            source = _opened(self._paths[0], level=levels[-1]) if levels else self._before
-            alpha = ColorInterp.alpha in source.colorinterp or source.nodata is not None
-            self._by_size[height, width] = WarpedVRT(
-                source,
-                crs=self.crs,
-                transform=self.transform @ self._lay @ rasterio.Affine.scale(across, down),
-                height=height,
-                width=width,
-                resampling=Resampling.average if finest > 1.5 and not levels else Resampling.bilinear,
-                add_alpha=not alpha,
-            )
-        return self._by_size[height, width]
+    def _sought(
+        self, row: int, col: int, rows: int, cols: int, size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Where pixels of a window lie in the earlier picture, px of it; computed for every NODE_PX, else between."""
+        down = (np.arange(-1, -(-rows // NODE_PX) + 1) + 0.5) * NODE_PX + row
+        across = (np.arange(-1, -(-cols // NODE_PX) + 1) + 0.5) * NODE_PX + col
+        place = self.transform @ self._lay @ rasterio.Affine.scale(self.width_px / size[1], self.height_px / size[0])
+        x, y = place @ tuple(np.meshgrid(across, down))
+        if self._to_before is not None:
+            x, y = self._to_before.transform(x, y)
+        nodes = ~self._before.transform @ (x, y)
+        inner = (slice(NODE_PX, NODE_PX + rows), slice(NODE_PX, NODE_PX + cols))
+        full = (len(across) * NODE_PX, len(down) * NODE_PX)
+        x, y = (cv2.resize(node.astype(np.float32), full, interpolation=cv2.INTER_LINEAR)[inner] for node in nodes)
+        return x, y
 
 
-def _opened(path: Path, *, level: int | None = None) -> rasterio.DatasetReader:
-    options = {} if level is None else {"OVERVIEW_LEVEL": level}
+def _to_the_edge(at: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """The outer half of an outermost pixel is that pixel; what lies beyond stays outside."""
+    middle = np.float32((length - 1) / 2)
+    return np.where(np.abs(at - middle) <= length / 2, np.clip(at, 0, length - 1), -9.0).astype(np.float32)
+
+
+def _opened(path: Path) -> rasterio.DatasetReader:
     try:
-        source = rasterio.open(path, driver="GTiff", **options)
+        source = rasterio.open(path, driver="GTiff")
     except (rasterio.errors.RasterioError, OSError) as exc:
         raise RasterInvalid(f"{path}: cannot be read as a GeoTIFF: {exc}") from exc
     if source.crs is None:
@@ -195,33 +217,26 @@ def _opened(path: Path, *, level: int | None = None) -> rasterio.DatasetReader:
     return source
 
 
-def _pixel_ratio(after: rasterio.DatasetReader, before: rasterio.DatasetReader) -> float:
-    """Size of a pixel of the later picture in pixels of the earlier one."""
-    west, south, east, north = transform_bounds(after.crs, before.crs, *after.bounds)
-    across = (east - west) / after.width / abs(before.transform.a or before.transform.b)
-    down = (north - south) / after.height / abs(before.transform.e or before.transform.d)
-    return float(max(1e-3, min(across, down)))
-
-
-def _read(
-    source: rasterio.DatasetReader | WarpedVRT, place: tuple[int, int, int, int], size: tuple[int, int]
-) -> tuple[Picture, Mask]:
-    """RGB and what is known of a window (top, left, bottom, right) of the raster resized to `size`."""
-    top, left, bottom, right = place
+def _read(source: rasterio.DatasetReader, place: tuple[int, int, int, int], size: tuple[int, int]) -> Rgba:
+    """A window (top, left, bottom, right) of the raster resized to `size`; alpha is KNOWN or 0, as beyond its edge."""
+    top, left, bottom, right = (min(max(at, 0), most) for at, most in zip(place, (*size, *size), strict=True))
+    out = np.zeros((place[2] - place[0], place[3] - place[1], 4), np.uint8)
+    if bottom <= top or right <= left:
+        return out
     down, across = source.height / size[0], source.width / size[1]
-    window = Window(left * across, top * down, (right - left) * across, (bottom - top) * down)
-    coarse = max(down, across) > 1.01
+    shape = (bottom - top, right - left)
     how = {
-        "window": window,
-        "out_shape": (bottom - top, right - left),
-        "resampling": Resampling.average if coarse else Resampling.nearest,
+        "window": Window(left * across, top * down, shape[1] * across, shape[0] * down),
+        "resampling": Resampling.average if max(down, across) > 1.01 else Resampling.nearest,
     }
-    grey = source.count <= 2
-    shape = (1 if grey else 3, bottom - top, right - left)
-    bands = source.read([1] if grey else [1, 2, 3], **{**how, "out_shape": shape})
-    picture = np.ascontiguousarray(np.moveaxis(np.repeat(bands, 3, axis=0) if grey else bands, 0, -1))
-    known = source.dataset_mask(**how) > 0
-    return picture, known & picture.any(axis=-1)
+    count = 1 if source.count <= 2 else 3
+    bands = source.read(list(range(1, count + 1)), out_shape=(count, *shape), **how)
+    known = np.bitwise_or.reduce(bands) > 0
+    if MaskFlags.all_valid not in source.mask_flag_enums[0]:
+        known &= source.dataset_mask(out_shape=shape, **how) > 0
+    inner = (slice(top - place[0], bottom - place[0]), slice(left - place[1], right - place[1]))
+    out[inner] = cv2.merge([*(bands if count == 3 else bands.repeat(3, axis=0)), known.astype(np.uint8) * KNOWN])
+    return out
 
 
 def _shift(before: Picture, after: Picture, known: Mask) -> tuple[float, float] | None:
@@ -237,12 +252,12 @@ def _shift(before: Picture, after: Picture, known: Mask) -> tuple[float, float] 
 
 
 def _edges(picture: Picture, known: Mask) -> NDArray[np.float32]:
-    """Strength of edges, whatever the light."""
+    """Strength of edges, whatever the light; edges of shadows, which move with the sun, no stronger than others."""
     grey = np.log(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) + 12.0)
     grey = cv2.GaussianBlur(grey, (0, 0), 1.0)
     strength = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
     inside = cv2.erode(known.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    return np.where(inside, np.minimum(strength, 1.0), 0.0).astype(np.float32)
+    return np.where(inside, np.minimum(strength, MOST_EDGE), 0.0).astype(np.float32)
 
 
 def _least_squares(
