@@ -25,8 +25,8 @@ from geo.pictures import pictures
 from geo.positions import Altitude, Datum, LocalPlane
 from geo.terrain import Terrain
 from missioncontrol.errands import AIRSPEED_SHARE, Errand, Reckoned, ground_speed_m_s, reckon
+from missioncontrol.keepouts import ABOVE_M, LONGEST_S, ZONE_MARGIN_M
 from missioncontrol.patterns import CLIMB_M_S, LOOK_RANGE_M
-from missioncontrol.planning import ABOVE_M, LONGEST_S, ZONE_MARGIN_M
 
 Array = NDArray[np.float64]
 

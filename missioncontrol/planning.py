@@ -4,52 +4,37 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import numpy as np
-import shapely
 from numpy.typing import NDArray
-from shapely import Polygon
 
 from fleet.airframes import Kind
 from fleet.errors import BeyondBattery
 from fleet.missions import MOST_ITEMS, mission_hash
 from fleet.sortie_breaks import breaks
-from geo.airspace import Allowed, Band
 from geo.conflicts import separate
 from geo.detours import Detours
 from geo.heights import above_ground_m
-from geo.legs import Leg, points_of
-from geo.obstacles import Obstacles
+from geo.legs import Leg
 from geo.partition import Flyer, partition
 from geo.parts import Atoms, share
 from geo.pictures import USUAL_HIGHEST_M
-from geo.positions import Altitude, Datum
 from geo.relays import Watcher, relay, watchers_needed
 from geo.terrain import FlatTerrain
 from geo.turns import flyable, ordered_for_turns
-from geo.ways import shortest_way
 from missioncontrol.errors import InputInvalid
-from missioncontrol.patterns import OVER_CUT_M, Ground, Work, tolerance_m, work_of
+from missioncontrol.keepouts import ABOVE_M, Keepouts, left_by_zones
+from missioncontrol.patterns import Ground, Work, tolerance_m, work_of
 from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 from missioncontrol.requests import PlanRequest, WatchRequest
 from missioncontrol.sites import Site
-from missioncontrol.sorties import OBSTACLE_MARGIN_M, Flight, Flying, Start
+from missioncontrol.sorties import Flight, Flying, Start
 
 Array = NDArray[np.float64]
 
-ZONE_MARGIN_M = 15.0
-"""Kept from the edges of zones."""
-ROUND_M = 21.0
-"""Obstacles that are gone round are gone round so far away that nothing asks for climbing over them too."""
-ABOVE_M = 30.0
-"""Ways out and home are no more than this above the height of the work."""
-AROUND_M = 2000.0
-"""Zones are gone round within so much of the work."""
-LONGEST_S = 4 * 3600.0
-"""Zones that become active within this after the take-off count for areas and ways."""
 STAY_SHARE = 0.95
 """Of the time that the battery allows to stay at a place, what a watch plans with."""
 LEAD_IN_S = 3.0
@@ -103,84 +88,17 @@ class _Planner:
             self.warnings.append("no terrain given: the ground is taken as flat, at the height of the take-off")
         self.site, self.terrain = site, terrain
         near = (site.starts[0].lon, site.starts[0].lat)
-        cut = None if site.airspace is None else self._left_by_zones
+        cut = None if site.airspace is None else partial(left_by_zones, site)
         self.work: Work = work_of(request, Ground(terrain=terrain, near=near, obstacles=site.obstacles, cut=cut))
         self.plane = self.work.plane
-        self.around = shapely.MultiPoint(
-            [*points_of(self.work.legs), *(self._place(start) for start in site.starts)]
-        ).convex_hull.buffer(AROUND_M)
-        self.obstacles = None
-        if standing := site.obstacles + self.work.obstacles:
-            self.obstacles = Obstacles(standing, self.plane, terrain, within=self.around)
-        self.kept_out = tuple(self._kept_out())
-        self.forbidden = shapely.union_all([shape for _, shape in self.kept_out])
+        self.keepouts = Keepouts(site, self.work, terrain)
         self.warnings += self.work.warnings
         self.flights: list[Flight] = []
         self.delays_s: list[float] | None = None
 
-    def _band(self, height_m: float) -> Band:
-        begins_s = self.site.begins_utc_s
-        return Band(begins_s, begins_s + LONGEST_S, Altitude(0.0, Datum.AGL), Altitude(height_m + ABOVE_M, Datum.AGL))
-
-    def _left_by_zones(self, area: Polygon, height_m: float) -> Allowed:
-        assert self.site.airspace is not None
-        return self.site.airspace.allowed(area, self._band(height_m), margin_m=ZONE_MARGIN_M + OVER_CUT_M + 1.0)
-
-    def _kept_out(self) -> Iterator[tuple[str, shapely.Geometry]]:
-        """Where on the plane no way may lead: zones, and obstacles that are too high to pass over."""
-        if self.site.airspace is not None:
-            near = shapely.transform(self.around, lambda xy: np.column_stack(self.plane.to_lonlat(xy[:, 0], xy[:, 1])))
-            for blocked in self.site.airspace.blocked(near, self._band(self.work.height_m), margin_m=ZONE_MARGIN_M):
-                yield (
-                    blocked.title,
-                    shapely.transform(
-                        blocked.polygon, lambda lonlat: np.column_stack(self.plane.to_plane(lonlat[:, 0], lonlat[:, 1]))
-                    ),
-                )
-        if self.obstacles is not None:
-            margin_m = OBSTACLE_MARGIN_M
-            for shape in self.obstacles.to_go_round(
-                highest_m=max(USUAL_HIGHEST_M, self.work.height_m), horizontal_m=ROUND_M, vertical_m=margin_m
-            ):
-                yield ", ".join(self.obstacles.names_at(shape)), shape
-
     def _place(self, start: Start) -> tuple[float, float]:
         east_m, north_m = self.plane.to_plane(start.lon, start.lat)
         return float(east_m), float(north_m)
-
-    def _round(self, legs: tuple[Leg, ...], start: Start) -> tuple[tuple[Leg, ...], tuple[tuple[float, float], ...]]:
-        """The legs with ways out and between them that keep clear of what is forbidden, and the way home."""
-        if self.forbidden.is_empty:
-            return legs, ()
-        home = self._place(start)
-        found: list[Leg] = []
-        for leg in legs:
-            line = shapely.LineString([leg.start, leg.end])
-            if leg.levels_amsl_m is None and leg.length_m > 0 and line.crosses(self.forbidden):
-                names = [name for name, shape in self.kept_out if line.intersects(shape)]
-                raise InputInvalid(f"zones, obstacles: the work itself leads through {', '.join(names)}: plan around")
-            before = found[-1].end if found else home
-            found.append(replace(leg, approach=self._way(before, (*leg.approach,), leg.start)))
-        return tuple(found), self._way(legs[-1].end, (), home)
-
-    def _way(
-        self, begin: tuple[float, float], between: tuple[tuple[float, float], ...], end: tuple[float, float]
-    ) -> tuple[tuple[float, float], ...]:
-        """Points between two places: those given, or round what is forbidden where they lead through it."""
-        if begin == end:
-            return between
-        straight = shapely.LineString([begin, *between, end])
-        if not straight.crosses(self.forbidden) and not straight.within(self.forbidden):
-            return between
-        way = shortest_way(np.array(begin), np.array(end), [self.forbidden])
-        if way is None:
-            lon, lat = self.plane.to_lonlat(*end)
-            names = [name for name, shape in self.kept_out if straight.intersects(shape)]
-            raise InputInvalid(
-                f"zones, obstacles: no way to lon {float(lon):.5f}, lat {float(lat):.5f} keeps clear of "
-                f"{', '.join(names)}: plan around, fly higher or at another time"
-            )
-        return tuple((float(x), float(y)) for x, y in way[1:-1])
 
     def fly(self) -> None:
         """Each vehicle's part of the legs, and its flights."""
@@ -312,7 +230,7 @@ class _Planner:
             usable_wh=self.site.usable_wh(start.sysid),
             conditions=self.site.conditions,
         )
-        legs, way_home = self._round(self._turned(legs, start), start)
+        legs, way_home = self.keepouts.ways(self._turned(legs, start), self._place(start))
         return Flight(
             legs,
             start,
@@ -321,7 +239,7 @@ class _Planner:
             self.terrain,
             layer_m=layer_m,
             way_home=way_home,
-            obstacles=self.obstacles,
+            obstacles=self.keepouts.obstacles,
         )
 
     def _turned(self, legs: tuple[Leg, ...], start: Start) -> tuple[Leg, ...]:
@@ -355,23 +273,7 @@ class _Planner:
             flight.check_returns()
         except BeyondBattery as exc:
             raise InputInvalid(f"battery: vehicle {sysid}, {exc}") from exc
-        if self.site.airspace is not None:
-            breaches = self.site.airspace.breaches(flight.track(self.site.begins_utc_s))
-            if breaches:
-                raise InputInvalid(f"zones: vehicle {sysid} would be in {breaches[0]}")
-        if self.obstacles is not None:
-            column = shapely.Point(flight.home).buffer(OBSTACLE_MARGIN_M)
-            above = self.obstacles.floor_m(flight.home[None], horizontal_m=OBSTACLE_MARGIN_M, vertical_m=0.0)
-            if above[0] > flight.home_amsl_m:
-                names = ", ".join(self.obstacles.names_at(column))
-                raise InputInvalid(
-                    f"obstacles: vehicle {sysid} would take off within {OBSTACLE_MARGIN_M:g} m of {names}"
-                )
-            near = self.obstacles.breaches(
-                flight.route, horizontal_m=OBSTACLE_MARGIN_M - 0.5, vertical_m=OBSTACLE_MARGIN_M - 0.5
-            )
-            if near:
-                raise InputInvalid(f"obstacles: vehicle {sysid} would come too near to {near[0]}: fly higher")
+        self.keepouts.check(flight)
 
     def plan(self, began_s: float) -> Plan:
         """Everything summed up."""

@@ -16,7 +16,7 @@ from fleet.missions import has_position
 from geo.airspace import Airspace, Band
 from geo.areas import polygon_parts
 from geo.positions import Altitude, Datum, LocalPlane
-from missioncontrol.planning import LONGEST_S, ZONE_MARGIN_M
+from missioncontrol.keepouts import LONGEST_S, ZONE_MARGIN_M
 from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 
 Array = NDArray[np.float64]

@@ -33,8 +33,9 @@ from geo.terrain import GridTerrain
 from geo.volumes import Circle, Outline, Volume4D
 from geo.zones import Kind, Zone
 from missioncontrol.errors import MissionControlError
-from missioncontrol.patterns import tolerance_m
-from missioncontrol.planning import ABOVE_EACH_OTHER_M, APART_M, OVER_CUT_M, ZONE_MARGIN_M, plan
+from missioncontrol.keepouts import ZONE_MARGIN_M
+from missioncontrol.patterns import OVER_CUT_M, tolerance_m
+from missioncontrol.planning import ABOVE_EACH_OTHER_M, APART_M, plan
 from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.requests import FacadesRequest, LookRequest, OrbitRequest, PlanRequest, WatchRequest
 from missioncontrol.sites import Site
