@@ -33,6 +33,9 @@ SUFFIXES = re.compile(r"\.(tiff?|hgt|hgt\.zip)$", re.IGNORECASE)
 """Ends of the names of DEMs in a folder."""
 GEOID_STEP_M = 1000.0
 """What a geoid adds to heights is taken at places so far apart, and bilinear in between."""
+LOWEST_M, HIGHEST_M = -600.0, 9200.0
+"""No ground lies beyond, whatever its heights count from: a file that holds -32768 or the like and does not say that
+this stands for nothing has a hole there."""
 METRES = {None, "", "m", "metre", "metres", "meter", "meters"}
 
 
@@ -108,8 +111,8 @@ class GridTerrain:
         """The first band of a GeoTIFF, or an SRTM tile (.hgt, .hgt.zip), read when and where it is asked for.
 
         `height_datum` is what its heights are counted from; None: what the file states, else EGM96 (and `stated`
-        is False). Raises TerrainMissing if it cannot be read, DatumUnknown if file and caller contradict each
-        other, GeoidMissing.
+        is False). Heights that no ground has are holes, see LOWEST_M. Raises TerrainMissing if it cannot be read,
+        DatumUnknown if file and caller contradict each other, GeoidMissing.
         """
         path = Path(path)
         with _opened(path) as raster:
@@ -373,7 +376,8 @@ def _block_reader(path: Path, rows: int, cols: int) -> Callable[[int, int], Cell
                 band = raster.read(1, window=window, masked=True)
             except rasterio.errors.RasterioError as exc:
                 raise TerrainMissing(f"{path}: damaged from row {row}, column {col} on: {exc}") from exc
-            scaled = band * raster.scales[0] + raster.offsets[0]
-            return np.ascontiguousarray(scaled.astype(np.float32).filled(np.nan))
+            scaled = np.ma.filled(band.astype(np.float64) * raster.scales[0] + raster.offsets[0], np.nan)
+            scaled[~((scaled >= LOWEST_M) & (scaled <= HIGHEST_M))] = np.nan
+            return np.ascontiguousarray(scaled, np.float32)
 
     return read

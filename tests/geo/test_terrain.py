@@ -192,6 +192,24 @@ def test_a_vrt_named_tif_and_other_strangers_do_not_open(tmp_path: Path) -> None
         GridTerrain.from_file(hgt)
 
 
+@pytest.mark.parametrize("void", [-32768.0, -9999.0, -3.4e38, 32767.0, np.inf, -np.inf, np.nan])
+def test_what_stands_for_nothing_is_a_hole_though_the_file_does_not_say_so(tmp_path: Path, void: float) -> None:
+    cells = np.full((40, 40), 812.5, np.float32)
+    cells[10:20, 10:20] = void
+    path = tmp_path / "dem.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=40, height=40, count=1, dtype="float32", crs="EPSG:4326",
+        transform=rasterio.Affine(0.001, 0, 76.0, 0, -0.001, 43.1),
+    ) as raster:  # fmt: skip
+        raster.write(cells, 1)
+    terrain = GridTerrain.from_file(path)
+    assert terrain.amsl_m(76.005, 43.095) == pytest.approx(812.5)
+    with pytest.raises(TerrainMissing, match="a hole in the data"):
+        terrain.amsl_m(76.015, 43.085)
+    with pytest.raises(TerrainMissing, match="a hole in the data"):
+        terrain.amsl_m(76.0204, 43.0796)  # between a height and the hole
+
+
 def test_a_hole_names_the_tile_that_has_it(tmp_path: Path) -> None:
     cells = np.full((100, 100), 5.0)
     cells[50, 50] = -9999
