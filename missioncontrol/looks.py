@@ -47,7 +47,7 @@ TARGETS = {
     "construction": Target(
         kind="unauthorized_construction", height_m=3.0, height_sigma_m=2.0, box_sigma=0.15, middle_sigma=0.09
     ),
-    "fire": Target(kind="fire", height_m=1.0, height_sigma_m=1.0, middle_sigma=0.12, urgent=True),
+    "fire": Target(kind="fire", height_m=2.0, height_sigma_m=1.5, middle_sigma=0.12, urgent=True),
     "smoke": Target(
         kind="smoke", height_m=8.0, height_sigma_m=8.0, box_sigma=0.25, middle_sigma=0.14, urgent=True, whole=False
     ),
@@ -55,8 +55,8 @@ TARGETS = {
     CROWD: Target(kind="public_disorder", height_m=0.9, height_sigma_m=0.3, middle_sigma=0.1, urgent=True),
     "vehicle": Target(kind=None, height_m=0.8, height_sigma_m=0.4, speed_sigma_m_s=10.0),
 }
-"""The detector's classes. How far middles are off is what passes over simulated worlds show, the pose exact: 6 looks at
-dumps, 28 at fires, 13 at crowds, 9 at smoke and 22 at building sites; of floods it is a choice."""
+"""The detector's classes. How far middles are off is what passes over simulated worlds show, the pose exact: of
+dumps in 12 sightings, fires in 49, crowds in 17, smoke in 20, building sites in 29; of floods it is a choice."""
 UNKNOWN_TARGET = Target(kind=None, height_m=0.0, height_sigma_m=1.0)
 
 
