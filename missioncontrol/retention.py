@@ -1,5 +1,8 @@
 """Retention: recordings go when their purpose's time is over, unless they are evidence or somebody had them kept.
 
+A clip's times are the vehicle's, whose clock may be wrong; its flight's begin is by our own. A clip is as old as it
+says where that is between the begin of its flight and a day later; else as old as that.
+
 What goes is first marked and written into the audit, in one transaction; then its file goes, then its row. A stop in
 between leaves a mark, and the next round goes on from it.
 """
@@ -19,12 +22,14 @@ from missioncontrol.casefiles import State
 from missioncontrol.clocks import Clock, iso_utc
 from missioncontrol.recordings import CUT, LEAVING, WHOLE, Clip, Recordings, clip_of, note
 from missioncontrol.store import Store
-from missioncontrol.tables import clips, incidents, observations
+from missioncontrol.tables import clips, flights, incidents, observations
 from missioncontrol.video_settings import RetentionSettings
 
 log = structlog.get_logger(__name__)
 
 DAY_S = 86_400.0
+LONGEST_FLIGHT_S = DAY_S
+"""No flight lasts longer, s."""
 BATCH = 500
 """Clips that are judged together."""
 MARGIN_S = 5.0
@@ -125,11 +130,14 @@ class Retention:
 
     async def _old(self, purpose: str, until_utc_s: float, *, after: int) -> list[Clip]:
         """Clips that nobody had kept and that ended before, by number."""
+        begun_utc_s = flights.c.started_utc_s
         query = (
             select(*Clip.columns())
+            .join(flights, flights.c.id == clips.c.flight_id)
             .where(
                 clips.c.purpose == purpose,
-                clips.c.until_utc_s < until_utc_s,
+                begun_utc_s < until_utc_s,
+                (clips.c.until_utc_s < until_utc_s) | (begun_utc_s < until_utc_s - LONGEST_FLIGHT_S),
                 clips.c.state.in_((WHOLE, CUT)),
                 clips.c.hold.is_(None),
                 clips.c.number > after,

@@ -96,6 +96,14 @@ async def test_what_shows_an_incident_stays_and_what_showed_a_rejected_one_goes(
     assert await house.after(11) == {shows}
 
 
+async def test_a_vehicle_with_a_wrong_clock_neither_loses_its_recordings_nor_keeps_them(house: House) -> None:
+    flight = await add_flight(house.store)
+    behind = await house.clip(flight, begins_s=-400 * DAY_S, purpose="patrol")
+    ahead = await house.clip(flight, begins_s=9000 * DAY_S, purpose="patrol")
+    assert await house.after(9.9) == {behind, ahead}
+    assert await house.after(11.1) == set()
+
+
 async def test_what_somebody_had_kept_stays_until_it_is_released(house: House) -> None:
     flight = await add_flight(house.store)
     kept = await house.clip(flight, purpose="patrol")
