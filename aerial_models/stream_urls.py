@@ -10,6 +10,7 @@ import ipaddress
 import re
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -122,15 +123,20 @@ def without_password(url: str) -> str:
 def refuse_redirects(stream: StreamUrl, address: Address, timeout_s: float) -> None:
     """Ask an RTSP server to describe its stream, and refuse one that sends its clients elsewhere: libav would go.
 
-    A server that redirects only a later request is not found out. Raises SourceRefused, SourceUnreachable.
+    A server that redirects only a later request is not found out; one whose answer takes longer than `timeout_s` in all
+    is not waited for. Raises SourceRefused, SourceUnreachable.
     """
+    until_s = time.monotonic() + timeout_s
     request = f"DESCRIBE {_bare(stream, address)} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
     try:
         with socket.create_connection((str(address), stream.port), timeout_s) as plain:
             connection = _secured(plain, stream.host) if stream.scheme == "rtsps" else plain
             connection.sendall(request.encode())
             head = b""
-            while b"\r\n\r\n" not in head and len(head) < _MOST_HEADER_BYTES and (data := connection.recv(4096)):
+            while b"\r\n\r\n" not in head and len(head) < _MOST_HEADER_BYTES:
+                connection.settimeout(max(0.001, until_s - time.monotonic()))
+                if not (data := connection.recv(4096)):
+                    break
                 head += data
     except TimeoutError as exc:
         raise SourceUnreachable(f"{stream.shown}: nothing came within {timeout_s:.1f} s") from exc

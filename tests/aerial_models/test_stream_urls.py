@@ -1,6 +1,8 @@
+import contextlib
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -138,6 +140,24 @@ def test_a_server_that_sends_its_clients_elsewhere_is_refused_and_nothing_goes_t
         ):
             open_source(f"rtsp://127.0.0.1:{port}/a", timeout_s=2.0).__enter__()
         assert asked == []
+
+
+def test_a_server_that_never_ends_its_answer_is_not_waited_for() -> None:
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"RTSP/1.0 200 OK\r\n")
+            for _ in range(60):
+                connection.sendall(b"X")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        url = f"rtsp://127.0.0.1:{server.getsockname()[1]}/a"
+        with pytest.raises(SourceUnreachable, match=r"nothing came within 0\.3 s"):
+            open_source(url, timeout_s=0.3).__enter__()
+        thread.join()
 
 
 def test_what_is_no_rtsp_server_is_unreachable() -> None:
