@@ -233,10 +233,9 @@ class Catalogue:
 
 
 def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputInvalid(f"token: {text!r} is not one of this search") from None
+    if not text.isdecimal() or len(text) > 18:
+        raise InputInvalid(f"token: {text!r} is not one of this search")
+    return int(text)
 
 
 def _link(rel: str, href: str, kind: str = "application/json", **more: Any) -> Tree:

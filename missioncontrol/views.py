@@ -110,6 +110,8 @@ class Views:
 
         The second answer is what to give as `before` for more, None where there is no more. Raises InputInvalid.
         """
+        if from_utc_s > until_utc_s:
+            raise InputInvalid("from, to: the end lies before the begin")
         if place.is_empty or not place.is_valid or (place.geom_type == "Polygon" and place.area == 0):
             raise InputInvalid(f"within: {shapely.is_valid_reason(place)}: give an area whose sides do not cross")
         found: list[View] = []
@@ -202,6 +204,8 @@ def _area(text: str) -> shapely.Polygon:
 def _check(name: str, places: np.ndarray[Any, np.dtype[np.float64]]) -> None:
     if not np.all(np.isfinite(places)) or np.any(np.abs(places) > (180, 90)):
         raise InputInvalid(f"{name}: lon is -180 to 180 and lat -90 to 90 degrees")
+    if np.any(np.abs(np.diff(places[:, 0])) > 180):
+        raise InputInvalid(f"{name}: a side longer than 180 degrees: ask on either side of the antimeridian")
 
 
 def _seen(

@@ -21,7 +21,7 @@ from missioncontrol.retention import Retention
 
 PIECE = 1 << 18
 """Bytes that are read and sent at once."""
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _HOLDS = [requires(Role.INSPECTOR, Role.ADMINISTRATOR)]
 
 

@@ -19,7 +19,7 @@ Within = Annotated[
 From = Annotated[str | None, QueryParameter(name="from", description="Not before, ISO 8601.", max_length=40)]
 Until = Annotated[str | None, QueryParameter(name="to", description="Not after, ISO 8601.", max_length=40)]
 Limit = Annotated[int, QueryParameter(description="Clips in one answer.", ge=1, le=1000)]
-Before = Annotated[int | None, QueryParameter(description="`next` of the answer before, for more.")]
+Before = Annotated[int | None, QueryParameter(description="`next` of the answer before, for more.", ge=0, le=10**18)]
 
 
 @get("/views", tags=["recordings"])

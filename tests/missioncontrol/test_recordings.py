@@ -87,6 +87,8 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"within": '{"type": "Point", "coordinates": [1, 2]}'}, "Polygon"),
     ({"within": "{nonsense"}, "GeoJSON"),
     ({"at": "1,2", "from": "yesterday"}, "no time"),
+    ({"at": "1,2", "from": "2027-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "before"),
+    ({"within": "179,0,-179,0,-179,1,179,1"}, "180"),
     ({"at": "1,2", "to": "2026-05-01T08:30:00"}, "offset"),
 ]
 
@@ -95,6 +97,14 @@ async def test_a_question_that_cannot_be_answered_says_why(filmed: Filmed) -> No
     http = await filmed.house.client()
     for asked, words in REFUSED:
         assert words in problem(await http.get("/views", params=asked), 422)["detail"]
+
+
+async def test_numbers_too_large_to_be_any_are_no_errors_of_ours(filmed: Filmed) -> None:
+    http = await filmed.house.client()
+    problem(await http.get("/views", params={"at": "1,2", "before": 10**30}), 400)
+    problem(await http.get("/stac/search", params={"token": "clips:" + "9" * 40}), 422)
+    part = await http.get(f"/recordings/{filmed.clip_id}/video.mp4", headers={"range": "bytes=-" + "9" * 5000})
+    assert part.content == filmed.content
 
 
 async def test_the_video_comes_whole_or_in_parts(filmed: Filmed) -> None:
