@@ -95,33 +95,41 @@ def cog(
 ) -> None:
     """Write a GeoTIFF again as a COG. Raises RasterInvalid for what cannot be read or not be packed so.
 
-    Overviews are not needed in the source. A mask or alpha band becomes alpha (deflate) or a mask (JPEG).
+    Overviews are not needed in the source. A mask or alpha band becomes alpha (deflate) or a mask (JPEG), which also
+    stands for nodata in JPEG: packing bends numbers, that one too.
     """
     with _plain(Path(source)) as raster:
-        colours = raster.count - (ColorInterp.alpha in raster.colorinterp)
-        masked = ColorInterp.alpha in raster.colorinterp or MaskFlags.per_dataset in raster.mask_flag_enums[0]
+        alpha = raster.colorinterp.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in raster.colorinterp else None
+        colours = [band for band in range(1, raster.count + 1) if band != alpha]
+        masked = alpha is not None or MaskFlags.per_dataset in raster.mask_flag_enums[0]
+        masked |= compress == "jpeg" and raster.nodata is not None
+        opaque = 255 if raster.dtypes[0] == "uint8" or raster.dtypes[0][0] == "f" else np.iinfo(raster.dtypes[0]).max
+        added = masked and alpha is None
+        order = colours if alpha is None else [*colours, alpha]
         described = Described(
             raster.tags(),
             tuple(
-                (raster.descriptions[band] or "", raster.units[band] or "", raster.scales[band])
-                for band in range(colours)
+                (raster.descriptions[band - 1] or "", raster.units[band - 1] or "", raster.scales[band - 1])
+                for band in colours
             ),
+            tuple(raster.offsets[band - 1] for band in colours),
         )
         grid = Grid(raster.crs.to_wkt(), raster.transform, raster.width, raster.height)
         with CogWriter(
-            out, grid, bands=colours, dtype=raster.dtypes[0], alpha=masked, nodata=None if masked else _nodata(raster),
-            described=described, compress=compress, quality=quality, block_px=block_px, shrink=shrink, threads=threads,
+            out, grid, bands=len(colours), dtype=raster.dtypes[0], alpha=masked,
+            nodata=None if masked else _nodata(raster), described=described, compress=compress, quality=quality,
+            block_px=block_px, shrink=shrink, threads=threads,
         ) as writer:  # fmt: skip
             side = block_px * 2
             for row, col, height, width in grid.windows(side):
                 window = rasterio.windows.Window(col, row, width, height)
                 try:
-                    cells = raster.read(range(1, colours + 1), window=window)
-                    mask = [raster.dataset_mask(window=window)[None]] if masked else []
+                    cells = raster.read(order, window=window)
+                    known = raster.dataset_mask(window=window) if added else None
                 except rasterio.errors.RasterioError as exc:
                     raise RasterInvalid(f"{source}: damaged near row {row}, column {col}: {exc}") from exc
-                if masked:
-                    cells = np.concatenate([cells, mask[0].astype(cells.dtype)])
+                if known is not None:
+                    cells = np.concatenate([cells, np.where(known > 0, opaque, 0).astype(cells.dtype)[None]])
                 writer.write(row, col, np.ascontiguousarray(cells.transpose(1, 2, 0)))
 
 

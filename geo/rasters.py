@@ -254,7 +254,7 @@ class Raster:
             except rasterio.errors.RasterioError as exc:
                 raise RasterInvalid(f"{self.path}: damaged near row {top}, column {left}: {exc}") from exc
         if self.alpha is not None:
-            mask = bands[self.alpha].astype(np.uint8)
+            mask = np.where(bands[self.alpha] > 0, 255, 0).astype(np.uint8)
             bands = np.delete(bands, self.alpha, axis=0)
         elif not self._masked:
             mask = self._known(bands)

@@ -18,6 +18,8 @@ SHORT, LONG, LONG8 = 3, 4, 16
 _FORMATS = {1: "B", 2: "s", SHORT: "H", LONG: "I", 12: "d", LONG8: "Q"}
 _GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
 _GDAL_TAGS = (42112, 42113)
+_SAID_TAGS = (269, 270, 271, 272, 305, 306, 315, 316, 33432)
+"""Of a picture's name, description, camera, program, moment, makers and rights: GDAL's TIFFTAG_... texts."""
 LARGEST_CLASSIC = 4_200_000_000
 """Bytes of a file that offsets of 32 bit reach, with some to spare."""
 
@@ -123,9 +125,11 @@ def gdal_tags(grid: Grid, dtype: str, count: int, nodata: float | None, describe
                 one.set_band_description(band, name)
                 one.set_band_unit(band, unit)
                 if scale != 1:
-                    one.scales = tuple(each[2] for each in described.bands)
+                    one.scales = (*(each[2] for each in described.bands), *[1.0] * (count - len(described.bands)))
+            if any(described.offsets):
+                one.offsets = (*described.offsets, *[0.0] * (count - len(described.offsets)))
         data = bytes(memory.getbuffer())
-    return [tag for tag in _read(data) if tag.number in _GEO_TAGS + _GDAL_TAGS]
+    return [tag for tag in _read(data) if tag.number in _GEO_TAGS + _GDAL_TAGS + _SAID_TAGS]
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,8 @@ class Described:
     """Names and texts."""
     bands: tuple[tuple[str, str, float], ...] = ()
     """Of each band its name, its unit and what its numbers are multiplied by; none: nothing is said of them."""
+    offsets: tuple[float, ...] = ()
+    """Of each band what is then added to its numbers; none: nothing."""
 
 
 def _read(data: bytes) -> list[Tag]:

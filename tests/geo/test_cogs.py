@@ -216,6 +216,50 @@ def test_limits(tmp_path: Path) -> None:
         opened(coloured)
 
 
+def test_heights_stay_the_same_heights_and_the_moment_stays_said(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif", smooth(1, 64, 64).astype(np.uint16))
+    with rasterio.open(source, "r+") as raster:
+        raster.scales, raster.offsets = (0.01,), (700.0,)
+        raster.update_tags(TIFFTAG_DATETIME="2026:01:02 10:00:00", TIFFTAG_IMAGEDESCRIPTION="a city")
+    cog(source, tmp_path / "b.tif")
+    with rasterio.open(tmp_path / "b.tif") as got:
+        assert (got.scales, got.offsets) == ((0.01,), (700.0,))
+        assert got.tags()["TIFFTAG_DATETIME"] == "2026:01:02 10:00:00"
+        assert got.tags()["TIFFTAG_IMAGEDESCRIPTION"] == "a city"
+
+
+def test_scaled_bands_with_a_mask_stay_scaled(tmp_path: Path) -> None:
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        source = write(tmp_path / "a.tif", np.full((1, 64, 64), 40, np.int16))
+        with rasterio.open(source, "r+") as raster:
+            raster.scales, raster.offsets = (0.5,), (100.0,)
+            raster.write_mask(np.where(np.arange(64) < 20, 255, 0)[None].repeat(64, 0).astype(np.uint8))
+    cog(source, tmp_path / "b.tif")
+    with rasterio.open(tmp_path / "b.tif") as got:
+        assert (got.scales, got.offsets) == ((0.5, 1.0), (100.0, 0.0))
+        assert (got.read(1)[:, :20] == 40).all()
+        assert (got.read(2) == np.where(np.arange(64) < 20, 32767, 0)).all()
+
+
+def test_jpeg_keeps_what_is_known_and_what_is_not(tmp_path: Path) -> None:
+    bands = np.clip(smooth(3, 200, 200) + RNG.normal(0, 20, (3, 200, 200)), 1, 255).astype(np.uint8)
+    y, x = np.mgrid[0:200, 0:200]
+    unknown = np.hypot(x - 90, y - 120) < 70
+    bands[:, unknown] = 0
+    cog(write(tmp_path / "a.tif", bands, nodata=0), tmp_path / "b.tif", compress="jpeg")
+    with rasterio.open(tmp_path / "b.tif") as got:
+        assert ((got.dataset_mask() == 0) == unknown).all()
+
+
+def test_alpha_of_16_bit_is_as_opaque_as_it_was(tmp_path: Path) -> None:
+    bands = (smooth(4, 64, 64) * 200).astype(np.uint16)
+    bands[3] = np.where(np.arange(64) < 20, 65535, 256)[None]
+    source = write(tmp_path / "a.tif", bands, photometric="RGB", alpha="YES")
+    cog(source, tmp_path / "b.tif")
+    with rasterio.open(tmp_path / "b.tif") as got:
+        assert (got.read(4) == bands[3]).all()
+
+
 def test_pixels_that_are_points_stay_where_they_are(tmp_path: Path) -> None:
     source = write(tmp_path / "a.tif", smooth(1, 64, 64).astype(np.uint8), AREA_OR_POINT="Point")
     with rasterio.open(source, "r+") as raster:

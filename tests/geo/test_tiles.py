@@ -65,6 +65,16 @@ def test_a_place_is_where_it_should_be(picture: Path) -> None:
         assert np.abs(drawn[int(py), int(px)].astype(int) - (*colour, 255)).max() <= 3
 
 
+def test_alpha_of_16_bit_is_seen_through_only_where_it_is_0(tmp_path: Path) -> None:
+    bands = np.full((4, 400, 400), 9000, np.uint16)
+    bands[3, :, :200], bands[3, :, 200:] = 256, 0
+    source = write(tmp_path / "a.tif", bands, photometric="RGB", alpha="YES")
+    x, y, px, py = number(LON + 100.5e-5, LAT - 100.5e-5, 17)
+    assert image(tile(source, 17, x, y))[int(py), int(px), 3] == 255
+    x, y, px, py = number(LON + 300.5e-5, LAT - 100.5e-5, 17)
+    assert image(tile(source, 17, x, y))[int(py), int(px), 3] == 0
+
+
 def test_outside_is_clear_and_jpeg_is_opaque(picture: Path) -> None:
     assert image(tile(picture, 17, 0, 0)).max() == 0
     x, y, *_ = number(LON + 0.005, LAT - 0.004, 14)
