@@ -30,6 +30,9 @@ class VideoOptions(msgspec.Struct, frozen=True, kw_only=True):
     arrival by this machine's clock less this; absent, such frames have none and nothing in them is located."""
     latency_sigma_s: Positive = 0.5
     """One-sigma error of `latency_s`, s."""
+    clock_sigma_s: Positive = 0.5
+    """One-sigma error of a camera's own clock (RTCP) against the vehicle's, until that was learnt from how the picture
+    moves, s."""
 
 
 class VideoLimits(msgspec.Struct, frozen=True, kw_only=True):

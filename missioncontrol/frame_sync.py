@@ -1,19 +1,22 @@
 """Brings the frames of one vehicle's video to the clock of its telemetry, where the video does not carry that clock.
 
 Frames with ST 0601 metadata are timed by the vehicle itself. Others are timed by the camera's own clock, or by when
-they came: how far that is off is learnt from how the picture moves and how telemetry says the camera moved.
+they came: how far that is off is learnt from how the picture moves and how telemetry says the camera moved. Until then
+the camera's clock is believed to what settings say of it, and not at all where it is seconds from telemetry's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 
 import structlog
 from prometheus_client import Gauge
 
 from aerial_models.frames import Frame, TimeSource
 from aerial_models.image_motion import MotionMeter
+from aerial_models.video_options import VideoOptions
 from fleet.history import PoseHistory
 from geo.cameras import BrownCamera
 from geo.clock_offsets import ClockOffset
@@ -28,6 +31,8 @@ OFFSET = Gauge("missioncontrol_frame_clock_offset_seconds", "Telemetry's clock a
 
 FOREIGN_CLOCKS = {TimeSource.RTCP, TimeSource.ARRIVAL}
 """Frames timed by these are not timed by the vehicle."""
+MOST_APART_S = 2.0
+"""A camera's clock that is further than this from the vehicle's, when its frame comes, is another one, s."""
 LEARN_EVERY_S = 15.0
 """How often the offset is learnt anew, s of frames' time."""
 TRY_EVERY_S = 3.0
@@ -43,9 +48,19 @@ _AT_ONCE = 50
 class FrameSync:
     """The clock of one vehicle's frames."""
 
-    def __init__(self, *, name: str, camera: BrownCamera, history: PoseHistory, terrain: Terrain) -> None:
-        """Of a vehicle's name, camera and poses, over terrain."""
+    def __init__(
+        self,
+        *,
+        name: str,
+        camera: BrownCamera,
+        history: PoseHistory,
+        terrain: Terrain,
+        clock_sigma_s: float = VideoOptions().clock_sigma_s,
+    ) -> None:
+        """Of a vehicle's name, camera and poses, over terrain; the camera's own clock is off by `clock_sigma_s`."""
         self._name, self._camera, self._history, self._terrain = name, camera, history, terrain
+        self._clock_sigma_s = clock_sigma_s
+        self._foreign = False
         self._meter = MotionMeter(focal_share=camera.focal_px / camera.width_px)
         self._clock = FrameClock(window_s=WINDOW_S)
         self._source: TimeSource | None = None
@@ -65,10 +80,11 @@ class FrameSync:
         """The video is connected anew: its clock may be another one."""
         self._clock.restart()
         self._source = self._tried_s = None
+        self._foreign = False
 
     async def timed(self, frame: Frame) -> Frame:
-        """The frame with telemetry's time of it and the sigma of that; as it is where its clock is telemetry's own, and
-        before anything was learnt."""
+        """The frame with telemetry's time of it and the sigma of that; as it is where its clock is telemetry's own, or
+        nothing was learnt of when it came; without a time where the camera's clock cannot be telemetry's."""
         if frame.utc_s is None or frame.time_source not in FOREIGN_CLOCKS:
             return frame
         if frame.time_source != self._source:
@@ -81,9 +97,21 @@ class FrameSync:
         if self._tried_s is None or not 0 <= frame.utc_s - self._tried_s < every_s:
             await self._learn(frame.utc_s)
         if self._clock.known is None:
-            return frame
+            return frame if frame.time_source is TimeSource.ARRIVAL else self._unlearnt(frame, frame.utc_s)
         utc_s, sigma_s = self._clock.moment(frame.utc_s, frame.utc_sigma_s or 0.0)
         return dataclasses.replace(frame, utc_s=utc_s, utc_sigma_s=sigma_s)
+
+    def _unlearnt(self, frame: Frame, utc_s: float) -> Frame:
+        newest_s = self._history.newest_utc_s
+        if newest_s is not None and abs(newest_s - utc_s) > MOST_APART_S:
+            if not self._foreign:
+                log.warning(
+                    "the camera's clock is not the vehicle's: nothing in its video is located; set it by NTP",
+                    video=self._name, ahead_s=round(utc_s - newest_s, 1),
+                )  # fmt: skip
+            self._foreign = True
+            return dataclasses.replace(frame, utc_s=None, utc_sigma_s=None)
+        return dataclasses.replace(frame, utc_sigma_s=math.hypot(frame.utc_sigma_s or 0.0, self._clock_sigma_s))
 
     async def _learn(self, now_s: float) -> None:
         wanted = self._clock.wanted_s

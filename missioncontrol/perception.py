@@ -157,7 +157,13 @@ class VideoWatch:
             flying=lambda: flight_of(vehicle.sysid) is not None,
             on_alarm=on_alarm,
         )
-        self._sync = FrameSync(name=vehicle.name, camera=camera, history=history, terrain=terrain)
+        self._sync = FrameSync(
+            name=vehicle.name,
+            camera=camera,
+            history=history,
+            terrain=terrain,
+            clock_sigma_s=self._options.clock_sigma_s,
+        )
         self._looker: Looker | None = None
         self._looks_at: tuple[int, int, float] | None = None
         self._flight: tuple[str, str] | None = None

@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -90,6 +92,18 @@ async def test_frames_timed_by_their_arrival_come_to_the_clock_of_telemetry() ->
     assert sync.known is None
     again = frame(texture, 60)
     assert await sync.timed(again) is again
+
+
+@pytest.mark.parametrize(("behind_s", "sigma_s"), [(0.8, 0.5), (3.0, None), (-2.5, None)])
+async def test_a_cameras_own_clock_is_not_believed_before_it_was_learnt(behind_s: float, sigma_s: float | None) -> None:
+    told = frame(ground(), 0, TimeSource.RTCP)
+    assert told.utc_s is not None
+    utc_s = told.utc_s + OFFSET_S - behind_s
+    told = dataclasses.replace(told, utc_s=utc_s, utc_sigma_s=0.005)
+    sync = FrameSync(name="alpha", camera=CAMERA, history=history(2.1), terrain=FlatTerrain(GROUND_M))
+    timed = await sync.timed(told)
+    assert timed.utc_s == (None if sigma_s is None else utc_s)
+    assert timed.utc_sigma_s == (None if sigma_s is None else pytest.approx(sigma_s, rel=0.01))
 
 
 async def test_frames_of_the_vehicles_own_clock_stay_as_they_are() -> None:
