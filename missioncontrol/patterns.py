@@ -23,11 +23,11 @@ from geo.obstacles import Obstacle, Obstacles
 from geo.orbits import spiral
 from geo.outlooks import View, outlooks
 from geo.patrols import perimeter
-from geo.pictures import NADIR_DEG, Pictures, pictures
+from geo.pictures import NADIR_DEG, USUAL_HIGHEST_M, Pictures, pictures
 from geo.positions import Altitude, Datum, LocalPlane
 from geo.searches import expanding_square, sector_search
 from geo.sidelap import swath_on
-from geo.structures import facade_bands, roof_lines
+from geo.structures import facade_bands, roof_lines, too_narrow
 from geo.terrain import FlatTerrain, Terrain
 from geo.visits import visits
 from missioncontrol.errors import InputInvalid
@@ -286,9 +286,11 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
     base_m = area.plane.height_m
     top = Altitude(base_m + request.structure_height_m, Datum.AMSL)
     building = Obstacle(name="the building itself", geometry=area.polygon, top=top)
-    round_ = shapely.get_coordinates(area.metric.exterior.buffer(request.standoff_m).segmentize(GROUND_STEP_M))
+    ring = shapely.MultiLineString([area.metric.exterior.buffer(request.standoff_m).exterior, *area.metric.interiors])
+    round_ = shapely.get_coordinates(ring.segmentize(GROUND_STEP_M))
     highest_m = float(ground.terrain.amsl_m(*area.plane.to_lonlat(round_[:, 0], round_[:, 1])).max())
     across_m, along_m = model.footprint_m(request.standoff_m)
+    courtyards, warnings = _courtyards(request, area.metric, highest_m=max(USUAL_HIGHEST_M, seen.height_m))
     legs = facade_bands(
         area.metric,
         base_amsl_m=base_m,
@@ -298,6 +300,7 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
         overlap=request.front_overlap / 100.0,
         lowest_amsl_m=max(base_m, highest_m) + LOWEST_M,
         near=ground.on(area.plane),
+        courtyards=courtyards,
     )
     if request.roof:  # as far above it as from the walls; climbed to before it is flown over
         over_m = base_m + request.structure_height_m + request.standoff_m
@@ -305,7 +308,8 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
         first, *others = roof_lines(area.metric, swath_m, level_amsl_m=over_m)
         legs = (*legs, replace(first, approach=(legs[-1].end,)), *others)
     trigger_m = across_m * (1.0 - request.front_overlap / 100.0)
-    speed_m_s = min(seen.speed_m_s, trigger_m / model.shutter_interval_s, _round_m_s(request.standoff_m))
+    radius_m = request.standoff_m / (2 if courtyards else 1)  # corners of a courtyard are sharp
+    speed_m_s = min(seen.speed_m_s, trigger_m / model.shutter_interval_s, _round_m_s(radius_m))
     return _work(
         model,
         seen,
@@ -315,7 +319,22 @@ def _facades(request: FacadesRequest, model: CameraModel, seen: Pictures, ground
         speed_m_s=speed_m_s,
         slant_m=(request.standoff_m,),
         obstacles=(building,),
+        warnings=warnings,
     )
+
+
+def _courtyards(request: FacadesRequest, building: Polygon, *, highest_m: float) -> tuple[bool, tuple[str, ...]]:
+    """Whether courtyards of a building are flown in, and what is to be said of those that are not."""
+    count = len(building.interiors)
+    if not (count and request.courtyards):
+        return False, ()
+    over_m = request.structure_height_m + request.standoff_m
+    if over_m > highest_m:
+        said = f"the way over the roof, {over_m:.0f} m above the ground, is higher than {highest_m:.0f} m"
+        return False, (f"{count} of {count} courtyards are left out: {said}",)
+    narrow = len(too_narrow(building, request.standoff_m))
+    said = f"{narrow} of {count} courtyards are left out: nowhere {request.standoff_m:g} m from all their walls"
+    return narrow < count, (said,) if narrow else ()
 
 
 def _visits(request: VisitsRequest, model: CameraModel, seen: Pictures, ground: Ground) -> Work:

@@ -152,6 +152,8 @@ class FacadesRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Between walls and vehicle, m."""
     roof: bool = False
     """Lines over the roof too."""
+    courtyards: bool = True
+    """The walls of courtyards, holes of the outline, too."""
 
 
 class VisitsRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="visits"):

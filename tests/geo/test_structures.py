@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.errors import AreaInvalid
-from geo.structures import facade_bands, facade_levels_amsl_m, roof_lines
+from geo.structures import facade_bands, facade_levels_amsl_m, roof_lines, too_narrow
 
 NAN = float("nan")
 L_HOUSE = shapely.Polygon([(0, 0), (60, 0), (60, 18), (18, 18), (18, 45), (0, 45)])
@@ -76,6 +76,46 @@ def test_every_wall_is_in_a_picture() -> None:
     aims = sorted({leg.look_at[2] for leg in legs if leg.look_at})
     assert aims[0] - 6 <= BASE_M
     assert aims[-1] + 6 >= TOP_M
+
+
+COURT = shapely.Polygon([(25, 25), (85, 25), (85, 60), (60, 60), (60, 85), (25, 85)])
+SHAFT = shapely.Polygon([(100, 30), (112, 30), (112, 42), (100, 42)])
+BLOCK = shapely.Polygon(shapely.box(0, 0, 130, 110).exterior, [COURT.exterior, SHAFT.exterior])
+
+
+@pytest.mark.parametrize("stand_off_m", [8.0, 12.0])
+def test_courtyards_are_facades_too(stand_off_m: float) -> None:
+    values = {**USUAL, "stand_off_m": stand_off_m}
+    legs = facade_bands(BLOCK, **values)  # type: ignore[arg-type]
+    outer = facade_bands(BLOCK, **values, courtyards=False)  # type: ignore[arg-type]
+    assert legs[: len(outer)] == outer
+    assert too_narrow(BLOCK, stand_off_m) == (SHAFT,)
+    over, *inner = legs[len(outer) :]
+    assert not over.photographs
+    assert over.approach == (outer[-1].end,), "straight up first"
+    assert over.levels_amsl_m == (TOP_M + stand_off_m,) * 2
+    assert over.end == pytest.approx(inner[0].start)
+    assert COURT.contains(shapely.Point(over.end))
+    assert all(leg.photographs for leg in inner)
+    for before, after in pairwise(inner):
+        assert before.end == pytest.approx(after.start)
+    ways = shapely.linestrings([[leg.start, leg.end] for leg in inner])
+    assert shapely.within(ways, COURT).all()
+    assert shapely.distance(ways, BLOCK).min() >= stand_off_m * np.cos(np.pi / 32) - 1e-6
+    heights = np.array([leg.levels_amsl_m for leg in inner])
+    assert (np.diff(heights.ravel()) <= 0).all(), "from the top down"
+    assert len({row[0] for row in heights.tolist()}) == len({leg.levels_amsl_m for leg in outer})
+    building = BLOCK.buffer(-0.02)
+    aims = np.array([leg.look_at for leg in inner])
+    for leg in inner:
+        assert leg.look_at is not None
+        assert COURT.exterior.distance(shapely.Point(leg.look_at[:2])) < 1e-6
+        middle = np.add(leg.start, leg.end) / 2
+        assert not building.intersects(shapely.LineString([middle, leg.look_at[:2]])), "through a wall"
+    walls = shapely.points(shapely.get_coordinates(COURT.exterior.segmentize(0.5)))
+    for aim in np.unique(aims[:, 2]):
+        seen = shapely.points(aims[aims[:, 2] == aim, :2])
+        assert shapely.STRtree(seen).query_nearest(walls, return_distance=True)[1].max() <= 9.0 + 1e-6
 
 
 def test_no_band_is_flown_lower_than_allowed() -> None:

@@ -245,6 +245,30 @@ def test_sorties_round_a_building_do_not_fly_through_it() -> None:
         plan(request("facades", standoff_m=8.0), site())
 
 
+@pytest.mark.parametrize("height_m", [20.0, 90.0])
+def test_a_courtyard_is_flown_into_over_the_roof(height_m: float) -> None:
+    outer, court, shaft = (shapely.box(*bounds) for bounds in ((0, 0, 90, 80), (25, 20, 75, 60), (5, 5, 15, 15)))
+    block = shapely.Polygon(outer.exterior, [court.exterior, shaft.exterior])
+    area = shapely.geometry.mapping(shapely.transform(block, lonlat))
+    asked = {"area": area, "structure_height_m": height_m, "standoff_m": 15.0, "front_overlap": 40.0}
+    made = plan(request("facades", **asked), site())
+    assert any("1 of 2 courtyards are left out" in said for said in made.warnings)
+    inside = 0
+    for part in made.vehicles:
+        track = part.track(0.0)
+        assert track is not None
+        lon, lat, amsl_m = track.at(np.arange(0.0, part.duration_s, 0.5))
+        x, y = PLANE.to_plane(lon, lat)
+        over = shapely.contains_xy(block.buffer(9.0), x, y)
+        assert (amsl_m[over] > GROUND_M + height_m + 9.4).all()
+        inside += int((shapely.contains_xy(court.buffer(-14.0), x, y) & (amsl_m < GROUND_M + height_m)).sum())
+    assert inside > 50
+    assert made.sorties > 1 or height_m < 50.0
+    assert made.photos > plan(request("facades", **asked, courtyards=False), site()).photos
+    tall = plan(request("facades", **{**asked, "structure_height_m": 110.0}), site())
+    assert any("2 of 2 courtyards are left out: the way over the roof, 125 m" in said for said in tall.warnings)
+
+
 def test_nobody_takes_off_under_a_wire() -> None:
     ends = lonlat([(-80.0, -200.0), (-80.0, 200.0)])
     wire = Obstacle(name="power line", geometry=shapely.LineString(ends), top=Altitude(25.0, Datum.AGL), radius_m=2.0)
