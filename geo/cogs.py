@@ -103,7 +103,8 @@ def cog(
         colours = [band for band in range(1, raster.count + 1) if band != alpha]
         masked = alpha is not None or MaskFlags.per_dataset in raster.mask_flag_enums[0]
         masked |= compress == "jpeg" and raster.nodata is not None
-        opaque = 255 if raster.dtypes[0] == "uint8" or raster.dtypes[0][0] == "f" else np.iinfo(raster.dtypes[0]).max
+        kind = np.dtype(raster.dtypes[0])
+        opaque = np.iinfo(kind).max if kind.kind in "iu" else 255
         added = masked and alpha is None
         order = colours if alpha is None else [*colours, alpha]
         described = Described(
@@ -116,7 +117,7 @@ def cog(
         )
         grid = Grid(raster.crs.to_wkt(), raster.transform, raster.width, raster.height)
         with CogWriter(
-            out, grid, bands=len(colours), dtype=raster.dtypes[0], alpha=masked,
+            out, grid, bands=len(colours), dtype=kind.name, alpha=masked,
             nodata=None if masked else _nodata(raster), described=described, compress=compress, quality=quality,
             block_px=block_px, shrink=shrink, threads=threads,
         ) as writer:  # fmt: skip

@@ -8,6 +8,7 @@ barometer on others: the two differ by the geoid, 30 m and more. What each maker
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,15 +23,19 @@ from geo.geoids import HeightDatum, geoid
 from geo.photo_lenses import lens_of, ratio
 from geo.photo_tags import Heights, attitude_of_camera, heights_of, place_of, sigmas_of, velocity_of
 from geo.poses import Attitude, Pose, PoseSigmas
-from geo.positions import Altitude, Datum, LocalPlane, Position
+from geo.positions import Altitude, Datum, LocalPlane, Position, distance_m
 from geo.terrain import Terrain
 from geo.xmp import Tags, xmp_tags
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 MAKE, MODEL, ORIENTATION = 0x010F, 0x0110, 0x0112
+TAKEN, OFFSET, TAKEN_OFFSET = 0x9003, 0x9010, 0x9011
+"""DateTimeOriginal, OffsetTime and OffsetTimeOriginal (EXIF 2.31)."""
 UPRIGHT = 1
 TAKE_OFF_REACH_M = 300.0
 """Take-offs are within so much of where pictures are taken, m."""
+MOST_APART_M = 1000.0
+"""Two places that one photograph states may differ by so much, m: receivers do, signs and swapped axes do not."""
 LEAST_DATUM_SIGMA_M = 5.0
 """Of a height whose datum is not certain, one sigma, even where ellipsoid and sea level agree, m."""
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".tif", ".tiff", ".dng", ".png")
@@ -182,13 +187,35 @@ def _fitted(path: Path | str, lens: Lens, size: tuple[int, int]) -> Lens:
 
 
 def _place(path: Path | str, gps: dict[int, object], tags: Tags) -> tuple[float, float]:
-    told = place_of(tags)
-    if told is not None:
-        return _checked(path, *told)
-    lon, lat = _degrees(gps.get(4)), _degrees(gps.get(2))
+    told, lon, lat = place_of(tags), _degrees(gps.get(4)), _degrees(gps.get(2))
     if lon is None or lat is None:
-        raise PhotoInvalid(f"{path}: holds no GPS position")
-    return _checked(path, -lon if gps.get(3) == "W" else lon, -lat if gps.get(1) == "S" else lat)
+        if told is None:
+            raise PhotoInvalid(f"{path}: holds no GPS position")
+        return _checked(path, *told)
+    east, north = _sign(gps.get(3), "EW"), _sign(gps.get(1), "NS")
+    if east is None or north is None:
+        if told is None:
+            raise PhotoInvalid(
+                f"{path}: EXIF does not say whether {lon:g} is east or west and {lat:g} north or south "
+                "(GPSLongitudeRef, GPSLatitudeRef)"
+            )
+        return _checked(path, *told)
+    lon, lat = east * lon, north * lat
+    if told is None:
+        return _checked(path, lon, lat)
+    apart_m = float(distance_m(lon, lat, *told))
+    if apart_m > MOST_APART_M and (lon, lat) != (0, 0):
+        raise PhotoInvalid(
+            f"{path}: XMP states lon {told[0]:g}, lat {told[1]:g} and EXIF lon {lon:g}, lat {lat:g}, "
+            f"{apart_m / 1000:.1f} km apart: correct one of the two"
+        )
+    return _checked(path, *told)
+
+
+def _sign(reference: object, letters: str) -> int | None:
+    """1 for the first of two letters, -1 for the second, None where a GPS reference is neither."""
+    text = reference.decode("ascii", "replace") if isinstance(reference, bytes) else str(reference or "")
+    return {letters[0]: 1, letters[1]: -1}.get(text.strip("\x00 ").upper()[:1])
 
 
 def _checked(path: Path | str, lon: float, lat: float) -> tuple[float, float]:
@@ -222,9 +249,18 @@ def _utc_s(details: dict[int, object], gps: dict[int, object], tags: Tags, notes
     stated = _moment(tags.get("sensefly:UTCTime", ""), "%Y-%m-%dT%H:%M:%S")
     if stated is not None:
         return stated
-    local = _moment(str(details.get(36867, "")), "%Y:%m:%d %H:%M:%S")
+    local = _moment(str(details.get(TAKEN, "")), "%Y:%m:%d %H:%M:%S")
+    ahead_s = _ahead_s(details.get(TAKEN_OFFSET) or details.get(OFFSET))
+    if local is not None and ahead_s is not None:
+        return local - ahead_s
     notes.append("time: EXIF states no zone, taken as UTC" if local is not None else "time: none stated")
     return local if local is not None else 0.0
+
+
+def _ahead_s(offset: object) -> float | None:
+    """How far a clock is ahead of UTC, s, of EXIF's offset such as +05:00."""
+    found = re.fullmatch(r"([+-])(\d{2}):(\d{2})", _text(offset))
+    return None if found is None else float(f"{found[1]}1") * (int(found[2]) * 3600 + int(found[3]) * 60)
 
 
 def _moment(text: str, form: str) -> float | None:

@@ -186,11 +186,44 @@ def test_made_photographs(tmp_path: Path) -> None:
         ({"gps": GPS}, "direction of view"),
         ({"xmp": VIEW, "gps": GPS | {2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}}, "no GPS fix"),
         ({"xmp": VIEW, "gps": GPS | {2: (95.0, 0.0, 0.0)}}, "lat 95"),
+        ({"xmp": VIEW, "gps": {k: v for k, v in GPS.items() if k != 3}}, "whether 76.9 is east or west"),
+        ({"xmp": VIEW, "gps": GPS | {1: "up"}}, "GPSLatitudeRef"),
+        (
+            {"xmp": VIEW + ' drone-dji:GpsLongitude="-76.9" drone-dji:GpsLatitude="43.2"', "gps": GPS},
+            "XMP states lon -76.9, lat 43.2 and EXIF lon 76.9, lat 43.2, .* km apart",
+        ),
+        (
+            {"xmp": VIEW + ' drone-dji:GpsLongitude="43.2" drone-dji:GpsLatitude="76.9"', "gps": GPS},
+            "km apart: correct one of the two",
+        ),
     ],
 )
 def test_what_is_missing_is_said(tmp_path: Path, options: dict[str, object], said: str) -> None:
     with pytest.raises(PhotoInvalid, match=said):
         read_photo(jpeg(tmp_path / "a.jpg", **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("east", "lon"), [("E", 76.9), ("w", -76.9), (b"W\x00", -76.9), ("West", -76.9)])
+def test_east_and_west_are_read_however_they_are_written(tmp_path: Path, east: object, lon: float) -> None:
+    assert read_photo(jpeg(tmp_path / "a.jpg", xmp=VIEW, gps=GPS | {3: east})).lon == pytest.approx(lon)
+
+
+def test_a_place_of_xmp_does_not_need_that_of_exif(tmp_path: Path) -> None:
+    told = VIEW + ' drone-dji:GpsLongitude="76.9004" drone-dji:GpsLatitude="43.2"'
+    for gps in (None, GPS, GPS | {3: ""}, GPS | {2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}):
+        assert read_photo(jpeg(tmp_path / "a.jpg", xmp=told, gps=gps)).lon == pytest.approx(76.9004)
+
+
+def test_the_zone_of_a_clock_counts_where_it_is_stated(tmp_path: Path) -> None:
+    local = {37386: 8.8, 36867: "2026:06:01 02:30:00"}
+    unsaid = read_photo(jpeg(tmp_path / "a.jpg", xmp=VIEW, gps=GPS, details=local))
+    assert any("no zone, taken as UTC" in note for note in unsaid.notes)
+    for offset in ({36881: "+05:00"}, {36880: "+05:00"}):
+        said = read_photo(jpeg(tmp_path / "b.jpg", xmp=VIEW, gps=GPS, details=local | offset))
+        assert unsaid.utc_s - said.utc_s == 5 * 3600
+        assert not any("time:" in note for note in said.notes)
+    west = read_photo(jpeg(tmp_path / "c.jpg", xmp=VIEW, gps=GPS, details=local | {36881: "-03:30"}))
+    assert west.utc_s - unsaid.utc_s == 3.5 * 3600
 
 
 def test_what_is_no_photograph(tmp_path: Path) -> None:
