@@ -18,10 +18,10 @@ RECEIVE_BUFFER_BYTES = 1 << 21
 MOST_DATAGRAMS = 512
 """Taken at once, before others have their turn."""
 LARGEST_DATAGRAM_BYTES = 65_536
-GATHER_S = 0.02
-"""While much comes that nobody asked for, it waits so long to be taken together, s."""
+GATHER_S, HURRY_S = 0.05, 0.002
+"""While much comes it waits so long to be taken together, s: what nobody asked for, and what may be an answer."""
 ANSWER_S = 0.05
-"""What comes so soon after something was sent may be an answer, and does not wait, s."""
+"""What comes so soon after something was sent may be an answer, s."""
 MOST_UNSENT = 1024
 """So many frames wait for a network that takes no more now."""
 
@@ -32,7 +32,7 @@ class UdpLink:
     """MAVLink in UDP datagrams: listening on a port for any number of senders, or towards one address.
 
     To be woken for a datagram costs several times what a frame needs. So where telemetry comes thick it gathers for a
-    moment; while we send, as in a transfer or for a command, each datagram is taken as it comes.
+    moment; for a shorter one while we send, as in a transfer or for a command.
     """
 
     def __init__(self, host: str, port: int, *, listen: bool) -> None:
@@ -68,24 +68,28 @@ class UdpLink:
         self._sent_s = self._loop.time()
         if self._gathering is not None:
             self._take_at_once()
-        self._unsent.append((data, address))
-        if len(self._unsent) == 1:
-            self._send_on(self._socket)
+        if self._unsent or not self._takes(self._socket, data, address):
+            self._unsent.append((data, address))
+            self._loop.add_writer(self._socket, self._send_on, self._socket)
         self._traffic.sent(data)
+        return True
+
+    def _takes(self, sender: socket.socket, data: bytes, address: Address) -> bool:
+        """Hand a datagram to the system; false where it takes none now."""
+        try:
+            sender.sendto(data, address)
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            log.debug("udp error", link=self.name, error=str(exc))
         return True
 
     def _send_on(self, sender: socket.socket) -> None:
         """Send what waits, as far as the system takes it now."""
-        self._loop.remove_writer(sender)
-        while self._unsent:
-            try:
-                sender.sendto(*self._unsent[0])
-            except BlockingIOError:
-                self._loop.add_writer(sender, self._send_on, sender)
-                return
-            except OSError as exc:
-                log.debug("udp error", link=self.name, error=str(exc))
+        while self._unsent and self._takes(sender, *self._unsent[0]):
             self._unsent.popleft()
+        if not self._unsent:
+            self._loop.remove_writer(sender)
 
     def _read(self, receiving: socket.socket) -> None:
         """Take what has come."""
@@ -109,12 +113,13 @@ class UdpLink:
         now_s = self._loop.time()
         thick = count > 1 or now_s - self._read_s < GATHER_S
         self._read_s = now_s
-        if not thick or now_s - self._sent_s < ANSWER_S:
+        if not thick:
             self._take_at_once()
             return
         if self._gathering is None:
             self._loop.remove_reader(receiving)
-        self._gathering = self._loop.call_later(GATHER_S, self._read, receiving)
+        pause_s = HURRY_S if now_s - self._sent_s < ANSWER_S else GATHER_S
+        self._gathering = self._loop.call_later(pause_s, self._read, receiving)
 
     def _take_at_once(self) -> None:
         if self._gathering is not None and self._socket is not None:

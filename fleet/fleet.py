@@ -37,6 +37,8 @@ GROUND_SYSID, GROUND_COMPID = 255, 190
 HEARTBEAT_S = 1.0
 STALE_S = 5.0
 LOST_S = 15.0
+WATCH_S = 0.5
+"""How often it is looked for who fell silent and what is wrong, s of the wall."""
 TIMESYNC_S = 1.0
 """How often a vehicle is asked for its time, s of the wall."""
 TIMESYNC = 111
@@ -103,6 +105,7 @@ class Fleet:
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] | None = None
         self._subscribers: weakref.WeakSet[_Changes] = weakref.WeakSet()
+        self._news: dict[int, Telemetry] = {}
         self._entered = False
         for record in (registered or {}).values():
             self.register(record)
@@ -261,9 +264,15 @@ class Fleet:
             vehicle.forget()
 
     def _changed(self, telemetry: Telemetry) -> None:
-        if len(self._subscribers):
-            for subscriber in list(self._subscribers):
-                subscriber.put(telemetry)
+        """Tell those who wait for changes, once for all that are heard together."""
+        if not self._news:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._news[telemetry.sysid] = telemetry
+
+    def _tell(self) -> None:
+        for subscriber in list(self._subscribers):
+            subscriber.put(self._news)
+        self._news.clear()
 
     async def _beat(self) -> None:
         """Heartbeats, once a second of the fastest vehicle's clock, and at once to who is new.
@@ -282,7 +291,7 @@ class Fleet:
         """Find who fell silent, and who hears us no more."""
         asked_s = -TIMESYNC_S
         while True:
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(WATCH_S)
             monotonic_s = time.monotonic()
             asking = monotonic_s - asked_s >= TIMESYNC_S
             asked_s = monotonic_s if asking else asked_s
@@ -349,8 +358,8 @@ class _Changes:
         self._pending: dict[int, Telemetry] = {}
         self._event = asyncio.Event()
 
-    def put(self, telemetry: Telemetry) -> None:
-        self._pending[telemetry.sysid] = telemetry
+    def put(self, news: Mapping[int, Telemetry]) -> None:
+        self._pending |= news
         self._event.set()
 
     def __aiter__(self) -> _Changes:

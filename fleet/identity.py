@@ -107,6 +107,11 @@ class Identity:
 
     def heard(self, link: Link, address: Address, monotonic_s: float, *, proven: bool = False) -> Way:
         """The way of a frame that was just heard; `proven`: it carries the vehicle's signature."""
+        way = self.in_use
+        if way is not None and way.link is link and way.address == address:
+            way.frames += 1
+            way.heard_monotonic_s = monotonic_s
+            return way
         key = (id(link), address)
         way = self.ways.get(key)
         if way is None:

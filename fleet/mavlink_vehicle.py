@@ -88,13 +88,14 @@ class MavlinkVehicle:
 
     def receive(self, message: Any, utc_s: float) -> None:
         """Take a message of its autopilot or gimbal into account, heard at `utc_s`."""
+        kind = message.get_type()
         self.telemetry.receive(message, utc_s)
-        self.streams.heard(message.get_type())
+        self.streams.heard(kind)
         self.channel.deliver(message)
-        if message.get_type() == "MISSION_COUNT":
+        if kind == "MISSION_COUNT":
             if self._mission_comes and message.mission_type == MISSION_TYPE and self.channel.for_us(message):
                 self._id = id_in_count(message)
-        elif not self._mission_moves and message.get_type() in ("STATUSTEXT", "MISSION_CURRENT"):
+        elif kind in ("STATUSTEXT", "MISSION_CURRENT") and not self._mission_moves:
             self._watch_mission(message)
 
     @property

@@ -296,22 +296,26 @@ class Router:
     def _hear(
         self, system: System, link: Link, address: Address, frame: Frame, monotonic_s: float, utc_s: float
     ) -> None:
-        signed_before = system.signing is not None
-        verdict = system.judge(frame)
-        if verdict is not None and not verdict.accepted:
-            self._reject(system, link, address, verdict, monotonic_s)
-            return
-        if system.signing is not None and not signed_before:
-            self._signing[frame.sysid] = system.signing
-            self._proven(frame.sysid)
+        verdict = None
+        if system.signing is not None or system.candidate is not None:
+            signed_before = system.signing is not None
+            verdict = system.judge(frame)
+            if verdict is not None and not verdict.accepted:
+                self._reject(system, link, address, verdict, monotonic_s)
+                return
+            if system.signing is not None and not signed_before:
+                self._signing[frame.sysid] = system.signing
+                self._proven(frame.sysid)
         way = system.identity.heard(link, address, monotonic_s, proven=verdict is not None)
-        self._renew(system)
+        if system.identity.renewed:
+            self._renew(system)
         if way.standing is not Standing.IN_USE:
             if way.standing is Standing.UNPROVEN and frame.verified and frame.compid == AUTOPILOT_COMPID:
                 self._weigh(system, way, frame)
             return
         system.count(frame)
-        self._record(system, frame.data, utc_s)
+        if system.recording is not None:
+            self._record(system, frame.data, utc_s)
         if frame.verified:
             self._take(system, frame, utc_s)
             for hear in system.taps:

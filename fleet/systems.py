@@ -101,7 +101,10 @@ class System:
 
     def count(self, frame: Frame) -> None:
         """Count a frame of its component."""
-        self.counts.setdefault(frame.compid, SequenceCount()).count(frame)
+        count = self.counts.get(frame.compid)
+        if count is None:
+            count = self.counts[frame.compid] = SequenceCount()
+        count.count(frame)
 
     def sent(self, data: bytes) -> None:
         """A frame went to it."""
