@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +30,7 @@ from missioncontrol.map_commands import map_flight, pack
 from missioncontrol.model_commands import models_app
 from missioncontrol.plan_commands import plan_app
 from missioncontrol.preview_commands import plan_diff, plan_preview
-from missioncontrol.terminal import AheadOfUtc, Json, answer, bars, console
+from missioncontrol.terminal import AheadOfUtc, Json, answer, bars, console, listing
 from missioncontrol.video_commands import video_app
 from missioncontrol.view_commands import views_app
 from missioncontrol.zone_commands import zones_app
@@ -89,6 +89,21 @@ def add_commands(arguments: list[str]) -> None:
                 app.command(point.name)(command)
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"missioncontrol {version('missioncontrol')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _every(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Tell the version and end.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
 @app.command()
 def serve(
     settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
@@ -131,7 +146,7 @@ def adapters(as_json: Json = False) -> None:
         for group in ("sinks", "vehicles", "detectors", "sources", "commands")
     }
     lines = [f"{group}: {', '.join(found) or 'none'}" for group, found in groups.items()]
-    answer(groups, as_json, "\n".join(lines))
+    listing(groups, as_json, lines, "no adapters")
 
 
 @app.command()

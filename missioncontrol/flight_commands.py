@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from missioncontrol.errors import InputInvalid
-from missioncontrol.terminal import Json, answer
+from missioncontrol.terminal import Json, answer, listing
 
 flights_app = typer.Typer(help="What was flown, from the store and the recordings.", no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def flights_list(
         return [public(row, whole=False) for row in await logbook.rows(limit=limit)]
 
     found = _in_store(settings, listed)
-    answer(found, as_json, "\n".join(_line(flight) for flight in found) or "no flights")
+    listing(found, as_json, [_line(flight) for flight in found], "no flights")
 
 
 def _line(flight: dict[str, Any]) -> str:
@@ -101,11 +101,17 @@ def plan_items(path: Path, *, vehicle: int = 1) -> list[Any]:
     from fleet.conversion import read_plan
     from missioncontrol.plan_files import read_plan_items
 
-    with contextlib.suppress(OSError, msgspec.DecodeError):  # the readers below say what is wrong
-        tree = msgspec.json.decode(path.read_bytes())
-        if isinstance(tree, dict) and "vehicles" in tree:
-            return read_plan_items(path, vehicle=vehicle)
+    if _is_own(path):
+        return read_plan_items(path, vehicle=vehicle)
     return read_plan(path).items
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file is a plan.json; what is wrong with one that cannot be read, its reader says."""
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        tree = msgspec.json.decode(path.read_bytes())
+        return isinstance(tree, dict) and "vehicles" in tree
+    return False
 
 
 def convert(
@@ -122,6 +128,7 @@ def convert(
     height_m: Annotated[float | None, typer.Option(help="Height above home for places without heights, m.")] = None,
     autopilot: Annotated[str, typer.Option(help="Whom a .plan is for: ardupilot or px4.")] = "ardupilot",
     crs: Annotated[str | None, typer.Option(help="CRS of a source that does not say it, as EPSG:32643.")] = None,
+    vehicle: Annotated[int, typer.Option(help="Which flight of a plan.json, counted from 1.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Write a plan, or areas, lines and points, for another program; what gets lost on the way is said.
@@ -129,8 +136,12 @@ def convert(
     Example: missioncontrol convert route.kml route.plan --home 76.945,43.238,800 --height-m 60
     """
     from fleet.conversion import convert_file
+    from missioncontrol.plan_files import convert_flight
 
-    summary = convert_file(source, target, home=_home(home), height_m=height_m, autopilot=autopilot, crs=crs)
+    if _is_own(source):
+        summary = convert_flight(source, target, vehicle=vehicle, autopilot=autopilot)
+    else:
+        summary = convert_file(source, target, home=_home(home), height_m=height_m, autopilot=autopilot, crs=crs)
     what = f"{summary['items']} items, hash {summary['hash']}" if "items" in summary else f"{summary['shapes']} shapes"
     answer(summary, as_json, "\n".join([f"{target}: {what}", *(f"note: {note}" for note in summary["notes"])]))
 

@@ -9,7 +9,7 @@ import typer
 
 from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import InputInvalid
-from missioncontrol.terminal import Json, answer
+from missioncontrol.terminal import Json, answer, listing
 
 keys_app = typer.Typer(help="Signing keys of the vehicles.", no_args_is_help=True)
 
@@ -55,4 +55,4 @@ def keys_list(
     lines = [
         f"{key['registration']:16} sysid {key['sysid']:<3} {key['fingerprint']}  {key['created_utc']}" for key in found
     ]
-    answer(found, as_json, "\n".join(lines) or "no vehicle has a key")
+    listing(found, as_json, lines, "no vehicle has a key")

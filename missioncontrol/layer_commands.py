@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from missioncontrol.errors import InputInvalid
-from missioncontrol.terminal import Json, answer
+from missioncontrol.terminal import Json, answer, listing
 
 if TYPE_CHECKING:
     from missioncontrol.settings import Settings
@@ -79,7 +79,7 @@ def layers_list(settings: Configured = None, as_json: Json = False) -> None:
     finally:
         layers.close()
     lines = [f"{layer['name']}  {layer['kind']}  {layer['taken'] or 'no date'}  {layer['title']}" for layer in found]
-    answer(found, as_json, "\n".join(lines) or "no layers")
+    listing(found, as_json, lines, "no layers")
 
 
 @layers_app.command("remove")

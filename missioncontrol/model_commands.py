@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from missioncontrol.terminal import Json, answer, bars
+from missioncontrol.terminal import Json, answer, bars, listing
 
 models_app = typer.Typer(help="The catalogue of detectors, and their training.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def models_list(as_json: Json = False) -> None:
                 f"{name} {of.ap50:.2f}" for name, of in measured.per_class.items() if of.ap50 is not None
             )
             lines.append(f"  {measured.name} ({measured.pictures} pictures), AP50: {figures}")
-    answer(found, as_json, "\n".join(lines))
+    listing(found, as_json, lines, "no models")
 
 
 @models_app.command("train")

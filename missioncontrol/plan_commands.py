@@ -6,11 +6,11 @@ import ast
 import inspect
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import shapely
@@ -20,7 +20,7 @@ from shapely.geometry import shape
 from geo.areas import read_area, read_line, read_points
 from missioncontrol import requests
 from missioncontrol.errors import InputInvalid
-from missioncontrol.terminal import Json, answer
+from missioncontrol.terminal import Json, answer, listing
 
 plan_app = typer.Typer(help="Make a plan without a running service.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ SHAPES: dict[str, tuple[type, str]] = {
     "camera": (str, "Name of a camera, see `plan cameras`; or a JSON file with one of your own."),
 }
 """How what is no number is given on the command line."""
-NOT_HERE = frozenset(("vehicles", "lost_link"))
+NOT_HERE = frozenset(("vehicles", "lost_link", "record"))
 """Fields of a request that only the service has a use for."""
 EXAMPLES = {
     "survey": "--area area.geojson --camera sony-rx1r2 --gsd-cm 3",
@@ -75,7 +75,7 @@ def plan_cameras(as_json: Json = False) -> None:
     from geo.camera_library import cameras
 
     found = list(cameras().values())
-    answer(found, as_json, "\n".join(f"{model.slug:32} {model.name}" for model in found))
+    listing(found, as_json, [f"{model.slug:32} {model.name}" for model in found], "no cameras")
 
 
 def _command(kind: type[requests.Request]) -> Callable[..., None]:
@@ -112,8 +112,6 @@ def _plain(annotation: Any) -> Any:
     origin = get_origin(annotation)
     if origin is Annotated:
         return _plain(get_args(annotation)[0])
-    if origin is Literal:
-        return str
     if origin in (Union, UnionType):
         kinds = [_plain(part) for part in get_args(annotation) if part is not type(None)]
         return kinds[0] | None
@@ -159,8 +157,10 @@ def _plan(kind: str, options: dict[str, Any]) -> None:
         request: Any = msgspec.convert(
             {**fields, "kind": kind, "vehicles": list(range(1, vehicles + 1))}, requests.PlanRequest
         )
-    except msgspec.ValidationError as exc:
-        raise InputInvalid(f"plan {kind}: {exc}") from exc
+        request.check()
+        begins_utc_s = request.begins_utc_s(time.time())
+    except (msgspec.ValidationError, InputInvalid) as exc:
+        raise InputInvalid(_in_options(str(exc), options)) from exc
     terrain = terrain_of(dem)
     found = [zone for path in zones for zone in read_ed318(path, near=(lon, lat)).zones]
     if terrain is None:
@@ -173,7 +173,7 @@ def _plan(kind: str, options: dict[str, Any]) -> None:
             conditions=Conditions(wind=Wind.blowing(*_two("--wind", wind))) if wind else CALM,
             airspace=Airspace(found, terrain or FlatTerrain(0.0)) if zones else None,
             obstacles=tuple(obstacle for path in obstacles for obstacle in read_obstacles(path)),
-            begins_utc_s=request.begins_utc_s(time.time()),
+            begins_utc_s=begins_utc_s,
         ),
     )
     write_plan(made, out)
@@ -186,6 +186,16 @@ def _plan(kind: str, options: dict[str, Any]) -> None:
         f"{out}: {made.lines} legs, {made.path_m / 1000:.2f} km, {made.photos} photos, "
         f"{made.duration_s / 60:.0f} min, {made.sorties} sorties{warnings}\nhash {made.hash}",
     )
+
+
+def _in_options(said: str, options: Collection[str]) -> str:
+    """An error of a request in the words of the command line, where `height_m` is --height-m."""
+    said, _, place = said.partition(" - at `$.")
+    named, colon, rest = f"{place.rstrip('`')}: {said}".removeprefix(": ").partition(": ")
+    fields = named.split(", ")
+    if not set(fields) <= set(options):
+        return named + colon + rest
+    return f"{', '.join('--' + field.replace('_', '-') for field in fields)}{colon}{rest}"
 
 
 def _field(field: str, value: Any, *, name: str | None, crs: str | None) -> Any:

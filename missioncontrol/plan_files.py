@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from fleet import conversion
 from fleet.missions import MissionItem, mission_hash
 from fleet.qgc import plan_json, to_plan
 from geo.positions import Altitude, Datum, Position
 from missioncontrol.errors import InputInvalid
-from missioncontrol.plans import Plan, plan_hash
+from missioncontrol.plans import Plan, VehiclePlan, plan_hash
 
 
 def summary_of(plan: Plan) -> dict[str, Any]:
@@ -70,13 +71,37 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
+def convert_flight(path: Path, target: Path, *, vehicle: int = 1, autopilot: str = "ardupilot") -> dict[str, Any]:
+    """Write one flight of a plan.json, counted from 1, for another program, by the end of the target's name.
+
+    Gives what `fleet.conversion.convert_file` gives. Raises InputInvalid, PlanFileInvalid.
+    """
+    flights = read_plan(path).vehicles
+    if not 1 <= vehicle <= len(flights):
+        raise InputInvalid(f"{path}: holds {len(flights)} flights, there is no number {vehicle}")
+    flight = flights[vehicle - 1]
+    home = _home(flight)
+    notes = conversion.write_plan(target, list(flight.items), home, autopilot=autopilot)
+    others = (f"flight {vehicle} of {len(flights)}: --vehicle names another",) if len(flights) > 1 else ()
+    return {
+        "items": len(flight.items),
+        "hash": flight.hash,
+        "home": [home.lon, home.lat, home.altitude.value_m],
+        "notes": [*others, *notes],
+    }
+
+
 def write_qgc(plan: Plan, path: Path) -> None:
     """One QGroundControl plan per flight; from the second on, the file's name is numbered."""
     for number, part in enumerate(plan.vehicles, start=1):
         target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-        lon, lat, amsl_m = part.path["geometry"]["coordinates"][0]
-        home = Position(lon=lon, lat=lat, altitude=Altitude(amsl_m - part.items[0].z, Datum.AMSL))
-        _write(target, plan_json(to_plan(list(part.items), home=home)).encode())
+        _write(target, plan_json(to_plan(list(part.items), home=_home(part))).encode())
+
+
+def _home(part: VehiclePlan) -> Position:
+    """Where a flight starts; its first item is the take-off above it."""
+    lon, lat, amsl_m = part.path["geometry"]["coordinates"][0]
+    return Position(lon=lon, lat=lat, altitude=Altitude(amsl_m - part.items[0].z, Datum.AMSL))
 
 
 def _write(path: Path, content: bytes) -> None:

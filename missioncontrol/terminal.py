@@ -1,4 +1,4 @@
-"""What commands share: answers on stdout, everything for people on stderr."""
+"""What commands share: JSON and lists on stdout, everything else for people on stderr."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ def answer(value: Any, as_json: bool, text: str) -> None:
     if as_json:
         sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
     else:
-        console.print(text, highlight=False, markup=False)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def listing(value: Any, as_json: bool, lines: list[str], none: str) -> None:
+    """Print the value as JSON, or a line for each thing, on stdout: a list is for pipes too; `none` goes to stderr."""
+    if as_json or not lines:
+        answer(value, as_json, none)
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 def bars() -> Progress:

@@ -12,7 +12,7 @@ import typer
 from missioncontrol.errors import InputInvalid
 from missioncontrol.mediamtx import OWN_ADDRESS, path_settings
 from missioncontrol.settings_files import load
-from missioncontrol.terminal import Json, answer, console
+from missioncontrol.terminal import Json, console, listing
 
 video_app = typer.Typer(help="Live video of the vehicles, for people and for video systems.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def addresses(settings: Configured = None, as_json: Json = False) -> None:
         f"{row['name']}: {row['rtsp'] or 'no RTSP, set video.rtsp_out'}; {row['whep'] or 'no WHEP, it is off'}"
         for row in rows
     ]
-    answer(rows, as_json, "\n".join(lines) or "no vehicle has video")
+    listing(rows, as_json, lines, "no vehicle has video")
 
 
 @video_app.command("mediamtx")

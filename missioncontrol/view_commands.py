@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from missioncontrol.clocks import iso_utc
-from missioncontrol.terminal import Json, answer
+from missioncontrol.terminal import Json, answer, listing
 
 if TYPE_CHECKING:
     from missioncontrol.settings import Settings
@@ -53,7 +53,7 @@ def views_at(
         for properties in [_tree(feature["properties"])]
         for best in [_tree(properties["best"])]
     ]
-    answer({"type": "FeatureCollection", "features": found}, as_json, "\n".join(lines) or "nobody saw it")
+    listing({"type": "FeatureCollection", "features": found}, as_json, lines, "nobody saw it")
 
 
 @views_app.command("retention")

@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from missioncontrol.errors import InputInvalid
-from missioncontrol.terminal import Json, answer
+from missioncontrol.terminal import Json, answer, listing
 from missioncontrol.zone_formats import ZoneFormat
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def zones_list(
         f"{row['source']}: {row['title']}, {row['limits']}, {row['times']}{', active' if row['active'] else ''}"
         for row in rows
     ]
-    answer(found, as_json, "\n".join(lines) or "no zones")
+    listing(found, as_json, lines, "no zones")
 
 
 @zones_app.command("export")

@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,6 +127,38 @@ def test_a_million_vertices_are_planned_over_as_few_as_they_need(tmp_path: Path)
     assert "1000000 vertices are needed" in refused(*plan(tmp_path, path), cwd=tmp_path, code=2)
 
 
+def test_a_wrong_option_of_a_plan_is_named_as_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "area.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [SQUARE]}))
+    words = ("plan", "survey", "--area", "area.geojson", "--camera", "sim-wide", "--out", "plan.json")
+    assert refused(*words, cwd=tmp_path, code=2) == "error: --gsd-cm, --height-m: give one of the two"
+    said = refused(*words, "--height-m", "-5", cwd=tmp_path, code=2)
+    assert said == "error: --height-m: Expected `float` > 0.0"
+    said = refused(*words, "--height-m", "60", "--begins-utc", "noon", cwd=tmp_path, code=2)
+    assert said.startswith("error: --begins-utc: 'noon' is no time")
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_help_of_a_pattern_shows_values_that_can_be_given(tmp_path: Path) -> None:
+    said = run("plan", "corridor", "--help", cwd=tmp_path).stdout
+    assert "Recording" not in said
+    assert "both|left|right" in said
+    wrong = ("plan", "corridor", "--line", "l", "--width-m", "9", "--camera", "c", "--out", "o", "--side", "up")
+    done = run(*wrong, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'left'" in done.stderr
+
+
+def test_lists_can_be_piped(tmp_path: Path) -> None:
+    cameras = run("plan", "cameras", cwd=tmp_path)
+    assert any(line.startswith("sony-rx1r2 ") for line in cameras.stdout.splitlines())
+    assert cameras.stderr == ""
+    assert run("models", "list", cwd=tmp_path).stdout.startswith("city-nano")
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert run("--version", cwd=tmp_path).stdout == f"missioncontrol {version('missioncontrol')}\n"
+
+
 def test_an_unknown_camera_gets_a_suggestion(tmp_path: Path) -> None:
     line = refused(*plan(tmp_path, area(tmp_path, SQUARE), "--camera", "sony-rx1r"), cwd=tmp_path, code=2)
     assert "sony-rx1r2" in line
@@ -216,8 +249,8 @@ def test_keys_are_listed_by_their_fingerprint_and_never_shown(tmp_path: Path) ->
     key = KeyStore(tmp_path / "keys.age", identity=tmp_path / "identity").generate("UP-1", sysid=3, utc_s=1.79e9).key
     listed = run("keys", "list", "--settings", "settings.toml", cwd=tmp_path)
     assert listed.returncode == 0, listed.stderr
-    assert "UP-1" in listed.stderr
-    assert "sysid 3" in listed.stderr
+    assert "UP-1" in listed.stdout
+    assert "sysid 3" in listed.stdout
     assert (
         key.hex()
         not in listed.stderr + run("keys", "list", "--settings", "settings.toml", "--json", cwd=tmp_path).stdout

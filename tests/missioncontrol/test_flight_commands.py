@@ -110,3 +110,22 @@ def test_items_are_read_from_every_kind_of_plan(tmp_path: Path) -> None:
         plan_items(tmp_path / "plan.json", vehicle=2)
     with pytest.raises(PlanFileInvalid, match="cannot be read"):
         plan_items(tmp_path / "none.plan")
+
+
+def test_each_flight_of_a_plan_of_ours_is_written_for_another_program(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(convert)
+    area, plan, target = tmp_path / "area.geojson", tmp_path / "plan.json", tmp_path / "b.waypoints"
+    ring = [[76.944, 43.2375], [76.9465, 43.2375], [76.9465, 43.2392], [76.944, 43.2392], [76.944, 43.2375]]
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    words = ["survey", "--area", area, "--camera", "sim-wide", "--height-m", "60", "--vehicles", "2", "--out", plan]
+    made = answer(plan_app, *words)
+    for number, flight in enumerate(made["vehicles"], start=1):
+        done = answer(app, plan, target, "--vehicle", str(number))
+        assert (done["hash"], done["items"]) == (flight["hash"], len(plan_items(target)))
+        assert mission_hash(plan_items(target)) == flight["hash"]
+        assert done["notes"][0] == f"flight {number} of 2: --vehicle names another"
+    with pytest.raises(InputInvalid, match="holds 2 flights, there is no number 3"):
+        answer(app, plan, target, "--vehicle", "3")
+    with pytest.raises(PlanFileInvalid, match=r"b\.xyz: \.xyz: is none of \.plan"):
+        answer(app, plan, tmp_path / "b.xyz")
