@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -21,6 +22,8 @@ from aerial_models.video_options import VideoOptions
 from aerial_models.videos import VideoSource
 
 __all__ = ["Frame", "FrameReader", "FrameSource", "Mailbox", "PictureSource", "VideoSource", "open_source"]
+
+_log = structlog.get_logger(__name__)
 
 VIDEO_SUFFIXES = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 """Files that are read as video."""
@@ -51,7 +54,8 @@ def open_source(
         return VideoSource(stream, name=stream.shown, timeout_s=timeout_s, options=options)
     path = Path(url_or_path)
     if path.is_dir():
-        pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+        named = (p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+        pictures = sorted(p for p in named if not p.name.startswith("."))
         if not pictures:
             raise SourceRefused(f"{path}: a folder without pictures ({', '.join(PICTURE_SUFFIXES)})")
         return PictureSource(pictures, name=text)
@@ -96,6 +100,8 @@ class PictureSource:
     def __init__(self, paths: list[Path], *, name: str) -> None:
         """Of files, in this order."""
         self.name = name
+        self.broken = 0
+        """Files of several that could not be read and were left out."""
         self._paths = paths
         self._stopped = False
 
@@ -112,13 +118,22 @@ class PictureSource:
         self._stopped = True
 
     def __iter__(self) -> Iterator[Frame]:
-        """Pictures as stored: an EXIF orientation does not turn them. Raises SourceGarbage, SourceUnreachable."""
+        """Pictures as stored: an EXIF orientation does not turn them. Of several, those that cannot be read are left
+        out. Raises SourceGarbage, SourceUnreachable where none can."""
         for index, path in enumerate(self._paths):
             if self._stopped:
                 return
+            try:
+                picture = StillPicture(_read(path))
+            except (SourceGarbage, SourceUnreachable) as exc:
+                self.broken += 1
+                if self.broken == len(self._paths):
+                    raise
+                _log.warning("a picture is left out", why=str(exc))
+                continue
             yield Frame(
-                picture=StillPicture(_read(path)),
-                index=index,
+                picture=picture,
+                index=index - self.broken,
                 pts_s=float(index),
                 utc_s=None,
                 metadata=None,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aerial_models.errors import ModelError, SourceGarbage, SourceRefused, SourceUnreachable
-from aerial_models.sources import Frame, FrameReader, VideoSource, open_source
+from aerial_models.sources import Frame, FrameReader, PictureSource, VideoSource, open_source
 from aerial_models.stream_urls import without_password
 from geo import klv
 from geo.klv import UasMetadata
@@ -298,6 +298,21 @@ def test_a_broken_picture_is_garbage(tmp_path: Path, part: slice) -> None:
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[part])
     with pytest.raises(SourceGarbage, match=r"a\.jpg"):
         frames_of(tmp_path / "a.jpg")
+
+
+def test_what_is_broken_in_a_folder_is_left_out(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(np.full((20, 30, 3), 7, np.uint8)).save(tmp_path / name)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "._a.png").write_bytes(b"what another system keeps beside it")
+    with open_source(tmp_path) as source:
+        assert [(Path(frame.name).name, frame.index) for frame in source] == [("a.png", 0), ("c.png", 1)]
+        assert isinstance(source, PictureSource)
+        assert source.broken == 1
+    for name in ("a.png", "c.png"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(SourceGarbage, match=r"c\.png"):
+        frames_of(tmp_path)
 
 
 def test_a_reader_drains_and_keeps_the_latest(tmp_path: Path) -> None:
