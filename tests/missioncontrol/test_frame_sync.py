@@ -9,6 +9,7 @@ from aerial_models.frames import Frame, TimeSource
 from aerial_models.sources import StillPicture
 from fleet.history import PoseHistory
 from geo.cameras import BrownCamera
+from geo.klv import UasMetadata
 from geo.positions import LocalPlane
 from geo.terrain import FlatTerrain
 from missioncontrol.frame_sync import FrameSync
@@ -113,6 +114,26 @@ async def test_frames_of_the_vehicles_own_clock_stay_as_they_are() -> None:
         own = frame(texture, number, TimeSource.KLV)
         assert await sync.timed(own) is own
     assert sync.known is None
+
+
+@pytest.mark.parametrize("ahead_s", [0.0, 3.0, -2.5])
+async def test_a_clock_of_metadata_that_is_not_telemetrys_is_found_out(ahead_s: float) -> None:
+    sync = FrameSync(name="alpha", camera=CAMERA, history=history(40.0), terrain=FlatTerrain(GROUND_M))
+    picture = StillPicture(np.zeros((240, 320, 3), np.uint8))
+    for number in range(120):
+        true_s = 5.0 + number / 4
+        lon, lat = PLANE.to_lonlat(*place_m(true_s))
+        told = UasMetadata(utc_s=UTC_S + true_s + ahead_s, sensor_lon_deg=float(lon), sensor_lat_deg=float(lat))
+        timed = await sync.timed(
+            Frame(
+                picture=picture, index=number, pts_s=true_s, utc_s=told.utc_s, metadata=told,
+                received_monotonic_s=true_s, time_source=TimeSource.KLV, utc_sigma_s=0.001,
+            )
+        )  # fmt: skip
+    assert timed.utc_s is not None
+    assert timed.utc_sigma_s is not None
+    assert abs(timed.utc_s - UTC_S - true_s) < 2 * timed.utc_sigma_s
+    assert (timed.utc_sigma_s == 0.001) == (ahead_s == 0.0)
 
 
 async def test_without_telemetry_of_the_time_nothing_is_learnt() -> None:
