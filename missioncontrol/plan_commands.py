@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
 import time
 from collections.abc import Callable, Collection
-from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -19,6 +16,7 @@ from shapely.geometry import shape
 
 from geo.areas import read_area, read_line, read_points
 from missioncontrol import requests
+from missioncontrol.docstrings import field_docs
 from missioncontrol.errors import InputInvalid
 from missioncontrol.terminal import Json, answer, listing
 
@@ -86,7 +84,7 @@ def _command(kind: type[requests.Request]) -> Callable[..., None]:
     for field in msgspec.structs.fields(kind):
         if field.name in NOT_HERE:
             continue
-        plain, said = SHAPES.get(field.name, (_plain(hints[field.name]), _docs(kind)[field.name]))
+        plain, said = SHAPES.get(field.name, (_plain(hints[field.name]), field_docs(kind)[field.name]))
         default = inspect.Parameter.empty if field.required else field.default
         parameters.append(_parameter(field.name, Annotated[plain, typer.Option(help=said)], default))
     for option in inspect.signature(_site_options, eval_str=True).parameters.values():
@@ -116,18 +114,6 @@ def _plain(annotation: Any) -> Any:
         kinds = [_plain(part) for part in get_args(annotation) if part is not type(None)]
         return kinds[0] | None
     return annotation
-
-
-@cache
-def _docs(kind: type) -> dict[str, str]:
-    """The docstring under each field of a struct and of those that it is made from, in one line."""
-    found = {} if kind.__base__ in (msgspec.Struct, None) else dict(_docs(kind.__base__))
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(body, ast.ClassDef)
-    for field, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
-            found[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
-    return found
 
 
 for _kind in get_args(requests.PlanRequest):

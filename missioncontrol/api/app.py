@@ -11,7 +11,6 @@ from litestar import Litestar, Router
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
 from missioncontrol.api import (
@@ -41,6 +40,7 @@ from missioncontrol.api import (
     zones,
 )
 from missioncontrol.api.access import logged_in
+from missioncontrol.api.documentation import DescribedOpenApi, PlainDocumentation
 from missioncontrol.api.errors import HANDLERS
 from missioncontrol.control import Control
 from missioncontrol.coverage import Coverage
@@ -189,7 +189,8 @@ def make_app(rooms: Rooms) -> Litestar:
             title="missioncontrol",
             version=version("missioncontrol"),
             path="/schema",
-            render_plugins=[pages.PlainDocumentation(path="/"), JsonRenderPlugin(path="/openapi.json")],
+            use_handler_docstrings=True,
+            render_plugins=[PlainDocumentation(path="/"), DescribedOpenApi(path="/openapi.json")],
         ),
         logging_config=None,
         debug=False,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import ClientException, HTTPException
 
 from fleet import errors as fleet_errors
 from geo import errors as geo_errors
@@ -71,12 +72,21 @@ def ours(_: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
     return response
 
 
-def litestars(_: Request[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
+def litestars(request: Request[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
     """An error of the web layer: a body that does not fit, an unknown path."""
     extra = exc.extra if isinstance(exc.extra, list) else []
     fields = [f"{part.get('key')}: {part.get('message')}" if part.get("key") else part.get("message") for part in extra]
     kind = type(exc).__name__.removesuffix("Exception")
-    detail = "; ".join(str(field) for field in fields) if fields else exc.detail
+    if fields:
+        detail = "; ".join(str(field) for field in fields)
+        if "Invalid value" in detail or "Invalid enum value" in detail:
+            detail += "; /schema/openapi.json lists those that there are"
+    elif exc.status_code in (404, 405) and exc.detail == HTTPStatus(exc.status_code).phrase:
+        detail = f"{request.method} {request.url.path}: there is no such request; /schema lists those that there are"
+    elif type(exc) is ClientException:  # what Litestar makes of a body that no decoder can read
+        kind, detail = "BodyUnreadable", f"the body cannot be read as JSON: {exc.detail}"
+    else:
+        detail = exc.detail
     response = problem(exc.status_code, kind, detail)
     response.headers.update(exc.headers or {})
     return response

@@ -1,15 +1,13 @@
-"""The built UI, and a page of the API that loads nothing from elsewhere."""
+"""The built UI."""
 
 from __future__ import annotations
 
-import html
 import mimetypes
 from pathlib import Path
 from typing import Any
 
 from litestar import MediaType, Request, Response, get
 from litestar.exceptions import NotFoundException
-from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.params import FromPath
 from litestar.response import File
 
@@ -47,23 +45,3 @@ async def page(path: FromPath[Path], request: Request[Any, Any, Any]) -> Respons
     if "." in asked.rpartition("/")[2] or asked.startswith("api/") or not wants_page:
         raise NotFoundException(f"nothing at /{asked}")
     return await index.fn()  # type: ignore[no-any-return]
-
-
-class PlainDocumentation(OpenAPIRenderPlugin):
-    """The operations of an OpenAPI document as one plain page."""
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """HTML."""
-        rows = []
-        for path, operations in sorted(openapi_schema["paths"].items()):
-            for method, operation in operations.items():
-                if isinstance(operation, dict) and "responses" in operation:
-                    words = operation.get("description") or operation.get("summary") or ""
-                    cells = (method.upper(), path, words, ", ".join(operation["responses"]))
-                    rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
-        title = html.escape(openapi_schema["info"]["title"])
-        return (
-            f'<!doctype html><html lang="en"><title>{title}</title><h1>{title}</h1>'
-            f'<p>OpenAPI: <a href="/schema/openapi.json">openapi.json</a></p><table border="1" cellpadding="4">'
-            f"<tr><th>Method<th>Path<th>What it does<th>Answers</tr>{''.join(rows)}</table></html>"
-        ).encode()

@@ -120,6 +120,21 @@ async def test_a_page_elsewhere_cannot_act_with_somebodys_cookie(house: Running)
         assert (await browser.post("/people", json=body, headers=CSRF)).status_code == 201
 
 
+async def test_people_are_changed_and_removed_by_administrators_and_change_their_own_password(house: Running) -> None:
+    operator = await new_person(house, "o", "operator")
+    problem(await operator.patch("/people/o", json={"roles": ["administrator"]}), 403)
+    problem(await operator.put("/session/password", json={"old": "wrong", "new": "a new password"}), 401)
+    changed = await operator.put("/session/password", json={"old": PASSWORD, "new": "a new password"})
+    assert changed.status_code == 204
+    problem(await operator.get("/session"), 401)
+    administrator = await house.client()
+    answer = await administrator.patch("/people/o", json={"language": "kk"})
+    assert (answer.status_code, answer.json()["language"]) == (200, "kk")
+    assert (await administrator.delete("/people/o")).status_code == 204
+    problem(await administrator.delete("/people/o"), 404)
+    problem(await administrator.delete("/people/administrator"), 409)
+
+
 async def test_each_role_may_do_its_own_and_no_more(house: Running) -> None:
     operator = await new_person(house, "o", "operator")
     inspector = await new_person(house, "i", "inspector")
@@ -357,6 +372,28 @@ async def test_the_api_page_loads_nothing_from_elsewhere(house: Running) -> None
         schema = (await http.get("/schema/openapi.json")).json()
         assert schema["openapi"].startswith("3.")
         assert "/api/v1/missions/{mission_id}/launch" in schema["paths"]
+
+
+async def test_the_interface_says_what_each_request_and_field_is(house: Running) -> None:
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        assert "Approve exactly the present plan." in (await http.get("/schema")).text
+        schema = (await http.get("/schema/openapi.json")).json()
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    assert [operation["operationId"] for operation in operations if not operation.get("description")] == []
+    survey = schema["components"]["schemas"]["SurveyRequest"]["properties"]
+    assert survey["crosshatch"]["description"] == "Covered a second time, across."
+    assert survey["gsd_cm"]["description"] == "Ground sample distance wanted, cm per pixel."
+
+
+async def test_what_was_wrong_about_a_request_is_said(house: Running) -> None:
+    http = await house.client()
+    unknown = problem(await http.get("/nothing/here"), 404)["detail"]
+    assert unknown.startswith("GET /api/v1/nothing/here: there is no such request")
+    cut = await http.post("/people", content=b'{"name": "x"', headers={"content-type": "application/json"})
+    assert problem(cut, 400)["detail"].startswith("the body cannot be read as JSON: ")
+    assert problem(cut, 400)["title"] == "Body unreadable"
+    wrong = problem(await http.post("/vehicles/1/commands", json={"command": "fly"}), 400)["detail"]
+    assert wrong.startswith("command: Invalid value 'fly'; /schema/openapi.json lists")
 
 
 async def test_metrics_tell_of_vehicles_and_handoffs(house: Running) -> None:
