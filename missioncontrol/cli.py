@@ -28,6 +28,7 @@ from missioncontrol.layer_commands import layers_app
 from missioncontrol.locate_commands import locate
 from missioncontrol.map_commands import map_flight, pack
 from missioncontrol.model_commands import models_app
+from missioncontrol.people_commands import people_app
 from missioncontrol.plan_commands import plan_app
 from missioncontrol.preview_commands import plan_diff, plan_preview
 from missioncontrol.terminal import AheadOfUtc, Json, answer, bars, console, listing
@@ -47,6 +48,7 @@ app.add_typer(plan_app, name="plan")
 app.add_typer(models_app, name="models")
 app.add_typer(flights_app, name="flights")
 app.add_typer(keys_app, name="keys")
+app.add_typer(people_app, name="people")
 app.add_typer(coverage_app, name="coverage")
 app.add_typer(zones_app, name="zones")
 app.add_typer(layers_app, name="layers")
@@ -120,14 +122,21 @@ def serve(
 
 @app.command()
 def config(
-    settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None, as_json: Json = False
+    settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print every key instead: what it is, and its default.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the settings in force, secrets masked.
 
     Example: MC__HTTP__PORT=9000 missioncontrol config --settings missioncontrol.toml
     """
-    from missioncontrol.settings_files import load, masked, to_toml
+    from missioncontrol.settings_files import explained, load, masked, to_toml
 
+    if explain:
+        sys.stdout.write(explained())
+        return
     tree = load(settings)
     if as_json:
         answer(masked(tree), True, "")

@@ -13,8 +13,9 @@ import msgspec
 import uuid_utils
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from missioncontrol import audit
 from missioncontrol.clocks import Clock
@@ -24,6 +25,8 @@ from missioncontrol.store import Store
 from missioncontrol.tables import people, sessions
 
 Language = Literal["kk", "ru", "en"]
+_PUBLIC = (people.c.id, people.c.name, people.c.roles, people.c.language)
+_ALONE = "people"
 
 
 class Role(StrEnum):
@@ -63,6 +66,26 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Language of the UI."""
 
 
+class PersonChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be another way about a person; what is absent stays."""
+
+    password: Annotated[str, msgspec.Meta(min_length=8, max_length=1000)] | None = None
+    """New password; it ends all sessions of that person."""
+    roles: tuple[Role, ...] | None = None
+    """What they may do from now on."""
+    language: Language | None = None
+    """Language of the UI."""
+
+
+class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One's own password, to be changed."""
+
+    old: Annotated[str, msgspec.Meta(max_length=1000)]
+    """The present one."""
+    new: Annotated[str, msgspec.Meta(min_length=8, max_length=1000)]
+    """The one from now on, 8 characters at least."""
+
+
 class LogIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A name and its password."""
 
@@ -86,14 +109,12 @@ class People:
     async def everyone(self) -> list[Person]:
         """All people, by name."""
         async with self._store.reading() as connection:
-            query = select(people.c.id, people.c.name, people.c.roles, people.c.language).order_by(people.c.name)
-            return [_person(row) for row in await connection.execute(query)]
+            return [_person(row) for row in await connection.execute(select(*_PUBLIC).order_by(people.c.name))]
 
     async def with_role(self, name: str, role: Role) -> Person:
         """The person of that name who has a role. Raises NotFound, InputInvalid."""
-        person = next((person for person in await self.everyone() if person.name == name), None)
-        if person is None:
-            raise NotFound(f"nobody is named {name!r}")
+        async with self._store.reading() as connection:
+            person = await self._named(connection, name)
         if role not in person.roles:
             raise InputInvalid(f"{name} is not {role}")
         return person
@@ -110,19 +131,74 @@ class People:
         )
         if not person.name:
             raise InputInvalid("name: is blank")
-        async with self._hashing:
-            password_hash = await asyncio.to_thread(self._hasher.hash, new.password)
+        password_hash = await self._hashed(new.password)
         row = {**msgspec.to_builtins(person), "password_hash": password_hash, "created_utc_s": self._clock()}
         try:
             async with self._store.writing() as connection:
                 await connection.execute(insert(people).values(**row))
-                entry = audit.AuditEntry(
-                    utc_s=self._clock(), person=by, event="added", detail={"name": person.name, "roles": row["roles"]}
-                )
-                await audit.record(connection, "person", person.id, entry)
+                await self._note(connection, person, by, "added", {"name": person.name, "roles": row["roles"]})
         except IntegrityError as exc:
             raise Conflict(f"there is a person named {person.name!r} already") from exc
         return person
+
+    async def change(self, name: str, change: PersonChange, by: str) -> Person:
+        """Change a person. Raises NotFound, InputInvalid without a role, Conflict where no administrator would be
+        left."""
+        if change.roles is not None and not change.roles:
+            raise InputInvalid("roles: a person needs at least one role")
+        given = {key: value for key, value in msgspec.to_builtins(change).items() if value is not None}
+        if not given:
+            raise InputInvalid("give password, roles or language")
+        password = given.pop("password", None)
+        values = {**given, **({} if password is None else {"password_hash": await self._hashed(password)})}
+        async with self._store.writing(alone=_ALONE) as connection:
+            person = await self._named(connection, name)
+            if change.roles is not None and Role.ADMINISTRATOR not in change.roles:
+                await self._check_another(connection, person)
+            await connection.execute(update(people).where(people.c.id == person.id).values(**values))
+            if password is not None:
+                await connection.execute(delete(sessions).where(sessions.c.person_id == person.id))
+            detail = {"name": name, **given, **({} if password is None else {"password": "changed"})}
+            await self._note(connection, person, by, "changed", detail)
+            return await self._named(connection, name)
+
+    async def change_own_password(self, person: Person, change: NewPassword, address: str) -> None:
+        """As the person asks who knows the old one; it ends all their sessions. Raises NotAuthenticated,
+        TooManyAttempts."""
+        await self.log_in(LogIn(name=person.name, password=change.old), address)
+        await self.change(person.name, PersonChange(password=change.new), by=person.name)
+
+    async def remove(self, name: str, by: str) -> None:
+        """End a person's access; what they did stays told under their name. Raises NotFound, Conflict where no
+        administrator would be left."""
+        async with self._store.writing(alone=_ALONE) as connection:
+            person = await self._named(connection, name)
+            await self._check_another(connection, person)
+            await connection.execute(delete(sessions).where(sessions.c.person_id == person.id))
+            await connection.execute(delete(people).where(people.c.id == person.id))
+            await self._note(connection, person, by, "removed", {"name": name})
+
+    async def _named(self, connection: AsyncConnection, name: str) -> Person:
+        row = (await connection.execute(select(*_PUBLIC).where(people.c.name == name))).first()
+        if row is None:
+            raise NotFound(f"nobody is named {name!r}")
+        return _person(row)
+
+    async def _check_another(self, connection: AsyncConnection, person: Person) -> None:
+        """Raises Conflict for the last one who may manage people."""
+        everyone = [_person(row) for row in await connection.execute(select(*_PUBLIC))]
+        if Role.ADMINISTRATOR in person.roles and sum(Role.ADMINISTRATOR in one.roles for one in everyone) == 1:
+            raise Conflict(f"{person.name} is the last administrator: make another one first")
+
+    async def _hashed(self, password: str) -> str:
+        async with self._hashing:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def _note(
+        self, connection: AsyncConnection, person: Person, by: str, event: str, detail: dict[str, Any]
+    ) -> None:
+        entry = audit.AuditEntry(utc_s=self._clock(), person=by, event=event, detail=detail)
+        await audit.record(connection, "person", person.id, entry)
 
     async def ensure_administrator(self, first: AdministratorSettings) -> str | None:
         """On an empty store, add the first administrator; returns the password if it was made up here."""
@@ -163,7 +239,7 @@ class People:
     async def person_of(self, token: str) -> Person | None:
         """Whose session a token is; None when unknown or expired."""
         query = (
-            select(people.c.id, people.c.name, people.c.roles, people.c.language)
+            select(*_PUBLIC)
             .join(sessions, sessions.c.person_id == people.c.id)
             .where(sessions.c.token_sha256 == _digest(token), sessions.c.expires_utc_s > self._clock())
         )

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+if TYPE_CHECKING:
+    from missioncontrol.settings import Settings
+    from missioncontrol.store import Store
+
 console = Console(stderr=True)
+Found = TypeVar("Found")
+Configured = Annotated[Path | None, typer.Option("--settings", help="Settings file (TOML).")]
 AheadOfUtc = Annotated[
     float | None,
     typer.Option(
@@ -44,3 +53,17 @@ def bars() -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     )
+
+
+def with_store(path: Path | None, work: Callable[[Store, Settings], Awaitable[Found]]) -> Found:
+    """What work with the store of a settings file gives; the service may be running meanwhile."""
+    from missioncontrol.settings_files import load
+    from missioncontrol.store import Store
+
+    known = load(path)
+
+    async def run() -> Found:
+        async with Store(known.store_url()) as store:
+            return await work(store, known)
+
+    return asyncio.run(run())

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from missioncontrol.clocks import iso_utc
-from missioncontrol.terminal import Json, answer, listing
+from missioncontrol.terminal import Configured, Json, answer, listing, with_store
 
 if TYPE_CHECKING:
     from missioncontrol.settings import Settings
     from missioncontrol.store import Store
 
 views_app = typer.Typer(help="Who saw a place, and how long that is kept.", no_args_is_help=True)
-
-Configured = Annotated[Path | None, typer.Option(help="Settings file (TOML).")]
-Found = TypeVar("Found")
 
 
 @views_app.command("at")
@@ -45,7 +39,7 @@ def views_at(
         found, _more = await Views(store).of(point, from_utc_s=from_utc_s, until_utc_s=until_utc_s, limit=limit)
         return [view.feature() for view in found]
 
-    found = _with_store(settings, work)
+    found = with_store(settings, work)
     lines = [
         f"{best['utc']}  {properties['registration'] or properties['sysid']}  {best['gsd_m']} m/px  "
         f"{best['off_nadir_deg']} deg off nadir  {feature['id']} at {best['time_s']} s"
@@ -73,7 +67,7 @@ def views_retention(
         recordings = Recordings(store, known.recordings_folder(), time.time)
         return await Retention(store, recordings, known.retention, time.time).report(days=days)
 
-    report = _with_store(settings, work)
+    report = with_store(settings, work)
     lines = [f"at {iso_utc(time.time())}, within {days:g} days:"]
     for one in report["purposes"]:  # type: ignore[attr-defined]
         kept = "no time is set" if one["days"] is None else f"kept {one['days']:g} days"
@@ -87,16 +81,3 @@ def views_retention(
 def _tree(value: object) -> dict[str, object]:
     assert isinstance(value, dict)
     return value
-
-
-def _with_store(path: Path | None, work: Callable[[Store, Settings], Awaitable[Found]]) -> Found:
-    from missioncontrol.settings_files import load
-    from missioncontrol.store import Store
-
-    known = load(path)
-
-    async def run() -> Found:
-        async with Store(known.store_url()) as store:
-            return await work(store, known)
-
-    return asyncio.run(run())

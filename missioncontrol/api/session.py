@@ -1,16 +1,16 @@
-"""/session: log in, who am I, log out."""
+"""/session: log in, who am I, log out, one's own password."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Response, Router, delete, get, post, put
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from missioncontrol.api.access import COOKIE, logged_in, token_of
-from missioncontrol.people import LogIn, People, Person
+from missioncontrol.people import LogIn, NewPassword, People, Person
 from missioncontrol.settings import Settings
 
 
@@ -52,4 +52,13 @@ async def log_out(request: Request[Person, Any, Any], people: NamedDependency[Pe
     return Response(None, status_code=204, cookies=[Cookie(key=COOKIE, path="/", max_age=0)])
 
 
-router = Router("/session", route_handlers=[log_in, who_am_i, log_out], tags=["session"])
+@put("/password", guards=[logged_in], status_code=204)
+async def change_password(
+    data: JSONBody[NewPassword], request: Request[Person, Any, Any], people: NamedDependency[People]
+) -> Response[None]:
+    """Change one's own password; all sessions of one's own end, log in again."""
+    await people.change_own_password(request.user, data, request.client.host if request.client else "")
+    return Response(None, status_code=204, cookies=[Cookie(key=COOKIE, path="/", max_age=0)])
+
+
+router = Router("/session", route_handlers=[log_in, who_am_i, log_out, change_password], tags=["session"])

@@ -258,3 +258,20 @@ def test_keys_are_listed_by_their_fingerprint_and_never_shown(tmp_path: Path) ->
     assert "File exists" in refused("keys", "identity", "identity", cwd=tmp_path, code=1)
     (tmp_path / "half.toml").write_text('[fleet]\nkey_store = "keys.age"\n')
     assert "give both or none" in refused("keys", "list", "--settings", "half.toml", cwd=tmp_path, code=2)
+
+
+def test_who_lost_the_password_gets_another_by_the_command_line(tmp_path: Path) -> None:
+    settings = tmp_path / "mc.toml"
+    settings.write_text('data = "data"\n')
+    (tmp_path / "data").mkdir()
+    added = run("people", "add", "aigul", "--role", "administrator", "--settings", settings, "--json", cwd=tmp_path)
+    first = json.loads(added.stdout)
+    again = run("people", "password", "aigul", "--settings", settings, "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["password"] != first["password"]
+    listed = run("people", "list", "--settings", settings, cwd=tmp_path)
+    assert listed.stdout.split() == ["aigul", "administrator", "(en)"]
+    assert "there are: operator, inspector, administrator" in refused(
+        "people", "roles", "aigul", "--role", "pilot", "--settings", settings, cwd=tmp_path, code=2
+    )
+    assert "last administrator" in refused("people", "remove", "aigul", "--settings", settings, cwd=tmp_path, code=1)
+    assert "nobody is named" in refused("people", "password", "x", "--settings", settings, cwd=tmp_path, code=1)

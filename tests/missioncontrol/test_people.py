@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from missioncontrol.errors import Conflict, InputInvalid, NotAuthenticated, TooManyAttempts
-from missioncontrol.people import LogIn, NewPerson, People, Role
+from missioncontrol import audit
+from missioncontrol.errors import Conflict, InputInvalid, NotAuthenticated, NotFound, TooManyAttempts
+from missioncontrol.people import LogIn, NewPassword, NewPerson, People, PersonChange, Role
 from missioncontrol.settings import AdministratorSettings, HttpSettings
 from missioncontrol.store import Store
 from missioncontrol.tables import people as people_table
@@ -93,3 +94,52 @@ async def test_the_first_start_makes_one_administrator(people: People) -> None:
     assert Role.ADMINISTRATOR in person.roles
     assert await people.ensure_administrator(AdministratorSettings(name="second")) is None
     assert [person.name for person in await people.everyone()] == ["first"]
+
+
+async def test_a_new_password_ends_the_sessions_of_the_old_one(people: People) -> None:
+    await add(people, "a", Role.OPERATOR)
+    _, token = await people.log_in(LogIn(name="a", password=PASSWORD), "")
+    await people.change("a", PersonChange(password="another password"), by="administrator")
+    assert await people.person_of(token) is None
+    with pytest.raises(NotAuthenticated):
+        await people.log_in(LogIn(name="a", password=PASSWORD), "")
+    person, token = await people.log_in(LogIn(name="a", password="another password"), "")
+    with pytest.raises(NotAuthenticated):
+        await people.change_own_password(person, NewPassword(old=PASSWORD, new="a third password"), "")
+    assert await people.person_of(token) == person
+    await people.change_own_password(person, NewPassword(old="another password", new="a third password"), "")
+    assert await people.person_of(token) is None
+    await people.log_in(LogIn(name="a", password="a third password"), "")
+
+
+async def test_other_roles_hold_at_once_and_a_removed_person_is_out(people: People, store: Store) -> None:
+    await add(people, "a", Role.OPERATOR)
+    await add(people, "boss", Role.ADMINISTRATOR)
+    _, token = await people.log_in(LogIn(name="a", password=PASSWORD), "")
+    changed = await people.change("a", PersonChange(roles=(Role.INSPECTOR,), language="kk"), by="boss")
+    assert await people.person_of(token) == changed
+    assert (changed.roles, changed.language) == ((Role.INSPECTOR,), "kk")
+    await people.remove("a", by="boss")
+    assert await people.person_of(token) is None
+    with pytest.raises(NotAuthenticated):
+        await people.log_in(LogIn(name="a", password=PASSWORD), "")
+    with pytest.raises(NotFound, match="nobody is named 'a'"):
+        await people.change("a", PersonChange(language="ru"), by="boss")
+    async with store.reading() as connection:
+        told = await audit.history(connection, "person", changed.id)
+    assert [entry.event for entry in told] == ["added", "changed", "removed"]
+    assert PASSWORD not in str(told)
+
+
+async def test_the_last_administrator_stays(people: People) -> None:
+    await add(people, "boss", *Role)
+    with pytest.raises(Conflict, match="last administrator"):
+        await people.remove("boss", by="boss")
+    with pytest.raises(Conflict, match="last administrator"):
+        await people.change("boss", PersonChange(roles=(Role.OPERATOR,)), by="boss")
+    await add(people, "other", Role.ADMINISTRATOR)
+    await people.remove("boss", by="other")
+    with pytest.raises(InputInvalid, match="at least one role"):
+        await people.change("other", PersonChange(roles=()), by="other")
+    with pytest.raises(InputInvalid, match="give password, roles or language"):
+        await people.change("other", PersonChange(), by="other")
