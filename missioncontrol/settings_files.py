@@ -7,8 +7,10 @@ tables are given as JSON. A key that does not exist is an error that names it.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
+import textwrap
 import tomllib
 import types
 import typing
@@ -19,6 +21,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 import tomli_w
 
+from fleet.errors import LinkInvalid
+from fleet.links import open_link
+from missioncontrol.docstrings import field_docs
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.settings import Settings
 
@@ -66,6 +71,37 @@ def masked(settings: Settings) -> dict[str, Any]:
 def to_toml(settings: Settings) -> str:
     """The settings as TOML text, secrets masked; what is not set is left out."""
     return tomli_w.dumps(_without_none(masked(settings)))
+
+
+def explained() -> str:
+    """All settings as TOML: what each key is, and its default; what has none is commented out."""
+    return "\n".join(_explained(Settings, (), {}, "")) + "\n"
+
+
+def _explained(struct: type[msgspec.Struct], path: tuple[str, ...], given: Mapping[str, Any], off: str) -> list[str]:
+    """The keys of a struct, then its tables; `given` is before its own defaults, `off` before what need not be."""
+    keys: list[str] = []
+    tables: list[str] = []
+    docs, kinds = field_docs(struct), _fields(struct)
+    for field in msgspec.structs.fields(struct):
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        own = None if default is msgspec.NODEFAULT else msgspec.to_builtins(default, enc_hook=str)
+        value, here = given.get(field.name, own), (*path, field.name)
+        said = textwrap.wrap(docs.get(field.name, ""), 110, initial_indent="# ", subsequent_indent="# ")
+        inner = _struct_of(kinds[field.name])
+        if inner is not None:
+            name, mark = ".".join(here), off if isinstance(value, dict) else "# "
+            head = f"[[{name}]]" if get_origin(kinds[field.name]) is tuple else f"[{name}]"
+            inside = value if isinstance(value, dict) else {}
+            tables += ["", *said, f"{mark}{head}", *_explained(inner, here, inside, mark)]
+        elif isinstance(value, dict):
+            entries = [f"{off}{key} = {json.dumps(each)}" for key, each in value.items()]
+            tables += ["", *said, f"{off}[{'.'.join(here)}]", *entries]
+        elif value is None:
+            keys += [*said, f"# {field.name} ="]
+        else:
+            keys += [*said, f"{off}{field.name} = {json.dumps(value)}"]
+    return [*keys, *tables]
 
 
 def _decode(kind: type, value: Any) -> Any:
@@ -180,7 +216,12 @@ def _anchored(settings: Settings, folder: Path, tree: dict[str, Any]) -> Setting
 
 
 def _check_names(settings: Settings, where: str) -> None:
-    """Names that must be unique are, and routes lead to receivers that exist."""
+    """Names that must be unique are, links are such, and routes lead to receivers that exist."""
+    for link in settings.fleet.links:
+        try:
+            open_link(link)  # nothing is opened yet
+        except LinkInvalid as exc:
+            raise SettingsInvalid(f"{where}: fleet.links: {exc}") from exc
     lists: dict[str, list[Any]] = {
         "vehicles: sysid": [vehicle.sysid for vehicle in settings.vehicles],
         "sinks: name": [sink.name for sink in settings.sinks],

@@ -10,7 +10,7 @@ import pytest
 from missioncontrol.errors import SettingsInvalid
 from missioncontrol.incident_settings import KindRule
 from missioncontrol.settings import Settings
-from missioncontrol.settings_files import MASK, load, masked, to_toml
+from missioncontrol.settings_files import MASK, explained, load, masked, to_toml
 
 WHOLE = """
 data = "state"
@@ -157,3 +157,21 @@ def test_the_public_address_is_one(tmp_path: Path) -> None:
 def test_receivers_without_a_route_are_known(tmp_path: Path) -> None:
     assert load_text(tmp_path, WHOLE).unrouted_sinks() == ()
     assert load_text(tmp_path, WHOLE.replace('default = ["dispatch"]', "")).unrouted_sinks() == ("dispatch",)
+
+
+def test_every_key_is_explained_and_what_is_written_there_is_the_default(tmp_path: Path) -> None:
+    text = explained()
+    assert "# TCP port; 0 takes a free one.\nport = 8000\n" in text
+    assert "# [[vehicles]]\n# MAVLink system id.\n# sysid =\n" in text
+    said = [line for line in text.splitlines() if line and not line.startswith("[")]
+    bare = [line for line, before in zip(said[1:], said, strict=False) if " = " in line and not before.startswith("# ")]
+    assert [line for line in bare if not line.startswith("#")] == []
+    (tmp_path / "all.toml").write_text(text)
+    (tmp_path / "none.toml").write_text("")
+    assert load(tmp_path / "all.toml", {}) == load(tmp_path / "none.toml", {})
+
+
+def test_a_link_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('[fleet]\nlinks = ["upd:0.0.0.0:1"]\n')
+    with pytest.raises(SettingsInvalid, match=r"a\.toml: fleet\.links: link 'upd:0\.0\.0\.0:1': unknown kind 'upd'"):
+        load(tmp_path / "a.toml", {})
