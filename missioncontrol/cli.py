@@ -28,6 +28,7 @@ from missioncontrol.layer_commands import layers_app
 from missioncontrol.locate_commands import locate
 from missioncontrol.map_commands import map_flight, pack
 from missioncontrol.model_commands import models_app
+from missioncontrol.people_commands import people_app
 from missioncontrol.plan_commands import plan_app
 from missioncontrol.preview_commands import plan_diff, plan_preview
 from missioncontrol.terminal import AheadOfUtc, Json, answer, bars, console, listing
@@ -47,6 +48,7 @@ app.add_typer(plan_app, name="plan")
 app.add_typer(models_app, name="models")
 app.add_typer(flights_app, name="flights")
 app.add_typer(keys_app, name="keys")
+app.add_typer(people_app, name="people")
 app.add_typer(coverage_app, name="coverage")
 app.add_typer(zones_app, name="zones")
 app.add_typer(layers_app, name="layers")
