@@ -98,6 +98,7 @@ class Relay:
         self._anchor: tuple[float, int] | None = None
         self._hurried = False
         self._last_pts_s = 0.0
+        self._back_pts_s: float | None = None
         self._last_ticks = 0
         self._placed: dict[int, int] = {}
 
@@ -114,7 +115,7 @@ class Relay:
     def connected(self) -> PacketTap:
         """To be called in the event loop when a video was opened, anew or again; gets its encoded pictures."""
         loop = asyncio.get_running_loop()
-        self._anchor = self.unfit = None
+        self._anchor = self.unfit = self._back_pts_s = None
         self._hurried = False
 
         def take(data: bytes, pts_s: float, keyframe: bool, codec: str) -> None:
@@ -169,7 +170,10 @@ class Relay:
             return f"the video is {codec}; only h264 can be forwarded to browsers"
         if not data.startswith(_START_CODES):
             return "the video is H.264, but not in Annex B"
-        if self._anchor is not None and 0 < self._last_pts_s - pts_s <= MOST_REORDERED_S:
+        if self._anchor is None or not 0 < self._last_pts_s - pts_s <= MOST_REORDERED_S:
+            return None
+        once, self._back_pts_s = self._back_pts_s, pts_s
+        if once is not None and abs(pts_s - once) <= MOST_REORDERED_S:  # a clock is set once, pictures go on so
             return "the video has B-frames, which browsers do not take live; turn them off in the camera"
         return None
 

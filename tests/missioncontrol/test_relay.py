@@ -71,6 +71,18 @@ async def test_time_runs_on_where_the_camera_is_connected_again_or_its_clock_jum
     assert ticks[-1] - ticks[0] < 60 * TICKS_PER_S
 
 
+async def test_a_clock_that_is_set_back_by_less_than_pictures_are_reordered_ends_nothing() -> None:
+    relay = Relay()
+    tap = relay.connected()
+    with relay.watching() as waiting:
+        times_s = (0.0, 0.1, 0.2, 0.05, 0.15, 0.25, 5.0, 4.9, 5.0)
+        for pts_s in times_s:
+            tap(IDR, pts_s, True, "h264")
+        ticks = [picture.ticks for picture in await taken(waiting, len(times_s))]
+    assert relay.unfit is None
+    assert all(before < after for before, after in itertools.pairwise(ticks))
+
+
 async def test_pictures_of_a_stream_that_runs_faster_than_the_wall_are_not_shown_later_and_later() -> None:
     relay = Relay()
     tap = relay.connected()
@@ -90,7 +102,7 @@ async def test_pictures_of_a_stream_that_runs_faster_than_the_wall_are_not_shown
     [
         ([(OTHER, 0.0, "hevc")], "hevc"),
         ([(b"\x00\x00\x10\x00" + OTHER, 0.0, "h264")], "Annex B"),
-        ([(IDR, 0.0, "h264"), (OTHER, 0.3, "h264"), (OTHER, 0.1, "h264")], "B-frames"),
+        ([(IDR, 0.0, "h264"), *((OTHER, pts_s, "h264") for pts_s in (0.3, 0.1, 0.2, 0.6, 0.4))], "B-frames"),
     ],
 )
 async def test_what_browsers_cannot_take_is_not_forwarded(packets: list[tuple[bytes, float, str]], why: str) -> None:
@@ -100,7 +112,7 @@ async def test_what_browsers_cannot_take_is_not_forwarded(packets: list[tuple[by
         for data, pts_s, codec in packets:
             tap(data, pts_s, data == IDR, codec)
         with pytest.raises(NotForwardable, match=why):
-            await taken(waiting, 5)
+            await taken(waiting, 9)
     assert why in (relay.unfit or "")
     with pytest.raises(NotForwardable), relay.watching():
         pass
