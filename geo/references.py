@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,8 +26,8 @@ class Reference:
     """An orthophoto that is taken to be right."""
 
     def __init__(self, path: Path | str, *, sigma_m: float = 0.5) -> None:
-        """A GeoTIFF of one or three bands; `sigma_m` is one sigma of its own error, east and north, each. Raises
-        RasterInvalid."""
+        """A GeoTIFF of one band, or of three and more of which the first three are drawn; `sigma_m` is one sigma of its
+        own error, east and north, each. Raises RasterInvalid."""
         self.path, self.sigma_m = Path(path), sigma_m
         with opened(self.path) as source:
             self._transform, self._size = source.transform, (source.width, source.height)
@@ -45,7 +46,8 @@ class Reference:
         if not known.any():
             return np.zeros(known.shape, np.uint8), known
         left, top = int(columns[known].min()), int(rows[known].min())
-        width, height = int(columns[known].max()) + 2 - left, int(rows[known].max()) + 2 - top
+        width = min(int(columns[known].max()) + 2, self._size[0]) - left
+        height = min(int(rows[known].max()) + 2, self._size[1]) - top
         shape = max(1, round(height / shrink)), max(1, round(width / shrink))
         if max(shape) > MOST_SIDE_PX:
             raise NotRegistered(f"the frame shows {shape[1]} x {shape[0]} px of {self.path}: it looks too far")
@@ -53,11 +55,24 @@ class Reference:
             window = rasterio.windows.Window(left, top, width, height)
             bands = list(range(1, min(source.count, 3) + 1))
             cells = source.read(
-                bands, window=window, out_shape=(len(bands), *shape), boundless=True, fill_value=0,
-                resampling=Resampling.average,
-            )  # fmt: skip
-        grey = cells.astype(np.float32).mean(axis=0)
+                bands, window=window, out_shape=(len(bands), *shape), masked=True, resampling=Resampling.average
+            )
+        grey, blank = _grey(cells)
         across, down = shape[1] / width, shape[0] / height
         maps = ((columns - left) * across - 0.5).astype(np.float32), ((rows - top) * down - 0.5).astype(np.float32)
-        seen = cv2.remap(grey, *maps, cv2.INTER_LINEAR)
+        seen = cv2.remap(grey, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        known &= cv2.remap(blank, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) == 0
         return np.asarray(seen.clip(0, 255), np.uint8), known
+
+
+def _grey(cells: np.ma.MaskedArray[Any, Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Grey levels (H, W) from 0 to 255 of bands (n, H, W), and 1 where nothing is known.
+
+    Numbers of 8 bit are levels; of others those that 2 and 98 % are below become black and white.
+    """
+    mean = np.asarray(cells.filled(0).astype(np.float32).mean(axis=0))
+    blank = np.ma.getmaskarray(cells).any(axis=0) | ~np.isfinite(mean)
+    if cells.dtype != np.uint8 and not blank.all():
+        low, high = np.percentile(mean[~blank], [2, 98])
+        mean = np.clip((mean - low) / max(high - low, 1e-9), 0.0, 1.0) * np.float32(255.0)
+    return np.where(blank, 0.0, mean).astype(np.float32), blank.astype(np.float32)

@@ -44,6 +44,8 @@ TIE_SIGMA_PX = 0.5
 CHI2_999 = 22.46
 """Chi-square, 6 degrees of freedom, 99.9 %: a correction beyond is no error of this pose."""
 MOST_REACH_PX = 160
+LEAST_PRIOR_M, LEAST_PRIOR_RAD = 1e-3, 1e-5
+"""Nothing of a pose is taken to be known better, whatever its sigmas say."""
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
@@ -289,8 +291,9 @@ class _Fit:
         gimbal = math.hypot(sigmas.gimbal_pitch_deg, sigmas.gimbal_roll_deg)
         tilt = math.radians(math.hypot(sigmas.tilt_deg, gimbal))
         yaw = math.radians(math.hypot(sigmas.yaw_deg, sigmas.gimbal_yaw_deg))
-        horizontal = sigmas.horizontal_m
-        self.prior = np.array([horizontal, horizontal, sigmas.vertical_m, tilt, tilt, yaw])
+        horizontal, up = max(sigmas.horizontal_m, LEAST_PRIOR_M), max(sigmas.vertical_m, LEAST_PRIOR_M)
+        tilt, yaw = max(tilt, LEAST_PRIOR_RAD), max(yaw, LEAST_PRIOR_RAD)
+        self.prior = np.array([horizontal, horizontal, up, tilt, tilt, yaw])
         """One sigma of the corrections, m and rad."""
 
     def pose(self, correction: Array) -> Pose:

@@ -50,7 +50,9 @@ class FlatTerrain:
     """Ground of one height, where nothing better is known and the caller says so."""
 
     def __init__(self, amsl_m: float) -> None:
-        """Ground at `amsl_m` everywhere."""
+        """Ground at `amsl_m` everywhere. Raises TerrainMissing for a height that no ground has."""
+        if not LOWEST_M <= amsl_m <= HIGHEST_M:
+            raise TerrainMissing(f"ground at {amsl_m:g} m AMSL: from {LOWEST_M:g} to {HIGHEST_M:g} m can be")
         self._amsl_m = amsl_m
         self.relief = FlatRelief(amsl_m)
         """The ground as rays see it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,9 @@ from missioncontrol.terminal import Json, answer, bars
 
 if TYPE_CHECKING:
     from geo.calibrations import Lens
+
+MOST_NOTES = 12
+"""Notes that are shown to people."""
 
 
 def locate(
@@ -45,6 +49,9 @@ def locate(
     readout_s: Annotated[
         float | None, typer.Option(help="Of a rolling shutter, from the top row to the bottom row, s.")
     ] = None,
+    velocity_m_s: Annotated[
+        str | None, typer.Option(help="Of the camera, for --readout-s: EAST,NORTH,UP, m/s; else as the file states.")
+    ] = None,
     reference: Annotated[
         Path | None, typer.Option(help="Orthophoto (GeoTIFF) of the place, to lay the pictures on.")
     ] = None,
@@ -76,6 +83,7 @@ def locate(
         "target_height_m": target_height_m,
         "boresight": _boresight(boresight),
         "shutter": None if readout_s is None else {"readout_s": readout_s},
+        "motion": None if velocity_m_s is None else {"velocity_enu_m_s": _three("--velocity-m-s", velocity_m_s)},
     }
     aim, lens = aim_of(tree), _lens(camera, calibration, calibration_name)
     on_nothing = gcp is not None and not dem and not dsm and ground_amsl_m is None
@@ -112,7 +120,9 @@ def locate(
                 found["pictures"] += part["pictures"]
                 progress.advance(task)
             unused = [f"{told['picture']}: {told['why']}" for told in found["pictures"] if "why" in told]
-            text = "\n".join([*(_line(feature) for feature in found["features"]), *unused])
+            text = "\n".join(
+                [*(_line(feature) for feature in found["features"]), *unused, *_assumed(found["pictures"])]
+            )
     if out is not None:
         out.write_bytes(msgspec.json.encode(found))
     answer(found, as_json, text)
@@ -131,6 +141,14 @@ def _line(feature: dict[str, Any]) -> str:
         f"{ellipse['semi_minor_m']:.1f} m towards {ellipse['orientation_deg']:.0f} deg, CE90 {told['ce90_m']:.1f} m, "
         f"LE90 {told['le90_m']:.1f} m"
     )
+
+
+def _assumed(pictures: list[dict[str, Any]]) -> list[str]:
+    """What was assumed of pictures, for people: each note once, with how many pictures it is true of."""
+    counts = Counter(note for told in pictures for note in told.get("notes", ()))
+    lines = [f"assumed: {note}" + (f" ({count} pictures)" if count > 1 else "") for note, count in counts.most_common()]
+    rest = [f"and {len(lines) - MOST_NOTES} notes more, see --json"] if len(lines) > MOST_NOTES else []
+    return lines[:MOST_NOTES] + rest
 
 
 def _lens(camera: str | None, calibration: Path | None, name: str | None) -> Lens | None:
@@ -155,11 +173,16 @@ def _named(text: str) -> tuple[str, float]:
 def _boresight(text: str | None) -> dict[str, float]:
     if text is None:
         return {}
-    try:
-        roll, pitch, yaw = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InputInvalid(f"--boresight {text!r}: give three angles, as in --boresight 0,0.4,-1.2") from None
+    roll, pitch, yaw = _three("--boresight", text)
     return {"roll_deg": roll, "pitch_deg": pitch, "yaw_deg": yaw}
+
+
+def _three(option: str, text: str) -> tuple[float, float, float]:
+    try:
+        one, two, three = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputInvalid(f"{option} {text!r}: give three numbers, as in {option} 0,0.4,-1.2") from None
+    return one, two, three
 
 
 def _datum(text: str | None) -> Any:

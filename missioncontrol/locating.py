@@ -31,6 +31,8 @@ from missioncontrol.bounds import Positive
 from missioncontrol.errors import InputInvalid
 
 Pixel = tuple[float, float]
+Coefficient = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+Side = Annotated[int, msgspec.Meta(ge=16, le=100_000)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 DEM_SIGMA_M, FLAT_SIGMA_M = 3.0, 2.0
@@ -67,9 +69,9 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class LensFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A camera of one's own; coefficients as OpenCV names them."""
 
-    width_px: Annotated[int, msgspec.Meta(ge=16, le=100_000)]
+    width_px: Side
     """Of the picture."""
-    height_px: Annotated[int, msgspec.Meta(ge=16, le=100_000)]
+    height_px: Side
     """Of the picture."""
     focal_px: Positive
     """Focal length along the width, px."""
@@ -79,21 +81,21 @@ class LensFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Principal point; the middle of the picture where absent."""
     fisheye: bool = False
     """Whether k1 to k4 are of a fisheye (Kannala and Brandt) rather than of Brown."""
-    k1: float = 0.0
+    k1: Coefficient = 0.0
     """Distortion."""
-    k2: float = 0.0
+    k2: Coefficient = 0.0
     """Distortion."""
-    k3: float = 0.0
+    k3: Coefficient = 0.0
     """Distortion."""
-    k4: float = 0.0
+    k4: Coefficient = 0.0
     """Distortion."""
-    k5: float = 0.0
+    k5: Coefficient = 0.0
     """Distortion of a rational model."""
-    k6: float = 0.0
+    k6: Coefficient = 0.0
     """Distortion of a rational model."""
-    p1: float = 0.0
+    p1: Coefficient = 0.0
     """Tangential distortion."""
-    p2: float = 0.0
+    p2: Coefficient = 0.0
     """Tangential distortion."""
 
     def lens(self) -> Lens:
@@ -117,7 +119,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Of the boresight: forward is the way the camera looks."""
     camera: str | LensFigures
     """Slug of a camera of the library, or one's own."""
-    size_px: tuple[int, int] | None = None
+    size_px: tuple[Side, Side] | None = None
     """Width and height of the picture, where the camera of the library read it out in another size."""
     utc_s: float = 0.0
     """When, s since 1970 UTC."""
@@ -166,14 +168,15 @@ def frame_of_photo(
     aim = aim or Aim()
     shot = read_photo(path, lens=lens)
     pose, notes = shot.pose_above(terrain, ground_is_flat=ground_is_flat)
+    motion = aim.motion or Motion(velocity_enu_m_s=shot.velocity_enu_m_s)
     return Frame(
         name=path.name,
         model=shot.model,
         camera=shot.camera,
         pose=Mounting(boresight=aim.boresight).camera_pose(pose, pose.attitude),
         sigmas=sigmas_of(shot.sigmas_above(terrain, ground_is_flat=ground_is_flat), aim),
-        motion=aim.motion or Motion(velocity_enu_m_s=shot.velocity_enu_m_s),
-        notes=(*shot.notes, *notes),
+        motion=motion,
+        notes=(*shot.notes, *notes, *_unmoved(aim, motion)),
     )
 
 
@@ -198,8 +201,15 @@ def frame_of_sight(sight: Sight) -> Frame:
         pose=Mounting(boresight=aim.boresight).camera_pose(pose, pose.attitude),
         sigmas=sigmas_of(PoseSigmas(), aim),
         motion=aim.motion or Motion(),
-        notes=(),
+        notes=_unmoved(aim, aim.motion or Motion()),
     )
+
+
+def _unmoved(aim: Aim, motion: Motion) -> tuple[str, ...]:
+    """What is said where a rolling shutter is to be corrected and nothing is known to move."""
+    if aim.shutter is None or motion != Motion():
+        return ()
+    return ("rolling shutter: not corrected, for neither the picture nor the request says how the camera moves",)
 
 
 def sigmas_of(sigmas: PoseSigmas, aim: Aim) -> PoseSigmas:

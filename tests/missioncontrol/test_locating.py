@@ -154,6 +154,26 @@ def test_a_rolling_shutter_is_taken_into_account() -> None:
     assert east_m[1] - east_m[0] == pytest.approx(20 * 0.025, abs=0.002)
 
 
+def test_a_rolling_shutter_of_a_camera_that_may_stand_is_told() -> None:
+    sight = Sight(position=pose().position, attitude=pose().attitude, camera="sim-wide", pixels=((640, 719),))
+    tree = {"shutter": {"readout_s": 0.05}}
+    (note,) = frame_of_sight(msgspec.structs.replace(sight, aim=aim_of(tree))).notes
+    assert note.startswith("rolling shutter: not corrected")
+    moving = aim_of(tree | {"motion": {"velocity_enu_m_s": [20.0, 0.0, 0.0]}})
+    assert frame_of_sight(msgspec.structs.replace(sight, aim=moving)).notes == ()
+
+
+def test_the_command_takes_the_speed_that_a_photograph_does_not_state(tmp_path: Path) -> None:
+    photograph(tmp_path / "1.jpg", pose())
+    place = ("locate", "1.jpg", "--ground-amsl-m", "800", "--pixel", "400,599", "--json")
+    still, moved = (
+        json.loads(run(*place, *more, cwd=tmp_path).stdout)["features"][0]["geometry"]["coordinates"][:2]
+        for more in ((), ("--readout-s", "0.05", "--velocity-m-s", "20,0,0"))
+    )
+    east_m = [float(PLANE.to_plane(*one)[0]) for one in (still, moved)]
+    assert east_m[1] - east_m[0] == pytest.approx(20 * 0.025, abs=0.01)
+
+
 def test_pixels_are_read() -> None:
     assert pixels_of(["960,540", "1.5,2"]) == [(960.0, 540.0), (1.5, 2.0)]
     for text in ("960", "a,b", "nan,1", "1,2,3"):
@@ -201,6 +221,7 @@ def test_the_command(tmp_path: Path) -> None:
     spoken = run("locate", "1.jpg", "--ground-amsl-m", "800", cwd=tmp_path)
     assert (spoken.returncode, spoken.stdout) == (0, "")
     assert "90 % ellipse" in spoken.stderr.replace("\n", " ")
+    assert "assumed: " in spoken.stderr, "what a place hangs on is told to people too"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +231,7 @@ def test_the_command(tmp_path: Path) -> None:
         (["--pixel", "9999,1"], "outside the picture"),
         (["--sigma", "yaw_deg"], "--sigma"),
         (["--boresight", "1,2"], "--boresight"),
+        (["--velocity-m-s", "fast"], "--velocity-m-s"),
         (["--height-datum", "NAVD88"], "--height-datum"),
         (["--camera", "sim-wide", "--calibration", "a.json"], "one of the two"),
         (["--gcp", "none.txt"], "none.txt"),
@@ -258,6 +280,8 @@ async def test_over_http(tmp_path: Path) -> None:
             ("/locate", {"json": {**sight, "camera": "sim-wid"}}, "sim-wide"),
             ("/locate", {"json": {**sight, "pixels": [[9999, 1]]}}, "outside the picture"),
             ("/locate", {"json": {**sight, "ground_amsl_m": None}}, "no terrain"),
+            ("/locate", {"json": {**sight, "ground_amsl_m": 1e300}}, "from -600 to 9200 m"),
+            ("/locate/photo?ground_amsl_m=nan", {"content": content}, "ground at nan m"),
             ("/locate/photo", {"content": b"nothing"}, "no terrain"),
             ("/locate/photo?ground_amsl_m=800", {"content": b"nothing"}, "photo: not a picture"),
             ("/locate/photo?ground_amsl_m=800&name=..", {"content": b"nothing"}, "..: not a picture"),
@@ -266,3 +290,6 @@ async def test_over_http(tmp_path: Path) -> None:
             refusal = await client.post(path, **body)  # type: ignore[arg-type]
             assert refusal.status_code == 422, refusal.text
             assert said in refusal.json()["detail"]
+        for wrong in ({"size_px": [0, 0]}, {"camera": {**sight["camera"], "k4": -1e308}}):  # type: ignore[dict-item]
+            refusal = await client.post("/locate", json={**sight, **wrong})
+            assert refusal.status_code == 400, refusal.text

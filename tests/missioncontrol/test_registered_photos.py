@@ -16,6 +16,7 @@ from geo.cameras import BrownCamera
 from geo.location import ground_points
 from geo.poses import Attitude, Pose
 from geo.positions import Altitude, Datum, Position
+from geo.references import Reference
 from geo.terrain import GridTerrain
 from missioncontrol.cli import app
 from simulators.renderer import Renderer
@@ -107,3 +108,33 @@ def test_a_picture_that_does_not_fit_stays_where_it_was_and_says_why(place: Path
     after_m, picture = located(place, "--reference", str(place / "elsewhere.tif"))
     assert after_m == pytest.approx(before_m)
     assert "not laid on" in str(picture["notes"])
+
+
+@pytest.mark.parametrize(("dtype", "scale", "offset"), [("uint16", 40.0, 3000.0), ("float32", 1 / 255, 0.0)])
+def test_an_orthophoto_of_other_numbers_than_8_bit_is_laid_on_too(
+    place: Path, dtype: str, scale: float, offset: float
+) -> None:
+    with rasterio.open(place / "here.tif") as raster:
+        cells, grid, crs = np.moveaxis(raster.read(), 0, -1), raster.transform, raster.crs.to_wkt()
+    write(place / "deep.tif", (cells * scale + offset).astype(dtype), grid, crs)
+    after_m, picture = located(place, "--reference", str(place / "deep.tif"))
+    assert "laid on" in str(picture["notes"])
+    assert "not laid on" not in str(picture["notes"])
+    assert after_m < 0.3
+
+
+def test_a_pose_that_is_said_to_be_exact_is_no_division_by_0(place: Path) -> None:
+    exact = [part for name in ("tilt_deg", "vertical_m") for part in ("--sigma", f"{name}=0")]
+    _, picture = located(place, "--reference", str(place / "here.tif"), *exact)
+    assert "laid on" in str(picture["notes"])
+
+
+def test_what_is_unknown_of_an_orthophoto_is_not_compared(place: Path) -> None:
+    with rasterio.open(place / "here.tif") as raster:
+        cells, grid, crs = np.moveaxis(raster.read(), 0, -1), raster.transform, raster.crs.to_wkt()
+    write(place / "blank.tif", np.full_like(cells, 7), grid, crs)
+    with rasterio.open(place / "blank.tif", "r+") as raster:
+        raster.nodata = 7
+    rows, columns = np.mgrid[100.5:110.5, 200.5:220.5]
+    for name, known in (("blank.tif", False), ("here.tif", True)):
+        assert (Reference(place / name).drawn(columns, rows, 1.0)[1] == known).all()
