@@ -284,16 +284,16 @@ class Fleet:
             self.router.beat()
             pause_s = HEARTBEAT_S / max([1.0, *(self.clock_rate(sysid) for sysid in self.vehicles)])
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
+                async with asyncio.timeout(_until_next(pause_s)):
                     await self.router.first_heard.wait()
 
     async def _watch(self) -> None:
         """Find who fell silent, and who hears us no more."""
         asked_s = -TIMESYNC_S
         while True:
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(_until_next(WATCH_S))
             monotonic_s = time.monotonic()
-            asking = monotonic_s - asked_s >= TIMESYNC_S
+            asking = monotonic_s - asked_s > TIMESYNC_S - WATCH_S / 2
             asked_s = monotonic_s if asking else asked_s
             for system in self.router.systems.values():
                 self.router.settle(system, monotonic_s)
@@ -344,11 +344,19 @@ class Fleet:
     async def _keep_streams(self, vehicle: MavlinkVehicle) -> None:
         """Have the telemetry that we need come."""
         while True:
-            await asyncio.sleep(0.1 if vehicle.telemetry.autopilot is None else CHECK_S)
+            await asyncio.sleep(0.1 if vehicle.telemetry.autopilot is None else _until_next(CHECK_S))
             silent = vehicle.state.condition in (Condition.UNKNOWN, Condition.STALE, Condition.LOST)
             if vehicle.telemetry.autopilot is not None and not silent and vehicle.sysid in self.router.systems:
                 with suppress(LinkError):  # asked for again once a link leads there
                     await vehicle.streams.ask()
+
+
+def _until_next(period_s: float) -> float:
+    """Time to the next multiple of a period on the loop's clock, s.
+
+    What is done regularly is done at the same moments: to be woken for each vehicle alone costs more than what is done.
+    """
+    return period_s - asyncio.get_running_loop().time() % period_s
 
 
 class _Changes:

@@ -16,8 +16,8 @@ NAMES = {
     29: "obstacle avoidance", 30: "propulsion",
 }  # fmt: skip
 """By bit of MAV_SYS_STATUS_SENSOR; bit 28 is the pre-arm check, which is no sensor."""
-NEEDED = (0, 1, 2, 3, 5)
-"""Without these nothing is flown: PX4 no longer counts a GPS without a fix as present (recorded)."""
+NEEDED = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5
+"""The bits of those without which nothing is flown: PX4 no longer counts a GPS without a fix as present (recorded)."""
 
 
 class Sensors(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +38,7 @@ class Sensors(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def missing(self) -> tuple[str, ...]:
         """Names of those that are needed and not there, or not in use."""
-        needed = sum(1 << bit for bit in NEEDED)
-        return _names(needed & ~(self.present & self.enabled))
+        return _names(NEEDED & ~(self.present & self.enabled))
 
 
 def sensors_of(message: Any) -> Sensors:
