@@ -89,19 +89,28 @@ def _median3(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def logs(picture: Picture, blur_px: float) -> Logs:
     """Of a picture smoothed by a Gaussian of `blur_px`."""
-    found = _LOG[picture]
+    found = cv2.LUT(picture, _LOG)
     return np.asarray(cv2.GaussianBlur(found, (0, 0), blur_px) if blur_px > 0 else found, np.float32)
 
 
-def scores(before: Logs, after: Logs, known: Mask, *, middle: float = np.inf, shade: float = 1.0) -> Scores:
+def scores(
+    before: Logs, after: Logs, known: Mask, *, middle: float = np.inf, shade: float = 1.0, least: float = 0.0
+) -> Scores:
     """(H, W) how far each pixel is from the nearest alike of the 3 x 3 pixels there in the other picture.
 
-    In natural logarithms of light, taken both ways; so a pixel's width of misfit is no change. 0 where unknown, where
-    a shadow came or went (darker by DARKENING and then darker than the `middle` by SHADED, no bluer or less red than
-    SHADE allows times `shade`), and where PLANTS have stayed.
+    In natural logarithms of light, taken both ways; so a pixel's width of misfit is no change. 0 where unknown, below
+    `least`, where a shadow came or went (darker by DARKENING and then darker than the `middle` by SHADED, no bluer or
+    less red than SHADE allows times `shade`), and where PLANTS have stayed.
     """
     return np.asarray(
-        _scores(_opponents(before), _opponents(after), known, np.float32(middle - SHADED), np.float32(shade))
+        _scores(
+            _opponents(before),
+            _opponents(after),
+            known,
+            np.float32(middle - SHADED),
+            np.float32(shade),
+            np.float32(least**2),
+        )
     )
 
 
@@ -126,7 +135,7 @@ def _opponents(bands: Logs) -> Logs:
 
 
 @njit(cache=True)
-def _scores(before: Logs, after: Logs, known: Mask, dark: np.float32, shade: np.float32) -> Scores:
+def _scores(before: Logs, after: Logs, known: Mask, dark: np.float32, shade: np.float32, least2: np.float32) -> Scores:
     rows, cols = known.shape
     out = np.zeros((rows, cols), np.float32)
     for row in range(rows):
@@ -134,6 +143,7 @@ def _scores(before: Logs, after: Logs, known: Mask, dark: np.float32, shade: np.
             old, new = before[row, col], after[row, col]
             if (
                 not known[row, col]
+                or _apart(old, new) < least2
                 or _shadow(old, new, dark, shade)
                 or (_green(old) >= PLANTS and _green(new) >= PLANTS)
             ):
@@ -144,7 +154,8 @@ def _scores(before: Logs, after: Logs, known: Mask, dark: np.float32, shade: np.
                     if known[y, x]:
                         there = min(there, _apart(new, before[y, x]))
                         back = min(back, _apart(old, after[y, x]))
-            out[row, col] = np.sqrt(max(there, back))
+            if max(there, back) >= least2:
+                out[row, col] = np.sqrt(max(there, back))
     return out
 
 

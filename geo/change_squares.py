@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,9 @@ BLOCK_PX = 512
 GATE = 0.7
 """A part is read in full where the coarse grid shows so large a share of the threshold: of an object of four pixels
 there at least one is filled by it, and shows all of its contrast."""
+FINER = 4
+"""JPEG and WebP store colour in half the resolution and bend it in squares of 8 px: there the grid is so much finer,
+and what stands out has to be as wide as the smallest thing."""
 GATE_SHADE = 0.5
 Square = tuple[int, int]
 """Row and column of a square."""
@@ -96,19 +100,37 @@ class Squares:
             self.add(*np.array([more]).T)
 
 
+def gate_scale(pair: PicturePair, scale: int) -> int:
+    """How coarse the grid of the gate is where the smallest thing has four pixels in one `scale` times coarser."""
+    return max(1, scale // FINER) if pair.lossy else scale
+
+
 def add_hits(
-    squares: Squares, pair: PicturePair, light: Light, heights: HeightPair | None, *, scale: int, contrast: float
+    squares: Squares,
+    pair: PicturePair,
+    light: Light,
+    heights: HeightPair | None,
+    *,
+    scale: int,
+    contrast: float,
+    on_block: Callable[[int, int], None],
 ) -> None:
-    """Have read what stands out in the grid `scale` times coarser."""
-    height, width = pair.size_at(scale)
-    for row, col in itertools.product(range(0, height, BLOCK_PX), range(0, width, BLOCK_PX)):
+    """Have read what stands out in the grid of the gate."""
+    finer = gate_scale(pair, scale)
+    least_px = max(1, 2 * scale // finer - 3)  # of each side one pixel is mixed, and one more by where it lies
+    kernel, halo = np.ones((least_px, least_px), np.uint8), least_px + 1
+    inner = (slice(halo, -halo),) * 2
+    height, width = pair.size_at(finer)
+    corners = list(itertools.product(range(0, height, BLOCK_PX), range(0, width, BLOCK_PX)))
+    for done, (row, col) in enumerate(corners, start=1):
         rows, cols = min(BLOCK_PX, height - row), min(BLOCK_PX, width - col)
-        before, after, known = pair.read(row - 1, col - 1, rows + 2, cols + 2, scale=scale)
-        old = light.applied(logs(before, 0.0), row - 1, col - 1, height, width)
-        found = scores(old, logs(after, 0.0), known, shade=GATE_SHADE)[1:-1, 1:-1]
-        stands_out = found >= GATE * contrast
+        before, after, known = pair.read(row - halo, col - halo, rows + 2 * halo, cols + 2 * halo, scale=finer)
+        old = light.applied(logs(before, 0.0), row - halo, col - halo, height, width)
+        found = scores(old, logs(after, 0.0), known, shade=GATE_SHADE, least=GATE * contrast)
+        stands_out = cv2.morphologyEx((found > 0).astype(np.uint8), cv2.MORPH_OPEN, kernel)[inner] > 0
         if heights is not None:
-            stands_out |= np.abs(heights.rise_m(row, col, rows, cols, scale=scale)) >= GATE * heights.least_m
+            stands_out |= np.abs(heights.rise_m(row, col, rows, cols, scale=finer)) >= GATE * heights.least_m
         y, x = np.nonzero(stands_out)
         y, x = (y + row) * pair.height_px // height, (x + col) * pair.width_px // width
-        squares.add(y - 1, x - 1, y + scale + 1, x + scale + 1)  # a pixel of it may reach into the next square
+        squares.add(y - 1, x - 1, y + finer + 1, x + finer + 1)  # a pixel of it may reach into the next square
+        on_block(done, len(corners))

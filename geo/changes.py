@@ -10,6 +10,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +24,7 @@ from pyproj import Transformer
 
 from geo.change_kinds import RISEN_M, SQUARE, ChangeKind, Traits, judge, judge_building
 from geo.change_scores import Light, logs, relit, scores
-from geo.change_squares import Box, Sides, Square, Squares, add_hits
+from geo.change_squares import Box, Sides, Square, Squares, add_hits, gate_scale
 from geo.height_pairs import HeightPair
 from geo.picture_pairs import Fit, Mask, PicturePair
 
@@ -73,6 +75,8 @@ class Comparison:
     """(rows, columns) which squares of TILE_PX of the later picture were read in full."""
     compared_m2: float
     """Area known in both pictures, m2."""
+    without_overviews: tuple[Path, ...]
+    """Files that had to be read all, for they have no overviews."""
 
 
 def find_changes(
@@ -82,22 +86,23 @@ def find_changes(
     least_area_m2: float = 4.0,
     contrast: float = 0.22,
     gated: bool = True,
-    on_tile: Callable[[int, int], None] = lambda done, of: None,
+    on_step: Callable[[str, int, int], None] = lambda what, done, of: None,
 ) -> Comparison:
     """Compare the pair; changes below `least_area_m2`, or fainter than `contrast`, are left out.
 
     `contrast` is the change of light or colour, in natural logarithms, that tells at once. `heights` are surface
-    models of both days. Without `gated` every square is read in full. `on_tile(done, of)` tells of the progress.
+    models of both days. Without `gated` every square is read in full. `on_step(what, done, of)` tells of the progress.
     Raises RasterInvalid, TerrainMissing.
     """
     m_px = _pixel_m(pair)
     scale = 2 ** math.floor(math.log2(max(1.0, NEARLY * math.sqrt(least_area_m2 / 4) / max(m_px))))
+    lacking = pair.reduce(gate_scale(pair, scale), lambda path, *done: on_step(f"{path.name} has no overviews", *done))
     fit = pair.fit()
     view_scale, view = pair.whole(VIEW_PX)
     light = Light.between(*view, max(LEAST_CELL_PX, CELL_PX * scale // view_scale))
     squares = Squares(pair)
     if gated:
-        add_hits(squares, pair, light, heights, scale=scale, contrast=contrast)
+        add_hits(squares, pair, light, heights, scale=scale, contrast=contrast, on_block=partial(on_step, "overview"))
     else:
         squares.add_all()
     settings = _Settings(contrast, min(m_px), light)
@@ -105,12 +110,12 @@ def find_changes(
     for done, (square, box) in enumerate(squares, start=1):
         pieces[square], open_sides = _pieces(pair, box, settings, heights)
         squares.go_on(square, box, open_sides)
-        on_tile(done, done + squares.due)
+        on_step("squares", done, done + squares.due)
     maker = _Maker(pair, heights, least_area_m2)
     changes = [change for piece in _joined([*itertools.chain(*pieces.values())]) for change in maker.changes(piece)]
     changes.sort(key=lambda change: -change.area_m2)
     compared_m2 = float(view[2].mean()) * pair.height_px * pair.width_px * math.prod(m_px)
-    return Comparison(tuple(changes), fit, squares.touched, compared_m2)
+    return Comparison(tuple(changes), fit, squares.touched, compared_m2, tuple(lacking))
 
 
 def _pixel_m(pair: PicturePair) -> tuple[float, float]:

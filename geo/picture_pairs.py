@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +18,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from pyproj import Transformer
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import ColorInterp, Compression, MaskFlags, Resampling
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
@@ -33,6 +38,8 @@ FIT_SIDE = 5
 FIT_PX = 384
 ROUGH_PX = 1024
 """The rough fit looks at the whole with at most so many rows and columns."""
+BLOCK_PX = 512
+"""Sides of the blocks in which a picture without overviews is made coarser."""
 MOST_EDGE = 0.25
 """Edges count no more than this, natural logarithm per px by Sobel: with 1, a sun 30 deg on shifted the fit 0.6 px."""
 NODE_PX = 16
@@ -63,28 +70,31 @@ class PicturePair:
         """Two 8-bit GeoTIFFs (grey, RGB or RGBA) of any CRSs and sizes that overlap. Raises RasterInvalid."""
         self._paths = before, after
         self._after, self._before = _opened(after), _opened(before)
-        self._bounded = rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
+        self._open = ExitStack()
+        self._reduced: dict[rasterio.DatasetReader, rasterio.DatasetReader] = {}
         self.width_px, self.height_px = self._after.width, self._after.height
         self.crs, self.transform = self._after.crs, self._after.transform
         self._to_before = (
             None if self.crs == self._before.crs else Transformer.from_crs(self.crs, self._before.crs, always_xy=True)
         )
         self._lay = rasterio.Affine.identity()
-        west, south, east, north = transform_bounds(self._before.crs, self.crs, *self._before.bounds)
-        left, bottom, right, top = self._after.bounds
+        self.lossy = _lossy(before) or _lossy(after)
+        """Whether one of them, or its overviews, is stored as JPEG or WebP."""
+        west, south, east, north = transform_bounds(self._before.crs, self.crs, *_bounds(self._before))
+        left, bottom, right, top = _bounds(self._after)
         if not (west < right and east > left and south < top and north > bottom):
             raise RasterInvalid(f"{before} and {after} do not overlap: no place is in both")
 
     def __enter__(self) -> Self:
-        self._bounded.__enter__()
+        self._open.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES))
+        self._open.enter_context(self._before)
+        self._open.enter_context(self._after)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._before.close()
-        self._after.close()
-        self._bounded.__exit__()
+        self._open.close()
 
     def tags(self) -> tuple[dict[str, str], dict[str, str]]:
         """Tags of the earlier and of the later file."""
@@ -98,7 +108,7 @@ class PicturePair:
         """
         size = self.size_at(scale)
         try:
-            after = _read(self._after, (row, col, row + rows, col + cols), size)
+            after = _read(self._level(self._after, size), (row, col, row + rows, col + cols), size)
             before = self._laid(row, col, rows, cols, size)
         except rasterio.errors.RasterioError as exc:
             raise RasterInvalid(f"{self._paths[0]} or {self._paths[1]}: damaged: {exc}") from exc
@@ -112,6 +122,33 @@ class PicturePair:
         while max(self.size_at(scale)) > side_px:
             scale *= 2
         return scale, self.read(0, 0, *self.size_at(scale), scale=scale)
+
+    def reduce(
+        self, scale: int, on_block: Callable[[Path, int, int], None] = lambda path, done, of: None
+    ) -> list[Path]:
+        """Which files have no overview for the grid `scale` times coarser; they are read once and kept so coarse.
+
+        Raises RasterInvalid for damaged files.
+        """
+        sizes = self._shrunk(*self._sought(0, 0, 2, 2, self.size_at(scale))), self.size_at(scale)
+        lacking = []
+        for path, source, size in zip(self._paths, (self._before, self._after), sizes, strict=True):
+            if source.height > size[0] and min(source.overviews(1), default=source.height) > source.height / size[0]:
+                lacking.append(path)
+                folder = self._open.enter_context(tempfile.TemporaryDirectory())
+                copy = Path(folder) / "reduced.tif"
+                try:
+                    _reduce(source, size, copy, partial(on_block, path))
+                except rasterio.errors.RasterioError as exc:
+                    raise RasterInvalid(f"{path}: damaged: {exc}") from exc
+                self._reduced[source] = self._open.enter_context(rasterio.open(copy))
+        return lacking
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of the later picture, lon and lat, deg."""
+        west, south, east, north = transform_bounds(self.crs, "EPSG:4326", *_bounds(self._after))
+        return float(west), float(south), float(east), float(north)
 
     def size_at(self, scale: int) -> tuple[int, int]:
         """Rows and columns of the grid `scale` times coarser."""
@@ -169,18 +206,27 @@ class PicturePair:
     def _laid(self, row: int, col: int, rows: int, cols: int, size: tuple[int, int]) -> Rgba:
         """A window of the earlier picture on the grid of so many rows and columns."""
         x, y = self._sought(row, col, rows, cols, size)
-        finer = math.hypot(x[0, -1] - x[0, 0], y[0, -1] - y[0, 0]) / max(1, cols - 1)
-        shrink = max(1, int(finer + 0.1))
-        height, width = -(-self._before.height // shrink), -(-self._before.width // shrink)
+        height, width = self._shrunk(x, y)
         x = _to_the_edge(x * np.float32(width / self._before.width) - np.float32(0.5), width)
         y = _to_the_edge(y * np.float32(height / self._before.height) - np.float32(0.5), height)
         left, top = max(0, math.floor(x.min())), max(0, math.floor(y.min()))
         right, bottom = min(width, math.floor(x.max()) + 2), min(height, math.floor(y.max()) + 2)
         if right <= left or bottom <= top:
             return np.zeros((rows, cols, 4), np.uint8)
-        source = _read(self._before, (top, left, bottom, right), (height, width))
+        source = _read(self._level(self._before, (height, width)), (top, left, bottom, right), (height, width))
         x, y = x - np.float32(left), y - np.float32(top)
         return np.asarray(cv2.remap(source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8)
+
+    def _shrunk(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[int, int]:
+        """Rows and columns of the earlier picture where it is shrunk to pixels that lie at such places, px of it."""
+        apart = math.hypot(x[0, -1] - x[0, 0], y[0, -1] - y[0, 0]) / max(1, x.shape[1] - 1)
+        shrink = max(1, int(apart + 0.1))
+        return -(-self._before.height // shrink), -(-self._before.width // shrink)
+
+    def _level(self, source: rasterio.DatasetReader, size: tuple[int, int]) -> rasterio.DatasetReader:
+        """What so many rows and columns of a picture are read from."""
+        reduced = self._reduced.get(source)
+        return source if reduced is None or size[0] > reduced.height else reduced
 
     def _sought(
         self, row: int, col: int, rows: int, cols: int, size: tuple[int, int]
@@ -212,9 +258,49 @@ def _opened(path: Path) -> rasterio.DatasetReader:
         raise RasterInvalid(f"{path}: cannot be read as a GeoTIFF: {exc}") from exc
     if source.crs is None:
         raise RasterInvalid(f"{path}: states no coordinate reference system")
+    if ColorInterp.palette in source.colorinterp:
+        raise RasterInvalid(f"{path}: has a palette of colours: write it as RGB first (gdal_translate -expand rgb)")
     if source.count not in (1, 2, 3, 4) or any(kind != "uint8" for kind in source.dtypes):
         raise RasterInvalid(f"{path}: bands are {', '.join(source.dtypes)}; 8-bit grey, RGB or RGBA can be compared")
     return source
+
+
+def _reduce(
+    source: rasterio.DatasetReader, size: tuple[int, int], copy: Path, on_block: Callable[[int, int], None]
+) -> None:
+    """Write a raster in so many rows and columns, with overviews."""
+    height, width = size
+    place = source.transform @ rasterio.Affine.scale(source.width / width, source.height / height)
+    corners = list(itertools.product(range(0, height, BLOCK_PX), range(0, width, BLOCK_PX)))
+    with rasterio.open(
+        copy, "w", driver="GTiff", height=height, width=width, count=4, dtype="uint8", photometric="rgb", alpha="yes",
+        crs=source.crs, transform=place, tiled=True, blockxsize=BLOCK_PX, blockysize=BLOCK_PX, interleave="pixel",
+        bigtiff="if_safer",
+    ) as reduced:  # fmt: skip
+        for done, (row, col) in enumerate(corners, start=1):
+            bottom, right = min(row + BLOCK_PX, height), min(col + BLOCK_PX, width)
+            cells = _read(source, (row, col, bottom, right), size)
+            reduced.write(np.moveaxis(cells, -1, 0), window=Window(col, row, right - col, bottom - row))
+            on_block(done, len(corners))
+    with rasterio.open(copy, "r+") as reduced:
+        reduced.build_overviews([2**step for step in range(1, 8)], Resampling.average)
+
+
+def _lossy(path: Path) -> bool:
+    found = []
+    with _opened(path) as source:
+        found.append(source.compression)
+        has_overviews = bool(source.overviews(1))
+    if has_overviews:
+        with rasterio.open(path, driver="GTiff", OVERVIEW_LEVEL=0) as overview:
+            found.append(overview.compression)
+    return any(kind in (Compression.jpeg, Compression.webp) for kind in found)
+
+
+def _bounds(source: rasterio.DatasetReader) -> tuple[float, float, float, float]:
+    """West, south, east, north, whichever way its rows run."""
+    west, south, east, north = source.bounds
+    return min(west, east), min(south, north), max(west, east), max(south, north)
 
 
 def _read(source: rasterio.DatasetReader, place: tuple[int, int, int, int], size: tuple[int, int]) -> Rgba:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -57,8 +57,14 @@ def change(
         contrast=contrast,
     )
     with bars() as progress:
-        task = progress.add_task("squares", total=None)
-        found = compare(request, lambda done, of: progress.update(task, completed=done, total=of))
+        tasks: dict[str, Any] = {}
+
+        def on_step(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=of)
+            progress.update(tasks[what], completed=done, total=of)
+
+        found = compare(request, on_step)
     out.write_bytes(msgspec.json.encode(found))
     summary = found["summary"]
     kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in summary["kinds"].items()) or "no change"

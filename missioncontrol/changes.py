@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ import msgspec
 import shapely
 
 from geo.acquisition import taken_on
-from geo.area_files import read_features
 from geo.change_kinds import ChangeKind
 from geo.changes import Change, Comparison, find_changes
-from geo.errors import AreaInvalid
 from geo.height_pairs import HeightPair
 from geo.picture_pairs import PicturePair
+from missioncontrol.change_registers import records
 from missioncontrol.errors import InputInvalid
-from missioncontrol.registry import Records, Registry
+from missioncontrol.registry import Registry
 
 NEEDS_PERMIT = {ChangeKind.NEW_BUILDING, ChangeKind.EXTENSION, ChangeKind.EARTHWORKS}
+LEAST_PERMITTED = 0.5
+"""A permit counts where it covers so large a share of what was built: the neighbour's does not."""
 WORDS = {
     ChangeKind.NEW_BUILDING: "building",
     ChangeKind.EXTENSION: "extension",
@@ -59,22 +60,27 @@ class ChangeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Fainter changes are left out, natural logarithm of light."""
 
 
-def compare(request: ChangeRequest, on_tile: Callable[[int, int], None] = lambda done, of: None) -> dict[str, Any]:
+def compare(
+    request: ChangeRequest, on_step: Callable[[str, int, int], None] = lambda what, done, of: None
+) -> dict[str, Any]:
     """The changes as a GeoJSON FeatureCollection, largest first, with a `summary`.
 
     Raises RasterInvalid, TerrainMissing, AreaInvalid, InputInvalid.
     """
     if (request.before_dsm is None) != (request.after_dsm is None):
         raise InputInvalid("--before-dsm, --after-dsm: heights of one day alone tell no change: give both or none")
-    registry = Registry.of(
-        buildings=records(request.buildings), parcels=records(request.cadastre), permits=records(request.permits)
-    )
     with PicturePair(request.before, request.after) as pair:
-        tags = pair.tags()
         days = [
             given or taken_on(found)
-            for given, found in zip((request.before_date, request.after_date), tags, strict=True)
+            for given, found in zip((request.before_date, request.after_date), pair.tags(), strict=True)
         ]
+        if days[1] is None and request.permits is not None:
+            raise InputInvalid(f"--after-date: {request.after} does not say when it was taken, and permits have dates")
+        registry = Registry.of(
+            buildings=records(request.buildings, pair.bounds),
+            parcels=records(request.cadastre, pair.bounds),
+            permits=records(request.permits, pair.bounds),
+        )
         heights = (
             None
             if request.before_dsm is None or request.after_dsm is None
@@ -85,25 +91,10 @@ def compare(request: ChangeRequest, on_tile: Callable[[int, int], None] = lambda
             heights=heights,
             least_area_m2=request.least_area_m2,
             contrast=request.contrast,
-            on_tile=on_tile,
+            on_step=on_step,
         )
-    if days[1] is None and request.permits is not None:
-        raise InputInvalid(f"--after-date: {request.after} does not say when it was taken, and permits have dates")
     features = [_feature(number, change, registry, days, request) for number, change in enumerate(found.changes, 1)]
     return {"type": "FeatureCollection", "features": features, "summary": _summary(found, features, days)}
-
-
-def records(path: Path | None) -> Records:
-    """Features of a file as records; without an `id` of their own they are numbered. Raises AreaInvalid."""
-    if path is None:
-        return Records([])
-    features = []
-    for number, shape in enumerate(read_features(path), start=1):
-        if shape.geometry.geom_type != "Polygon":
-            raise AreaInvalid(f"{path}: feature {number} is a {shape.geometry.geom_type}, polygons are needed")
-        properties = {"id": shape.name or str(number), **shape.attributes}
-        features.append({"geometry": shapely.geometry.mapping(shape.geometry), "properties": properties})
-    return Records(features)
 
 
 def _feature(
@@ -118,7 +109,7 @@ def _feature(
     permit, told = None, f"{WORDS[kind]} of {change.area_m2:.0f} m2" + (f" on parcel {parcel}" if parcel else "")
     if request.permits is not None and kind in NEEDS_PERMIT and days[1] is not None:
         moment = datetime(days[1].year, days[1].month, days[1].day, 12, tzinfo=UTC)
-        permit = registry.valid_permit(change.outline, moment.timestamp())
+        permit = registry.valid_permit(change.outline, moment.timestamp(), least_share=LEAST_PERMITTED)
         told += f", permit {permit} valid on {days[1]}" if permit else f", no permit valid on {days[1]}"
     return {
         "type": "Feature",
@@ -150,9 +141,12 @@ def _summary(found: Comparison, features: list[dict[str, Any]], days: list[date 
         "squares": found.read.size,
         "squares_read_in_full": int(found.read.sum()),
         "fit": msgspec.to_builtins(found.fit),
-        "notes": []
-        if found.fit.residual_px is not None
-        else [
-            "the two pictures could not be laid over each other by what they show: they are compared as georeferenced"
-        ],
+        "notes": list(_notes(found)),
     }
+
+
+def _notes(found: Comparison) -> Iterator[str]:
+    if found.fit.residual_px is None:
+        yield "the two pictures could not be laid over each other by what they show: they are compared as georeferenced"
+    for path in found.without_overviews:
+        yield f"{path} has no overviews, so all of it was read: `missioncontrol cog` writes it with overviews"

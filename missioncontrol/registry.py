@@ -48,6 +48,11 @@ class Records:
         """Which features share a point with the place (lon, lat; deg)."""
         return [int(number) for number in sorted(self._tree.query(place, predicate="intersects"))]
 
+    def share(self, number: int, place: BaseGeometry) -> float:
+        """How much of a place (lon, lat; deg) a feature covers, 0 to 1; 1 of what has no area."""
+        covered = self._shapes[number].intersection(place).area
+        return float(covered / place.area) if place.area > 0 else 1.0
+
     def touching(self, place: BaseGeometry) -> list[dict[str, Any]]:
         """Properties of the features that share a point with the place (lon, lat; deg)."""
         return [self.features[number].get("properties") or {} for number in self.numbers(place)]
@@ -70,11 +75,11 @@ class Permits(Records):
             except ValueError as exc:
                 raise ValueError(f"permit {properties['id']}: {exc}") from exc
 
-    def valid(self, place: BaseGeometry, day: date) -> str | None:
-        """Id of one that covers part of the place (lon, lat; deg) and is valid on that day, if there is one."""
+    def valid(self, place: BaseGeometry, day: date, *, least_share: float = 0.0) -> str | None:
+        """Id of one that covers so large a share of the place (lon, lat; deg) and is valid on that day, if any is."""
         for number in self.numbers(place):
             first, last = self._days[number]
-            if first <= day <= last:
+            if first <= day <= last and self.share(number, place) >= least_share:
                 return str(self.features[number]["properties"]["id"])
         return None
 
@@ -102,9 +107,9 @@ class Registry:
             raise InputInvalid(f"permits: {exc}") from exc
         return registry
 
-    def valid_permit(self, place: BaseGeometry, utc_s: float) -> str | None:
-        """Number of a building permit that covers part of the place and is valid on that day, if there is one."""
-        return self.permits.valid(place, datetime.fromtimestamp(utc_s, UTC).date())
+    def valid_permit(self, place: BaseGeometry, utc_s: float, *, least_share: float = 0.0) -> str | None:
+        """Number of a building permit that covers such a share of the place and is valid on that day, if any is."""
+        return self.permits.valid(place, datetime.fromtimestamp(utc_s, UTC).date(), least_share=least_share)
 
     def registered_building(self, place: BaseGeometry) -> str | None:
         """Id of a registered building at the place, if there is one."""

@@ -16,6 +16,7 @@ from pyproj import Geod
 from rasterio.enums import Resampling
 
 from geo.change_kinds import ChangeKind
+from geo.change_squares import Squares
 from geo.changes import Comparison, find_changes
 from geo.errors import RasterInvalid, TerrainMissing
 from geo.height_pairs import HeightPair
@@ -58,13 +59,14 @@ def with_roof(picture: Picture, row: int, col: int, rows: int, cols: int, rgb: t
 
 
 def write(
-    path: Path, picture: NDArray[np.generic], *, m_px: float = M_PX, crs: str = "EPSG:32643", levels: bool = True
-) -> Path:
+    path: Path, picture: NDArray[np.generic], *, m_px: float = M_PX, crs: str = "EPSG:32643", levels: bool = True,
+    compress: str = "deflate", photometric: str = "minisblack",
+) -> Path:  # fmt: skip
     bands = picture[None] if picture.ndim == 2 else np.moveaxis(picture, -1, 0)
     with rasterio.open(
         path, "w", driver="GTiff", width=bands.shape[2], height=bands.shape[1], count=bands.shape[0],
         dtype=bands.dtype, crs=crs, transform=rasterio.Affine(m_px, 0, EAST_M, 0, -m_px, NORTH_M),
-        tiled=True, blockxsize=256, blockysize=256, compress="deflate",
+        tiled=True, blockxsize=256, blockysize=256, compress=compress, photometric=photometric,
     ) as raster:  # fmt: skip
         raster.write(bands)
     if levels:
@@ -121,6 +123,60 @@ def test_squares_without_change_are_not_read_in_full(compare: Callable[..., Comp
     assert len(gated.changes) == 1
 
 
+def test_noise_of_jpeg_is_no_reason_to_read_in_full_and_small_things_pass(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    before, _ = ground()
+    wide = np.tile(before, (3, 3, 1))
+    changed = with_roof(wide, 1030, 1120, 16, 16, (196, 92, 60))
+    days = [np.clip(each + rng.normal(0, 2.0, each.shape), 0, 255).astype(np.uint8) for each in (wide, changed)]
+    files = [
+        write(tmp_path / f"{number}.tif", each, compress="jpeg", photometric="ycbcr")
+        for number, each in enumerate(days)
+    ]
+    with PicturePair(*files) as pair:
+        found = find_changes(pair, least_area_m2=16.0)
+    assert pair.lossy
+    assert [round(change.area_m2) for change in found.changes] == [pytest.approx(16, abs=5)]
+    assert found.read.sum() <= 4
+    assert found.read[1030 // 512, 1120 // 512]
+
+
+def test_what_goes_on_beyond_what_stood_out_is_read_on(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.tif", np.full((1200, 1200, 3), 90, np.uint8))
+    with PicturePair(one, one) as pair:
+        squares = Squares(pair)
+    squares.add(*(np.array([at]) for at in (600, 600, 640, 640)))
+    seen = []
+    for square, box in squares:
+        seen.append((square, box))
+        squares.go_on(square, box, (False, len(seen) <= 2, False, False))
+    assert seen[0] == ((1, 1), (576, 576, 664, 664))
+    assert seen[1] == ((1, 1), (512, 512, 1024, 1024))
+    assert seen[2] == ((1, 0), (512, 487, 1024, 512))
+    assert len(seen) == 3
+    assert np.argwhere(squares.touched).tolist() == [[1, 0], [1, 1]]
+
+
+def test_a_picture_without_overviews_is_read_once_and_gives_the_same(tmp_path: Path) -> None:
+    before, _ = ground()
+    days = {"before": other_day(before), "after": with_roof(before, 20, 20, 32, 32, (196, 92, 60))}
+    told = []
+    for levels in (True, False):
+        files = [write(tmp_path / f"{name}{levels}.tif", each, levels=levels) for name, each in days.items()]
+        steps: list[str] = []
+        with PicturePair(*files) as pair:
+            found = find_changes(pair, least_area_m2=16.0, on_step=lambda what, done, of, to=steps: to.append(what))
+        told.append([round(change.area_m2) for change in found.changes])
+        lacking = [] if levels else files
+        assert list(found.without_overviews) == lacking
+        assert [what for what in steps if "no overviews" in what] == [
+            f"{path.name} has no overviews" for path in lacking
+        ]
+        assert found.read.sum() < found.read.size
+    assert told[0] == told[1]
+    assert len(told[0]) == 1
+
+
 @pytest.mark.parametrize("ell", [False, True])
 def test_heights_tell_what_colour_does_not(tmp_path: Path, ell: bool) -> None:
     square = with_roof(ground()[0], 60, 60, 200, 240, (92, 92, 94))
@@ -164,6 +220,21 @@ def test_pictures_of_other_grids_are_laid_over_each_other(tmp_path: Path) -> Non
     assert isinstance(buildings[0].outline, shapely.Polygon)
 
 
+def test_rows_that_run_northward_overlap_as_any_other(tmp_path: Path) -> None:
+    before, _ = ground()
+    files = []
+    for name, picture in (("before", before), ("after", with_roof(before, 300, 200, 48, 80, (196, 92, 60)))):
+        files.append(tmp_path / f"{name}.tif")
+        with rasterio.open(
+            files[-1], "w", driver="GTiff", width=640, height=640, count=3, dtype="uint8", crs="EPSG:32643",
+            transform=rasterio.Affine(M_PX, 0, EAST_M, 0, M_PX, NORTH_M),
+        ) as raster:  # fmt: skip
+            raster.write(np.moveaxis(picture, -1, 0))
+    with PicturePair(*files) as pair:
+        (change,) = find_changes(pair).changes
+    assert change.area_m2 == pytest.approx(48 * 80 * M_PX**2, rel=0.1)
+
+
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     before, _ = ground()
     good = write(tmp_path / "good.tif", before)
@@ -174,11 +245,24 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         transform=rasterio.Affine(M_PX, 0, EAST_M + 5000, 0, -M_PX, NORTH_M),
     ) as raster:  # fmt: skip
         raster.write(np.moveaxis(before, -1, 0))
+    colours = tmp_path / "palette.tif"
+    with rasterio.open(
+        colours, "w", driver="GTiff", width=640, height=640, count=1, dtype="uint8", crs="EPSG:32643",
+        transform=rasterio.Affine(M_PX, 0, EAST_M, 0, -M_PX, NORTH_M), photometric="palette",
+    ) as raster:  # fmt: skip
+        raster.write(before[..., 0], 1)
+        raster.write_colormap(1, {value: (value, 255 - value, 0) for value in range(256)})
     disguised = tmp_path / "disguised.tif"
     disguised.write_text("<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>")
     cut = tmp_path / "cut.tif"
     cut.write_bytes(good.read_bytes()[: good.stat().st_size // 3])
-    for bad, why in ((deep, "uint16"), (nowhere, "do not overlap"), (disguised, "GeoTIFF"), (tmp_path / "no", "read")):
+    for bad, why in (
+        (deep, "uint16"),
+        (nowhere, "do not overlap"),
+        (colours, "palette"),
+        (disguised, "GeoTIFF"),
+        (tmp_path / "no", "read"),
+    ):
         with pytest.raises(RasterInvalid, match=why):
             PicturePair(good, bad)
     with pytest.raises(RasterInvalid), PicturePair(good, cut) as pair:

@@ -10,6 +10,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.warp import transform
 from typer.testing import CliRunner
@@ -100,6 +101,45 @@ def test_a_permit_that_has_run_out_is_none(city: ChangeRequest) -> None:
     assert [text.endswith("no permit valid on 2026-09-01") for text in told(late)] == [True] * 3
 
 
+def test_the_permit_of_the_neighbour_is_none(city: ChangeRequest, tmp_path: Path) -> None:
+    touching = (HOUSE[0], HOUSE[1] + HOUSE[3] - 4, HOUSE[2], 30)
+    permits = tmp_path / "neighbour.geojson"
+    permits.write_text(
+        features((ring(touching), {"id": "P-1", "valid_from": "2026-01-01", "valid_until": "2026-12-31"}))
+    )
+    said = told(ChangeRequest(before=city.before, after=city.after, permits=permits))
+    assert not any("permit P-1" in text for text in said)
+    assert len(said) == 3
+
+
+def test_a_register_may_be_empty_and_ids_may_be_missing(city: ChangeRequest, tmp_path: Path) -> None:
+    empty, nameless = tmp_path / "empty.geojson", tmp_path / "nameless.geojson"
+    empty.write_text(features())
+    nameless.write_text(features((ring(HOUSE, 20), {"id": None, "name": "17 West"})))  # type: ignore[dict-item]
+    said = told(ChangeRequest(before=city.before, after=city.after, permits=empty, cadastre=nameless))
+    assert sum("no permit valid" in text for text in said) == 3
+    assert sum("on parcel 17 West" in text for text in said) == 1
+
+
+def test_of_a_large_cadastre_what_lies_near_is_read(city: ChangeRequest, tmp_path: Path) -> None:
+    far = shapely.box(*(np.arange(12_000)[None] * 1e-4 + np.array([[70.0], [40.0], [70.00005], [40.00005]])))
+    near = shapely.Polygon(ring(HOUSE, 20))
+    cadastre = tmp_path / "cadastre.gpkg"
+    numbers = np.array([f"far {number}" for number in range(12_000)] + ["X-18"], object)
+    geometry = shapely.to_wkb(np.append(far, near))
+    pyogrio.raw.write(cadastre, geometry, [numbers], ["id"], geometry_type="Polygon", crs="EPSG:4326")
+    said = told(ChangeRequest(before=city.before, after=city.after, cadastre=cadastre))
+    assert sum("on parcel X-18" in text for text in said) == 1
+
+
+def test_pictures_without_overviews_are_named(city: ChangeRequest) -> None:
+    steps: list[tuple[str, int, int]] = []
+    found = compare(city, lambda *step: steps.append(step))
+    assert [str(city.before) in note or str(city.after) in note for note in found["summary"]["notes"]] == [True, True]
+    assert ("after.tif has no overviews", 1, 1) in steps
+    assert any(what == "squares" and done == of for what, done, of in steps)
+
+
 def test_without_permits_nothing_is_said_of_them(city: ChangeRequest) -> None:
     found = compare(ChangeRequest(before=city.before, after=city.after))
     assert [feature["properties"]["permit"] for feature in found["features"]] == [None] * 3
@@ -118,7 +158,9 @@ def test_what_is_missing_is_asked_for(city: ChangeRequest, tmp_path: Path) -> No
         compare(ChangeRequest(before=city.before, after=city.after, before_dsm=city.before))
     line = tmp_path / "line.geojson"
     line.write_text(
-        '{"type": "Feature", "geometry": {"type": "LineString", "coordinates": [[76.9, 43.2], [77, 43.2]]}}'
+        json.dumps(
+            {"type": "Feature", "geometry": {"type": "LineString", "coordinates": ring(HOUSE)}, "properties": {}}
+        )
     )
     with pytest.raises(AreaInvalid, match="LineString"):
         compare(ChangeRequest(before=city.before, after=city.after, permits=line, after_date=date(2026, 9, 1)))
