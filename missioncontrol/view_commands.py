@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 views_app = typer.Typer(help="Who saw a place, and how long that is kept.", no_args_is_help=True)
 
 
-@views_app.command("at")
+@views_app.command("at", context_settings={"ignore_unknown_options": True})  # west of Greenwich begins with a dash
 def views_at(
     place: Annotated[str, typer.Argument(help="Lon,lat in degrees.")],
     settings: Configured = None,

@@ -197,5 +197,6 @@ async def test_the_command_line_answers_too(tmp_path: Path) -> None:
     found = msgspec.json.decode(said("at", f"{LON},{LAT}", "--json"))
     assert [feature["id"] for feature in found["features"]] == [clip_id]
     assert "deg off nadir" in said("at", f"{LON},{LAT}", "--from", "2026-01-01T00:00:00Z")
+    assert msgspec.json.decode(said("at", f"{-LON},{LAT}", "--json"))["features"] == []
     assert msgspec.json.decode(said("retention", "--json"))["purposes"][0]["clips"] == 1
     assert "inspection: kept 40000 days; 1 clips" in said("retention", "--days", "7")
