@@ -36,6 +36,10 @@ from missioncontrol.video_commands import video_app
 from missioncontrol.view_commands import views_app
 from missioncontrol.zone_commands import zones_app
 
+SERVICE, FLYING, SEEING = "The service", "Planning and flying", "Pictures, places and video"
+OTHERS = "Simulators, and what other packages add"
+"""What commands are listed under, in the help."""
+
 app = typer.Typer(
     name="missioncontrol",
     help="Plans and flies drones over a city, finds incidents from the air, and hands them to the city's systems.",
@@ -44,21 +48,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(plan_app, name="plan")
-app.add_typer(models_app, name="models")
-app.add_typer(flights_app, name="flights")
-app.add_typer(keys_app, name="keys")
-app.add_typer(people_app, name="people")
-app.add_typer(coverage_app, name="coverage")
-app.add_typer(zones_app, name="zones")
-app.add_typer(layers_app, name="layers")
-app.add_typer(views_app, name="views")
-app.add_typer(video_app, name="video")
-app.command("convert")(convert)
-app.command("change")(change)
-app.command("locate")(locate)
-app.command("map")(map_flight)
-app.command("cog")(pack)
+app.add_typer(plan_app, name="plan", rich_help_panel=FLYING)
+app.add_typer(models_app, name="models", rich_help_panel=SEEING)
+app.add_typer(flights_app, name="flights", rich_help_panel=FLYING)
+app.add_typer(keys_app, name="keys", rich_help_panel=SERVICE)
+app.add_typer(people_app, name="people", rich_help_panel=SERVICE)
+app.add_typer(coverage_app, name="coverage", rich_help_panel=FLYING)
+app.add_typer(zones_app, name="zones", rich_help_panel=FLYING)
+app.add_typer(layers_app, name="layers", rich_help_panel=SEEING)
+app.add_typer(views_app, name="views", rich_help_panel=SEEING)
+app.add_typer(video_app, name="video", rich_help_panel=SEEING)
+app.command("convert", rich_help_panel=FLYING)(convert)
+app.command("change", rich_help_panel=SEEING)(change)
+app.command("locate", rich_help_panel=SEEING)(locate)
+app.command("map", rich_help_panel=SEEING)(map_flight)
+app.command("cog", rich_help_panel=SEEING)(pack)
 plan_app.command("preview")(plan_preview)
 plan_app.command("diff")(plan_diff)
 
@@ -86,9 +90,9 @@ def add_commands(arguments: list[str]) -> None:
         if called in (None, point.name):
             command = point.load()
             if isinstance(command, typer.Typer):
-                app.add_typer(command, name=point.name)
+                app.add_typer(command, name=point.name, rich_help_panel=OTHERS)
             else:
-                app.command(point.name)(command)
+                app.command(point.name, rich_help_panel=OTHERS)(command)
 
 
 def _tell_version(wanted: bool) -> None:
@@ -106,7 +110,7 @@ def _every(
     """What stands before the command."""
 
 
-@app.command()
+@app.command(rich_help_panel=SERVICE)
 def serve(
     settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
 ) -> None:
@@ -120,7 +124,7 @@ def serve(
     asyncio.run(run(load(settings)))
 
 
-@app.command()
+@app.command(rich_help_panel=SERVICE)
 def config(
     settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
     explain: Annotated[
@@ -144,7 +148,7 @@ def config(
         sys.stdout.write(to_toml(tree))
 
 
-@app.command()
+@app.command(rich_help_panel=SERVICE)
 def adapters(as_json: Json = False) -> None:
     """List the adapters that are installed, by port.
 
@@ -158,7 +162,7 @@ def adapters(as_json: Json = False) -> None:
     listing(groups, as_json, lines, "no adapters")
 
 
-@app.command()
+@app.command(rich_help_panel=FLYING)
 def fly(
     plan: Annotated[Path, typer.Argument(help="A plan: of `plan survey`, .plan, .waypoints or KML.")],
     link: Annotated[str, typer.Option(help="Where the vehicle is.")] = "udpin:127.0.0.1:14550",
@@ -184,7 +188,7 @@ def fly(
     answer(result, as_json, f"{result.autopilot}: {result.reached} of {result.items} items, landed: {result.landed}")
 
 
-@app.command()
+@app.command(rich_help_panel=SEEING)
 def detect(
     source: Annotated[str, typer.Argument(help="A picture, a folder, a video file or an rtsp:// address.")],
     out: Annotated[Path, typer.Option(help="Where the detections are written (GeoJSON).")],

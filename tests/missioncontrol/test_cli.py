@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from fleet.keys import KeyStore
-from missioncontrol.cli import main
+from missioncontrol.cli import FLYING, OTHERS, SEEING, SERVICE, main
 
 MISSIONCONTROL = Path(sys.executable).parent / "missioncontrol"
 PLOT = [[76.9451, 43.2381], [76.9455, 43.2381], [76.9455, 43.2384], [76.9451, 43.2384], [76.9451, 43.2381]]
@@ -146,6 +146,12 @@ def test_help_of_a_pattern_shows_values_that_can_be_given(tmp_path: Path) -> Non
     done = run(*wrong, cwd=tmp_path)
     assert done.returncode == 2
     assert "'left'" in done.stderr
+
+
+def test_commands_are_listed_by_what_they_are_for(tmp_path: Path) -> None:
+    said = run("--help", cwd=tmp_path).stdout
+    assert "─ Commands ─" not in said  # where a command without a place would stand
+    assert all(f"─ {panel} ─" in said for panel in (SERVICE, FLYING, SEEING, OTHERS))
 
 
 def test_lists_can_be_piped(tmp_path: Path) -> None:
