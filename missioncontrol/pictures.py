@@ -13,7 +13,9 @@ def cut_out(image: NDArray[np.uint8], box: tuple[float, float, float, float]) ->
     half_width, half_height = max(160, x1 - x0), max(120, y1 - y0)
     left, top = max(0, (x0 + x1) // 2 - half_width), max(0, (y0 + y1) // 2 - half_height)
     part = image[top : top + 2 * half_height, left : left + 2 * half_width].copy()
-    cv2.rectangle(part, (x0 - left - 2, y0 - top - 2), (x1 - left + 2, y1 - top + 2), (255, 210, 0), 1)
+    around = (x0 - left - 3, y0 - top - 3), (x1 - left + 3, y1 - top + 3)
+    cv2.rectangle(part, *around, (12, 18, 23), 3)  # so that it is seen on yellow grass too
+    cv2.rectangle(part, *around, (255, 210, 0), 1)
     return part
 
 

@@ -116,8 +116,8 @@ def write_rasters(folder: Path) -> None:
         orthophoto.write(picture)
 
 
-def write_settings(folder: Path, http: int, mavlink: int) -> Path:
-    """The settings file."""
+def write_settings(folder: Path, http: int, mavlink: int, more: dict[str, Any]) -> Path:
+    """The settings file, with more in it."""
     write_rasters(folder)
     for name in ("buildings", "cadastre", "permits"):
         (folder / f"{name}.geojson").write_text('{"type": "FeatureCollection", "features": []}')
@@ -131,6 +131,7 @@ def write_settings(folder: Path, http: int, mavlink: int) -> Path:
         "layers": [{"name": "orthophoto", "title": "Orthophoto", "path": str(folder / "orthophoto.tif")}],
         "perception": {"enabled": False},
         "administrator": {"name": "chief", "password": PASSWORD},
+        **more,
     }
     path = folder / "missioncontrol.toml"
     path.write_text(tomli_w.dumps(settings))
@@ -203,10 +204,14 @@ def until_answering(url: str, process: subprocess.Popen[bytes], log: Path) -> No
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
-    """A service with people, incidents and a vehicle."""
+def installed(folder: Path, **more: Any) -> Iterator[Installation]:
+    """A service with people, incidents, a vehicle, and more settings."""
+    if not (UI / "dist" / "index.html").is_file():
+        pytest.skip("the UI is not built (npm ci && npm run build in missioncontrol/ui)")
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed (Debian: chromium)")
     http, mavlink = free_port(), free_port()
-    settings = write_settings(folder, http, mavlink)
+    settings = write_settings(folder, http, mavlink, more)
     with ThreadPoolExecutor(1) as thread:  # Playwright runs a loop in this one
         found = thread.submit(asyncio.run, put_incidents(settings)).result()
     url, log = f"http://127.0.0.1:{http}", folder / "serve.log"
@@ -228,18 +233,13 @@ def installed(folder: Path) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One service for all tests of this file."""
-    if not (UI / "dist" / "index.html").is_file():
-        pytest.skip("the UI is not built (npm ci && npm run build in missioncontrol/ui)")
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed (Debian: chromium)")
     with installed(tmp_path_factory.mktemp("service")) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """A browser with a profile of its own, that may reach nothing but the service."""
-    profile = tmp_path_factory.mktemp("chromium")
+@contextmanager
+def browsing(profile: Path) -> Iterator[BrowserContext]:
+    """A browser with a profile of its own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
             profile,
@@ -255,6 +255,13 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
     shutil.rmtree(profile, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """One browser for all tests of this file."""
+    with browsing(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
 @dataclass
 class Watched:
     """A page and what went wrong on it."""
@@ -265,8 +272,8 @@ class Watched:
     """Addresses outside of the service that the page asked for."""
 
 
-@pytest.fixture
-def watched(installation: Installation, context: BrowserContext) -> Iterator[Watched]:
+@contextmanager
+def opened(installation: Installation, context: BrowserContext) -> Iterator[Watched]:
     """A fresh page at the log-in; afterwards no script may have failed and nobody else may have been asked."""
     context.clear_cookies()
     page = context.new_page()
@@ -288,6 +295,13 @@ def watched(installation: Installation, context: BrowserContext) -> Iterator[Wat
     page.close()
     assert found.errors == []
     assert found.strangers == []
+
+
+@pytest.fixture
+def watched(installation: Installation, context: BrowserContext) -> Iterator[Watched]:
+    """A fresh page at the log-in."""
+    with opened(installation, context) as found:
+        yield found
 
 
 def log_in(page: Page, name: str, password: str = PASSWORD) -> None:

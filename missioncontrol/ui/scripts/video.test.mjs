@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { runnerImport } from "vite";
 
-const of = async (name) => (await runnerImport(new URL(`../src/video/${name}.ts`, import.meta.url).pathname)).module;
-const { Pairing, MOST_AGE_MS, strengthOf, ticksBetween } = await of("pairing");
-const { Hold, MOST_HOLD_MS } = await of("hold");
-const { ageOf, readCells } = await of("drawnClock");
+const of = async (name) => (await runnerImport(new URL(`../src/${name}.ts`, import.meta.url).pathname)).module;
+const { Pairing, MOST_AGE_MS, strengthOf, ticksBetween } = await of("video/pairing");
+const { Hold, MOST_HOLD_MS } = await of("video/hold");
+const { ageOf, readCells } = await of("video/drawnClock");
+const { arrowOf, pixelsOf } = await of("map/movement");
 
 const FRAME = 9000; // ticks of a tenth of a second
 const found = (rtp, utc_s = null) => ({ rtp, utc_s, detections: [], state: "live" });
@@ -101,4 +102,23 @@ test("ages are counted over the moment when the clock comes round", () => {
   assert.equal(ageOf(1000, 5 * round + 1250), 250);
   assert.equal(ageOf(round - 100, 5 * round + 150), 250);
   assert.equal(ageOf(1250, 5 * round + 1000), -250);
+});
+
+test("a thing that goes north-east under a camera that looks down goes up and right in the picture", () => {
+  const perLat = 111_195;
+  const perLon = perLat * Math.cos((43.2 * Math.PI) / 180);
+  const at = (east, north) => [76.9 + east / perLon, 43.2 + north / perLat];
+  const corners = [[-32, 18], [32, 18], [32, -18], [-32, -18]];
+  const edge = corners.flatMap(([x, y], k) => {
+    const [right, down] = corners[(k + 1) % 4];
+    return [0, 1, 2, 3].map((step) => at(x + ((right - x) * step) / 4, y + ((down - y) * step) / 4));
+  });
+  const header = { ...found(0), width: 640, height: 360, footprint: [...edge, edge[0]] };
+  const toPixels = pixelsOf(header);
+  assert.deepEqual(toPixels(at(0, 0)).map(Math.round), [320, 180]);
+  assert.deepEqual(toPixels(at(-32, 18)).map(Math.round), [0, 0]);
+  const motion = { speed_m_s: 2 * Math.SQRT2, heading_deg: 45, speed_sigma_m_s: 1, heading_sigma_deg: 9 };
+  assert.deepEqual(arrowOf(at(0, 0), motion, toPixels).map(Math.round), [100, -100]);
+  assert.equal(pixelsOf({ ...header, footprint: edge.slice(0, 9) }), null);
+  assert.equal(pixelsOf({ ...header, footprint: Array(17).fill(at(0, 0)) }), null);
 });

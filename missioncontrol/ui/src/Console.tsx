@@ -7,6 +7,7 @@ import { useWords } from "./i18n";
 import { useConsole, useLive } from "./live/context";
 import { incidentId } from "./live/store";
 import { placesOf } from "./map/geojson";
+import { closenessOf } from "./map/ellipse";
 import { lineOf, placeOf } from "./map/overlay";
 import { MapView, type Editing, type Focus, type Seen } from "./map/MapView";
 import { Archive } from "./panels/Archive";
@@ -21,6 +22,7 @@ import { usePlanning } from "./panels/planning";
 import { PlanPanel } from "./panels/PlanPanel";
 import { Vehicles } from "./panels/Vehicles";
 import { VideoDock } from "./panels/VideoDock";
+import { WholeIcon } from "./parts/icons";
 import { useNotices } from "./parts/notices";
 
 type Tab = "vehicles" | "plan" | "missions" | "flights";
@@ -70,7 +72,7 @@ function ConnectionBanner() {
 export function Console({ onLogOut }: { onLogOut: () => void }) {
   const { t, term } = useWords();
   const { store } = useConsole();
-  const { tell } = useNotices();
+  const { tell, settle } = useNotices();
   const live = useLive();
   const [tab, setTab] = useState<Tab>("vehicles");
   const [vehicle, setVehicle] = useState<number | null>(null);
@@ -103,17 +105,24 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
       const chosen = id === null ? undefined : store.read().incidents.get(id);
       if (id === null || chosen === undefined) return;
       store.looked(id);
-      setFocus({ places: [placeOf(chosen)], closeness: 18.5 });
+      settle(id);
+      setFocus({ places: [placeOf(chosen)], closeness: closenessOf(chosen.properties.ellipse) });
     },
-    [store],
+    [store, settle],
   );
   useEffect(
     () =>
       store.onArrival((arrived: Incident) =>
-        tell("incident", t("incidents.new"), term("kind", arrived.properties.kind), () => {
-          setFilter(NO_FILTER);
-          selectIncident(incidentId(arrived));
-        }),
+        tell(
+          "incident",
+          t("incidents.new"),
+          term("kind", arrived.properties.kind),
+          () => {
+            setFilter(NO_FILTER);
+            selectIncident(incidentId(arrived));
+          },
+          incidentId(arrived),
+        ),
       ),
     [store, tell, t, term, selectIncident],
   );
@@ -128,10 +137,19 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
     planning.put(null, true);
     setTab("missions");
   };
-  const openMission = (id: string | null): void => {
+  const openMission = (id: string | null, plan = id === null ? null : live.missions.get(id)?.plan): void => {
     setMission(id);
-    const plan = id === null ? null : live.missions.get(id)?.plan;
     if (plan) setFocus({ places: plan.vehicles.flatMap((part) => lineOf(part.path).coordinates) });
+  };
+  const showMission = (made: Mission): void => {
+    openMission(made.id, made.plan);
+    setTab("missions");
+  };
+  const showAll = (): void => {
+    const vehicles = [...live.vehicles.values()].flatMap((each) => (each.geometry === null ? [] : [each.geometry.coordinates]));
+    const paths = plans.flatMap((plan) => plan.vehicles.flatMap((part) => lineOf(part.path).coordinates));
+    const places = [...vehicles, ...shown.map(placeOf), ...paths];
+    if (places.length > 0) setFocus({ places });
   };
   const centre = (each: Vehicle): void => {
     if (each.geometry !== null) setFocus({ places: [each.geometry.coordinates], closeness: 15 });
@@ -159,6 +177,9 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
         </div>
       </aside>
       <main>
+        <button type="button" className="map-all" title={t("map.show_all")} aria-label={t("map.show_all")} onClick={showAll}>
+          <WholeIcon />
+        </button>
         <MapView
           incidents={shown}
           plans={plans}
@@ -182,8 +203,7 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
           call={call}
           onMission={(made) => {
             setCall(null);
-            setMission(made.id);
-            setTab("missions");
+            showMission(made);
           }}
           onArchive={() => {
             setLooked(call.place);
@@ -194,7 +214,14 @@ export function Console({ onLogOut }: { onLogOut: () => void }) {
       )}
       {looked !== null && <Archive place={looked} onClose={() => setLooked(null)} />}
       <aside className="right">
-        <Incidents shown={shown} filter={filter} onFilter={setFilter} selected={incident} onSelect={selectIncident} />
+        <Incidents
+          shown={shown}
+          filter={filter}
+          onFilter={setFilter}
+          selected={incident}
+          onSelect={selectIncident}
+          onMission={showMission}
+        />
       </aside>
     </div>
   );

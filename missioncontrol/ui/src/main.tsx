@@ -9,6 +9,7 @@ import "./styles/panels.css";
 import "./styles/map.css";
 import "./styles/overlays.css";
 import "./styles/archive.css";
+import "./styles/incidents.css";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");

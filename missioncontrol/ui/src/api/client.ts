@@ -17,7 +17,9 @@ import type {
   Layer,
   MaintenanceWork,
   Mission,
+  NewPermit,
   NewSchedule,
+  Permit,
   Person,
   Plan,
   PlanRequest,
@@ -26,6 +28,7 @@ import type {
   Question,
   Reflights,
   Schedule,
+  ScheduleConflict,
   SimulatedFlight,
   Sky,
   Statement,
@@ -75,11 +78,11 @@ async function bodyOf(response: Response): Promise<unknown> {
   }
 }
 
-async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function request<T>(method: string, path: string, body?: unknown, type = "application/octet-stream"): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (method !== "GET") headers["X-Requested-With"] = "missioncontrol";
   const raw = body instanceof Blob;
-  if (body !== undefined) headers["Content-Type"] = raw ? "application/octet-stream" : "application/json";
+  if (body !== undefined) headers["Content-Type"] = raw ? type : "application/json";
   const init: RequestInit = { method, headers, credentials: "same-origin" };
   if (body !== undefined) init.body = raw ? body : JSON.stringify(body);
   let response: Response;
@@ -156,9 +159,16 @@ export const api = {
   simulation: (id: string): Promise<SimulatedFlight> => get(`/missions/${id}/preview`),
 
   schedules: (): Promise<Schedule[]> => get("/schedules"),
+  scheduleConflicts: (): Promise<ScheduleConflict[]> => get("/schedules/conflicts"),
   createSchedule: (schedule: NewSchedule): Promise<Schedule> => post("/schedules", schedule),
   replaceSchedule: (id: string, schedule: NewSchedule): Promise<Schedule> => request("PUT", `/schedules/${id}`, schedule),
   removeSchedule: (id: string): Promise<void> => request("DELETE", `/schedules/${id}`),
+
+  permits: (): Promise<Permit[]> => get("/permits"),
+  addPermit: (permit: NewPermit): Promise<Permit> => post("/permits", permit),
+  revokePermit: (id: string): Promise<Permit> => request("DELETE", `/permits/${id}`),
+  attachToPermit: (id: string, file: File): Promise<Permit> =>
+    request("POST", `/permits/${id}/documents?name=${encodeURIComponent(file.name)}`, file, file.type),
 
   coverage: (id: string, question: Question): Promise<Coverage> => get(`/missions/${id}/coverage?${queryOf(question)}`),
   stateCoverage: (id: string, question: Question): Promise<Statement> =>
@@ -176,6 +186,8 @@ export const api = {
   },
 
   incident: (id: string): Promise<Incident> => get(`/incidents/${id}`),
+  /** A planned mission that looks again at an incident. */
+  lookAgain: (id: string): Promise<Mission> => post(`/incidents/${id}/second-look`),
   confirm: (id: string, note: string): Promise<Incident> =>
     post(`/incidents/${id}/confirm`, note === "" ? {} : { note }),
   reject: (id: string, reason: string): Promise<Incident> => post(`/incidents/${id}/reject`, { reason }),
@@ -195,6 +207,9 @@ function queryOf(question: Question): string {
 /** Where the map of what was seen is to be had, a picture. */
 export const coveragePicture = (id: string, question: Question): string =>
   `${PREFIX}/missions/${id}/coverage.png?${queryOf(question)}`;
+
+/** Where a document of a permit is to be had. */
+export const permitDocument = (id: string, sha256: string): string => `${PREFIX}/permits/${id}/documents/${sha256}`;
 
 /** Where a flight is to be had as a file. */
 export function flightFile(id: string, format: FlightFormat): string {

@@ -201,13 +201,32 @@ export interface Dispatched {
   text: string;
 }
 
+/** Days (YYYY-MM-DD), times of the day (HH:MM:SS) or weekdays (MO to SU) at which nothing is due. */
+export interface Blackout {
+  first_day?: string | null;
+  last_day?: string | null;
+  weekdays?: string[];
+  begins?: string | null;
+  ends?: string | null;
+  reason?: string;
+}
+
+/** One thing that stands against a coming due time. */
+export interface ScheduleConflict {
+  kind: string;
+  due_utc: Moment;
+  /** Ids of the schedules that are concerned. */
+  schedules: string[];
+  text: string;
+}
+
 /** When a mission recurs: an RFC 5545 rule over local times. */
 export interface Recurrence {
   rule: string;
   starts: string;
   time_zone: string;
   expires?: string | null;
-  blackouts?: unknown[];
+  blackouts?: Blackout[];
 }
 
 export interface NewSchedule {
@@ -226,6 +245,29 @@ export interface NewSchedule {
 export interface Schedule extends Required<NewSchedule> {
   id: string;
   next_utc: Moment | null;
+}
+
+/** What an authority allows, to whom and until when (ISO 8601 with its offset). */
+export interface NewPermit {
+  number: string;
+  authority: string;
+  /** Identifiers of the zones it opens. */
+  clears: string[];
+  highest_agl_m?: number | null;
+  bvlos: boolean;
+  night: boolean;
+  area?: Polygon | null;
+  vehicles: number[];
+  registrations?: string[];
+  valid_from: string;
+  valid_until: string;
+  note: string;
+}
+
+export interface Permit extends Required<NewPermit> {
+  id: string;
+  revoked_utc: Moment | null;
+  documents: { sha256: string; name: string; media_type: string; size: number }[];
 }
 
 export interface HistoryEvent {
@@ -376,6 +418,26 @@ export interface ErrorEllipse {
   confidence: number;
 }
 
+/** How well a place has to be known by a receiver, or for its `parcel`. */
+export interface Need {
+  who: string;
+  ce90_m: number;
+}
+
+/** That a place should be looked at again, and how. */
+export interface SecondLook {
+  ce90_m: number;
+  needed_ce90_m: number;
+  unmet: Need[];
+  height_m: number | null;
+  pitch_deg: number | null;
+  expected_ce90_m: number | null;
+  /** Whether that satisfies everybody. */
+  enough: boolean;
+  /** What to plan; null where no vehicle has a camera that is known. */
+  request: PlanRequest | null;
+}
+
 export interface Receipt {
   sink: string;
   state: string;
@@ -407,18 +469,36 @@ export interface IncidentProperties {
   area_m2?: number | null;
   handoffs?: Receipt[];
   history?: HistoryEvent[];
+  /** Only where one incident was asked for. */
+  second_look?: SecondLook | null;
 }
 
 export type Incident = Feature<Point | Polygon, IncidentProperties>;
 
+/** A raster under the map (`tiles`), or changes between two of them (`features`). */
 export interface Layer {
   name: string;
   title: string;
-  kind: string;
-  tiles: string;
+  kind: "raster" | "changes";
+  /** Day it shows, as YYYY-MM-DD. */
+  taken: string | null;
+  /** Another one whenever the file changes. */
+  version: string;
+  tiles?: string;
+  features?: string;
   bounds?: [number, number, number, number] | null;
   minzoom?: number;
   maxzoom?: number;
+  bands?: number;
+  /** Names of maps of colours. */
+  colors?: string[];
+}
+
+export interface ChangeProperties {
+  kind: string;
+  confidence: number;
+  area_m2: number;
+  statement: string;
 }
 
 /** A zone, its limits and times in words. */
@@ -456,6 +536,17 @@ export interface FrameDetection {
   score: number;
   track?: number | null;
   box: [number, number, number, number];
+  /** How it moves over the ground, and where it is (lon, lat), where it surely moves. */
+  motion?: Motion;
+  place?: [number, number];
+}
+
+export interface Motion {
+  speed_m_s: number;
+  speed_sigma_m_s: number;
+  /** Clockwise from true north. */
+  heading_deg: number;
+  heading_sigma_deg: number;
 }
 
 export type VideoCondition = "live" | "no_video" | "frozen" | "garbage" | "stale";

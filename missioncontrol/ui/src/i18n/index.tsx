@@ -25,6 +25,7 @@ export interface Words {
   term: (group: string, name: string | null | undefined) => string;
   number: (value: number | null | undefined, digits?: number) => string;
   time: (moment: Moment | null | undefined) => string;
+  date: (moment: Moment | null | undefined) => string;
   dateTime: (moment: Moment | null | undefined) => string;
   duration: (seconds: number | null | undefined) => string;
   distance: (metres: number | null | undefined) => string;
@@ -68,7 +69,7 @@ function wordsOf(language: Language, setLanguage: (language: Language) => void):
   const number: Words["number"] = (value, digits = 0) =>
     value === null || value === undefined || !Number.isFinite(value)
       ? NONE
-      : new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+      : new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" }).format(value);
   const moment = (value: Moment | null | undefined, options: Intl.DateTimeFormatOptions): string => {
     const ms = millisecondsOf(value);
     return Number.isNaN(ms)
@@ -86,6 +87,7 @@ function wordsOf(language: Language, setLanguage: (language: Language) => void):
     },
     number,
     time: (value) => moment(value, { timeStyle: "medium" }),
+    date: (value) => moment(value, { dateStyle: "medium" }),
     dateTime: (value) => moment(value, { dateStyle: "short", timeStyle: "medium" }),
     duration: (seconds) => {
       if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NONE;

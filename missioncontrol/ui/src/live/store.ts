@@ -2,7 +2,7 @@
 import type { Position } from "geojson";
 import { featuresOf } from "../api/client";
 import { LastingSocket, type SocketState } from "../api/socket";
-import type { AlarmMessage, Incident, LiveMessage, Mission, Vehicle } from "../api/types";
+import type { AlarmMessage, FrameDetection, FrameHeader, Incident, LiveMessage, Mission, Vehicle } from "../api/types";
 
 export interface Alarm extends AlarmMessage {
   id: number;
@@ -18,6 +18,8 @@ export interface LiveState {
   tracks: ReadonlyMap<number, Position[]>;
   /** What the watched cameras see of the ground now, by sysid. */
   footprints: ReadonlyMap<number, Position[]>;
+  /** What surely moves over the ground in their pictures, by the same sysid. */
+  movers: ReadonlyMap<number, readonly FrameDetection[]>;
   missions: ReadonlyMap<string, Mission>;
   incidents: ReadonlyMap<string, Incident>;
   alarms: readonly Alarm[];
@@ -51,6 +53,7 @@ export class LiveStore {
       vehicles: new Map(),
       tracks: new Map(),
       footprints: new Map(),
+      movers: new Map(),
       missions: new Map(),
       incidents: new Map(),
       alarms: [],
@@ -103,11 +106,14 @@ export class LiveStore {
     this.set({ tracks: new Map(this.state.tracks).set(sysid, [...line, ...seen].slice(-LONGEST_TRACK)) });
   }
 
-  putFootprint(sysid: number, ring: Position[] | null): void {
-    const footprints = new Map(this.state.footprints);
-    if (ring === null) footprints.delete(sysid);
-    else footprints.set(sysid, ring);
-    this.set({ footprints });
+  /** What a vehicle's video shows now; null where it shows nothing any more. */
+  putSeen(sysid: number, header: FrameHeader | null): void {
+    const { footprints, movers } = this.state;
+    const moving = header?.detections.filter((detection) => detection.motion !== undefined) ?? [];
+    this.set({
+      footprints: withEntry(footprints, sysid, header?.footprint ?? null),
+      movers: withEntry(movers, sysid, moving.length === 0 ? null : moving),
+    });
   }
 
   looked(id: string): void {
@@ -182,6 +188,15 @@ function merged(known: Mission | undefined, news: Mission): Mission {
   const mission = { ...known, ...news };
   if (mission.plan && mission.plan_hash && mission.plan.hash !== mission.plan_hash) delete mission.plan;
   return mission;
+}
+
+/** With one entry set, or without it where it is null; the same map where nothing changes. */
+function withEntry<V>(entries: ReadonlyMap<number, V>, key: number, value: V | null): ReadonlyMap<number, V> {
+  if (value === null && !entries.has(key)) return entries;
+  const next = new Map(entries);
+  if (value === null) next.delete(key);
+  else next.set(key, value);
+  return next;
 }
 
 function withIncident(incidents: ReadonlyMap<string, Incident>, incident: Incident): Map<string, Incident> {

@@ -1,54 +1,89 @@
-/** The layers switch: rasters of the service, buildings, parcels and permits of the city. */
+/** The layers switch: maps and changes of the service, and zones, buildings, parcels and permits of the city. */
 import type { GeoJSONSource, Map as MapLibreMap } from "maplibre-gl";
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { api } from "../api/client";
-import type { CityTheme, Layer } from "../api/types";
+import type { ChangeProperties, CityTheme, Layer } from "../api/types";
 import { useWords } from "../i18n";
+import { WholeIcon } from "../parts/icons";
 import { useNotices } from "../parts/notices";
-import { ABOVE_RASTERS, SWITCHED, type Switch } from "./style";
+import { inOrder, place, show, stylesOf, tellChanges, type Shown } from "./layers";
+import { SWITCHED, type Switch } from "./style";
 
 const THEMES: readonly CityTheme[] = ["buildings", "parcels", "permits"];
 const SWITCHES: readonly Switch[] = ["zones", ...THEMES];
-const rasterId = (layer: Layer): string => `raster-${layer.name}`;
+const OFF: Shown = { visible: false, opacity: 1, style: "" };
 
-function addRaster(map: MapLibreMap, layer: Layer): void {
-  const id = rasterId(layer);
-  if (map.getSource(id) !== undefined) return;
-  map.addSource(id, {
-    type: "raster",
-    tiles: [new URL(layer.tiles, window.location.origin).href.replaceAll("%7B", "{").replaceAll("%7D", "}")],
-    tileSize: 256,
-    minzoom: layer.minzoom ?? 0,
-    maxzoom: layer.maxzoom ?? 20,
-    ...(layer.bounds ? { bounds: layer.bounds } : {}),
-  });
-  map.addLayer({ id, type: "raster", source: id, paint: { "raster-fade-duration": 0, "raster-brightness-max": 0.85 } }, ABOVE_RASTERS);
-  if (layer.bounds) map.fitBounds(layer.bounds, { padding: 10, duration: 0 });
+type Choices = Readonly<Record<string, Shown>>;
+
+function LayerRow({ layer, shown, onChange, onFind }: { layer: Layer; shown: Shown; onChange: (shown: Shown) => void; onFind: () => void }) {
+  const { t, term, date } = useWords();
+  const title = layer.name === "orthophoto" ? t("layer.orthophoto") : layer.title;
+  const styles = [...stylesOf(layer).keys()];
+  return (
+    <div className="layer" data-layer={layer.name}>
+      <label className="check">
+        <input type="checkbox" checked={shown.visible} onChange={(event) => onChange({ ...shown, visible: event.target.checked })} />
+        <span>{title}</span>
+        {layer.taken && <time dateTime={layer.taken}>{date(layer.taken)}</time>}
+      </label>
+      {shown.visible && (
+        <div className="layer-look">
+          <input
+            type="range"
+            min="0"
+            max="100"
+            aria-label={t("layers.opacity", { name: title })}
+            title={t("layers.opacity", { name: title })}
+            value={Math.round(shown.opacity * 100)}
+            onChange={(event) => onChange({ ...shown, opacity: Number(event.target.value) / 100 })}
+          />
+          {styles.length > 0 && (
+            <select
+              aria-label={t("layers.style", { name: title })}
+              value={shown.style}
+              onChange={(event) => onChange({ ...shown, style: event.target.value })}
+            >
+              <option value="">{t("layers.own_style")}</option>
+              {styles.map((style) => (
+                <option key={style} value={style}>
+                  {term("layer_style", style)}
+                </option>
+              ))}
+            </select>
+          )}
+          {layer.bounds && (
+            <button type="button" className="plain" title={t("layers.find")} aria-label={t("layers.find")} onClick={onFind}>
+              <WholeIcon size={13} />
+            </button>
+          )}
+        </div>
+      )}
+    </div>
+  );
 }
 
-function show(map: MapLibreMap, id: string, visible: boolean): void {
-  if (map.getLayer(id) !== undefined) map.setLayoutProperty(id, "visibility", visible ? "visible" : "none");
-}
-
-export function LayersMenu({ map }: { map: MapLibreMap }) {
-  const { t, term } = useWords();
+/** The service's layers as they are now; asked for again by calling what it gives. */
+function useLayers(map: MapLibreMap): [readonly Layer[], () => void] {
   const { fail } = useNotices();
-  const [layers, setLayers] = useState<Layer[]>([]);
+  const [layers, setLayers] = useState<readonly Layer[]>([]);
+  const placed = useRef<readonly Layer[]>([]);
+  const load = useCallback(() => {
+    api.layers().then((answer) => {
+      const now = inOrder(answer);
+      place(map, placed.current, now);
+      placed.current = now;
+      setLayers(now);
+    }, fail);
+  }, [map, fail]);
+  useEffect(load, [load]);
+  return [layers, load];
+}
+
+/** What of the city is on the map; each theme is fetched when it is first wanted. */
+function useCity(map: MapLibreMap): [ReadonlySet<string>, (name: string) => void] {
+  const { fail } = useNotices();
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set(["parcels", "permits"]));
   const [loaded, setLoaded] = useState<ReadonlySet<CityTheme>>(new Set());
-
-  useEffect(() => {
-    let current = true;
-    api.layers().then((answer) => {
-      if (!current) return;
-      for (const layer of answer.filter((each) => each.kind === "raster")) addRaster(map, layer);
-      setLayers(answer);
-    }, fail);
-    return () => {
-      current = false;
-    };
-  }, [map, fail]);
-
   useEffect(() => {
     const missing = THEMES.filter((theme) => !hidden.has(theme) && !loaded.has(theme));
     if (missing.length === 0) return;
@@ -57,28 +92,81 @@ export function LayersMenu({ map }: { map: MapLibreMap }) {
       api.city(theme).then((data) => map.getSource<GeoJSONSource>(theme)?.setData(data), fail);
     }
   }, [map, hidden, loaded, fail]);
-
   useEffect(() => {
-    for (const layer of layers) show(map, rasterId(layer), !hidden.has(layer.name));
-    for (const each of SWITCHES) SWITCHED[each].forEach((id) => show(map, id, !hidden.has(each)));
-  }, [map, layers, hidden]);
-
+    for (const each of SWITCHES) {
+      for (const id of SWITCHED[each]) map.setLayoutProperty(id, "visibility", hidden.has(each) ? "none" : "visible");
+    }
+  }, [map, hidden]);
   const toggle = (name: string): void => {
     const next = new Set(hidden);
     if (!next.delete(name)) next.add(name);
     setHidden(next);
   };
-  const rows = [
-    ...layers.map((layer) => ({ name: layer.name, title: term("layer", layer.name) })),
-    ...SWITCHES.map((name) => ({ name: name as string, title: term("layer", name) })),
-  ];
+  return [hidden, toggle];
+}
+
+/** A change in words, for a popup. */
+function useChangeWords(): (change: ChangeProperties) => HTMLElement {
+  const { t, term, number } = useWords();
+  return (change) => {
+    const box = document.createElement("div");
+    const line = (tag: string, text: string): void => {
+      box.appendChild(document.createElement(tag)).textContent = text;
+    };
+    line("b", term("change", change.kind));
+    line("p", `${t("unit.m2", { n: number(change.area_m2) })} · ${t("incident.score")} ${t("unit.percent", { n: number(change.confidence * 100) })}`);
+    line("p", change.statement);
+    return box;
+  };
+}
+
+export function LayersMenu({ map, free }: { map: MapLibreMap; free: () => boolean }) {
+  const { t, term } = useWords();
+  const [layers, load] = useLayers(map);
+  const [hidden, toggle] = useCity(map);
+  const [choices, setChoices] = useState<Choices>({});
+  const told = useRef(useChangeWords());
+  told.current = useChangeWords();
+  const mayClick = useRef(free);
+  mayClick.current = free;
+
+  const first = layers.find((layer) => layer.kind === "raster");
+  const shownOf = (layer: Layer): Shown => choices[layer.name] ?? { ...OFF, visible: layer === first };
+  const find = ({ bounds }: Layer, duration = 600): void => {
+    if (bounds) map.fitBounds(bounds, { padding: 10, duration });
+  };
+  const began = useRef(false);
+  useEffect(() => {
+    if (began.current || first === undefined) return;
+    began.current = true;
+    find(first, 0);
+  }, [first]);
+  useEffect(() => {
+    for (const layer of layers) show(map, layer, shownOf(layer));
+  }, [map, layers, choices]);
+  useEffect(() => {
+    const ends = layers
+      .filter((layer) => layer.kind === "changes")
+      .map((layer) => tellChanges(map, layer, (change) => told.current(change), () => mayClick.current()));
+    return () => ends.forEach((end) => end());
+  }, [map, layers]);
+
   return (
-    <details className="map-box layers">
+    <details className="map-box layers" onToggle={(event) => event.currentTarget.open && load()}>
       <summary>{t("map.layers")}</summary>
-      {rows.map((row) => (
-        <label key={row.name} className="check">
-          <input type="checkbox" checked={!hidden.has(row.name)} onChange={() => toggle(row.name)} />
-          {row.title}
+      {layers.map((layer) => (
+        <LayerRow
+          key={layer.name}
+          layer={layer}
+          shown={shownOf(layer)}
+          onChange={(shown) => setChoices((before) => ({ ...before, [layer.name]: shown }))}
+          onFind={() => find(layer)}
+        />
+      ))}
+      {SWITCHES.map((name) => (
+        <label key={name} className="check">
+          <input type="checkbox" checked={!hidden.has(name)} onChange={() => toggle(name)} />
+          {term("layer", name)}
         </label>
       ))}
     </details>

@@ -3,6 +3,7 @@ import type { Incident, Plan } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { KindIcon } from "../parts/icons";
+import { AHEAD_S } from "./movement";
 import { INCIDENT_KINDS, OTHER_ZONE_COLOUR, ZONE_COLOURS } from "./palette";
 
 /** In a small window the legend would cover the map. */
@@ -23,7 +24,7 @@ interface LegendProps {
 
 export function Legend({ plans, shapes, seen, zones, incidents }: LegendProps) {
   const { t, term } = useWords();
-  const { vehicles, footprints } = useLive();
+  const { vehicles, footprints, movers } = useLive();
   const kinds = INCIDENT_KINDS.filter((kind) => incidents.some((incident) => incident.properties.kind === kind));
   return (
     <details className="map-box legend" open={OPEN}>
@@ -42,6 +43,11 @@ export function Legend({ plans, shapes, seen, zones, incidents }: LegendProps) {
         {footprints.size > 0 && (
           <li>
             <i className="key-area seen" /> {t("map.footprint")}
+          </li>
+        )}
+        {movers.size > 0 && (
+          <li>
+            <i className="key-line mover" /> {t("map.mover", { n: AHEAD_S })}
           </li>
         )}
         {shapes && (

@@ -4,9 +4,10 @@ import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import "maplibre-gl/dist/maplibre-gl.css";
 import type { FeatureCollection, Position } from "geojson";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { Corners, Incident, Plan, Shape, Vehicle } from "../api/types";
+import type { Corners, ErrorEllipse, FrameDetection, Incident, Plan, Shape, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
+import { confidenceScale } from "./ellipse";
 import { boundsOf } from "./geojson";
 import { addImages } from "./images";
 import { Legend } from "./Legend";
@@ -16,6 +17,7 @@ import {
   ellipseFeatures,
   footprintFeatures,
   incidentFeatures,
+  moverFeatures,
   planFeatures,
   shapeFeatures,
   trackFeatures,
@@ -179,8 +181,8 @@ function useCalls(map: MapLibreMap | null, called: (place: Position) => void): v
 
 export function MapView(props: MapViewProps) {
   const [box, map, failure] = useMap();
-  const { vehicles, tracks, footprints } = useLive();
-  const { t, number } = useWords();
+  const { vehicles, tracks, footprints, movers } = useLive();
+  const { t, term, number } = useWords();
   const { incidents, plans, shapes, selectedVehicle, selectedIncident, focus, editing } = props;
 
   const label = useMemo(
@@ -197,7 +199,23 @@ export function MapView(props: MapViewProps) {
   useSource(map, "plans", useMemo(() => planFeatures(plans, vehicles), [plans, vehicles.size]));
   useSource(map, "shapes", useMemo(() => shapeFeatures(shapes), [shapes]));
   useSource(map, "incidents", useMemo(() => incidentFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
-  useSource(map, "ellipses", useMemo(() => ellipseFeatures(incidents, selectedIncident), [incidents, selectedIncident]));
+  const size = useMemo(
+    () => (ellipse: ErrorEllipse) => {
+      const scale = confidenceScale(ellipse.confidence, 0.9);
+      const [major, minor] = [ellipse.semi_major_m * scale, ellipse.semi_minor_m * scale];
+      return t("map.ellipse_size", { major: number(major, 1), minor: number(minor, 1) });
+    },
+    [t, number],
+  );
+  useSource(map, "ellipses", useMemo(() => ellipseFeatures(incidents, selectedIncident, size), [incidents, selectedIncident, size]));
+  const pace = useMemo(
+    () => (detection: FrameDetection) => {
+      const { speed_m_s, heading_deg } = detection.motion ?? {};
+      return `${term("detection", detection.class)} ${t("map.pace", { speed: number(speed_m_s, 1), heading: number(heading_deg) })}`;
+    },
+    [t, term, number],
+  );
+  useSource(map, "movers", useMemo(() => moverFeatures(movers, pace), [movers, pace]));
   useSeen(map, props.seen);
   useCalls(map, (place) => free() && props.onCall(place));
   const free = useShapeDrawing(map, editing);
@@ -217,7 +235,7 @@ export function MapView(props: MapViewProps) {
     <div className="map">
       <div ref={box} className="map-canvas" role="application" aria-label={t("map.label")} data-ready={map !== null} />
       {failure !== null && <p className="map-failure">{t("map.no_webgl", { detail: failure })}</p>}
-      {map !== null && <LayersMenu map={map} />}
+      {map !== null && <LayersMenu map={map} free={free} />}
       <Legend plans={plans} shapes={shapes.length > 0 || editing?.shape != null} seen={props.seen !== null} zones={zones} incidents={incidents} />
     </div>
   );

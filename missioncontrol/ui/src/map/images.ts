@@ -1,6 +1,6 @@
 /** Draws the map's marker images, so that no sprite has to be fetched. */
 import type { Map as MapLibreMap } from "maplibre-gl";
-import { INCIDENT_KINDS, kindColour, kindGlyph, vehicleColour, vehicleGlyph, type Standing } from "./palette";
+import { detectionColour, INCIDENT_KINDS, kindColour, kindGlyph, vehicleColour, vehicleGlyph, type Standing } from "./palette";
 
 const RATIO = 2;
 const DARK = "#0c1217";
@@ -56,6 +56,22 @@ function incidentImage(kind: string, standing: Standing): ImageData {
   });
 }
 
+/** Of a thing that moves: the tip of the line that it follows, pointing north. */
+function arrowImage(colour: string): ImageData {
+  return drawn(16, (context) => {
+    const path = new Path2D("M8 2L13.5 13L8 10.5L2.5 13Z");
+    context.lineJoin = "round";
+    context.strokeStyle = DARK;
+    context.lineWidth = 2.5;
+    context.stroke(path);
+    context.fillStyle = colour;
+    context.fill(path);
+  });
+}
+
+const MOVING = ["person", "vehicle"];
+export const arrowImageName = (found: string): string => `arrow-${MOVING.includes(found) ? found : "vehicle"}`;
+
 export const vehicleImageName = (order: number, faded: boolean): string =>
   `vehicle-${Math.max(order, 0) % VEHICLE_COLOUR_COUNT}-${faded ? "faded" : "live"}`;
 
@@ -71,6 +87,7 @@ export function addImages(map: MapLibreMap): void {
     add(vehicleImageName(order, false), vehicleImage(vehicleColour(order), false));
     add(vehicleImageName(order, true), vehicleImage(vehicleColour(order), true));
   }
+  for (const found of MOVING) add(arrowImageName(found), arrowImage(detectionColour(found)));
   for (const standing of STANDINGS) {
     for (const kind of INCIDENT_KINDS) add(incidentImageName(kind, standing), incidentImage(kind, standing));
     add(incidentImageName("other", standing), incidentImage("other", standing));

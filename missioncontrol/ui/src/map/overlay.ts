@@ -1,10 +1,11 @@
 /** Turns what the console knows into the features the map draws. */
-import type { Feature, FeatureCollection, LineString, Polygon, Position } from "geojson";
-import type { Incident, Plan, Shape, Vehicle } from "../api/types";
+import type { Feature, FeatureCollection, GeoJsonProperties, LineString, Polygon, Position } from "geojson";
+import type { ErrorEllipse, FrameDetection, Incident, Plan, Shape, Vehicle } from "../api/types";
 import { incidentId, vehicleId } from "../live/store";
-import { ellipsePolygon } from "./ellipse";
-import { incidentImageName, vehicleImageName } from "./images";
-import { kindColour, standingOf, vehicleColour } from "./palette";
+import { ellipseAxes, ellipsePolygon } from "./ellipse";
+import { ahead } from "./movement";
+import { arrowImageName, incidentImageName, vehicleImageName } from "./images";
+import { detectionColour, kindColour, standingOf, vehicleColour } from "./palette";
 
 const collection = (features: Feature[]): FeatureCollection => ({ type: "FeatureCollection", features });
 
@@ -75,6 +76,29 @@ export function footprintFeatures(
   );
 }
 
+/** What moves over the ground in the videos that are open: where it is, where it goes and how fast. */
+export function moverFeatures(
+  movers: ReadonlyMap<number, readonly FrameDetection[]>,
+  label: (detection: FrameDetection) => string,
+): FeatureCollection {
+  return collection(
+    [...movers.values()].flat().flatMap((detection): Feature[] => {
+      const { place, motion } = detection;
+      if (place === undefined || motion === undefined) return [];
+      const properties = { colour: detectionColour(detection.class), image: arrowImageName(detection.class) };
+      const end = ahead(place, motion);
+      return [
+        { type: "Feature", geometry: { type: "LineString", coordinates: [place, end] }, properties },
+        {
+          type: "Feature",
+          geometry: { type: "Point", coordinates: end },
+          properties: { ...properties, heading: motion.heading_deg, label: label(detection) },
+        },
+      ];
+    }),
+  );
+}
+
 export const lineOf = (path: Feature<LineString> | LineString): LineString =>
   path.type === "Feature" ? path.geometry : path;
 
@@ -123,8 +147,23 @@ export function incidentFeatures(incidents: readonly Incident[], selected: strin
   );
 }
 
+/** The axes of an ellipse, and at the southern end its size in words. */
+function axisFeatures(centre: Position, ellipse: ErrorEllipse, properties: GeoJsonProperties, label: string): Feature[] {
+  const axes = ellipseAxes(centre, ellipse);
+  const ring = ellipsePolygon(centre, ellipse).coordinates[0] ?? [];
+  const southern = ring.reduce((low, place) => ((place[1] ?? 0) < (low[1] ?? 0) ? place : low), centre);
+  return [
+    { type: "Feature", geometry: axes, properties },
+    { type: "Feature", geometry: { type: "Point", coordinates: southern }, properties: { ...properties, label } },
+  ];
+}
+
 /** The 90 % error ellipses, and the outlines of incidents that are areas. Those set aside are drawn only when selected. */
-export function ellipseFeatures(incidents: readonly Incident[], selected: string | null): FeatureCollection {
+export function ellipseFeatures(
+  incidents: readonly Incident[],
+  selected: string | null,
+  words: (ellipse: ErrorEllipse) => string,
+): FeatureCollection {
   return collection(
     incidents.flatMap((incident): Feature[] => {
       const chosen = incidentId(incident) === selected;
@@ -132,7 +171,10 @@ export function ellipseFeatures(incidents: readonly Incident[], selected: string
       const properties = { colour: kindColour(incident.properties.kind), selected: chosen };
       const shapes: Polygon[] = incident.geometry.type === "Polygon" ? [incident.geometry] : [];
       if (incident.properties.ellipse) shapes.push(ellipsePolygon(placeOf(incident), incident.properties.ellipse));
-      return shapes.map((geometry): Feature => ({ type: "Feature", geometry, properties }));
+      const found = shapes.map((geometry): Feature => ({ type: "Feature", geometry, properties }));
+      const { ellipse } = incident.properties;
+      if (chosen && ellipse) found.push(...axisFeatures(placeOf(incident), ellipse, properties, words(ellipse)));
+      return found;
     }),
   );
 }

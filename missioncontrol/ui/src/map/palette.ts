@@ -27,6 +27,15 @@ const KIND_COLOURS: Record<string, string> = {
 
 export const kindColour = (kind: string): string => KIND_COLOURS[kind] ?? "#b0bec5";
 
+const CLASS_KINDS: Record<string, string> = {
+  flood: "flooding",
+  construction: "unauthorized_construction",
+  person: "public_disorder",
+};
+
+/** The colour of what a detector finds. */
+export const detectionColour = (found: string): string => kindColour(CLASS_KINDS[found] ?? found);
+
 /** Line glyphs on a 24 x 24 grid, stroked. */
 const KIND_GLYPHS: Record<string, string> = {
   dump: "M4 19h16M6 19l3-6 3 2 3-5 4 9M9.5 9.5l2-2.5 2 2",

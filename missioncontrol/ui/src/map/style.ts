@@ -7,7 +7,7 @@ const EMPTY = { type: "FeatureCollection" as const, features: [] };
 const FONT = ["Noto Sans Bold", "sans-serif"];
 
 /** Sources that the console fills, by name. */
-export const SOURCES = ["permits", "parcels", "buildings", "zones", "shapes", "plans", "footprints", "tracks", "ellipses", "incidents", "vehicles"] as const;
+export const SOURCES = ["permits", "parcels", "buildings", "zones", "shapes", "plans", "footprints", "tracks", "ellipses", "incidents", "movers", "vehicles"] as const;
 export type SourceName = (typeof SOURCES)[number];
 
 const LABEL_PAINT = { "text-color": "#f2f6f9", "text-halo-color": "#0a0f13", "text-halo-width": 1.6 };
@@ -125,13 +125,38 @@ const LAYERS: LayerSpecification[] = [
     id: "ellipses-fill",
     type: "fill",
     source: "ellipses",
+    filter: ["==", ["geometry-type"], "Polygon"],
     paint: { "fill-color": ["get", "colour"], "fill-opacity": ["case", ["get", "selected"], 0.3, 0.16] },
   },
   {
     id: "ellipses-line",
     type: "line",
     source: "ellipses",
+    filter: ["==", ["geometry-type"], "Polygon"],
     paint: { "line-color": ["get", "colour"], "line-width": ["case", ["get", "selected"], 2.4, 1.2], "line-opacity": 0.95 },
+  },
+  {
+    id: "ellipses-axes",
+    type: "line",
+    source: "ellipses",
+    filter: ["in", ["geometry-type"], ["literal", ["LineString", "MultiLineString"]]],
+    paint: { "line-color": ["get", "colour"], "line-width": 1, "line-dasharray": [3, 3] },
+  },
+  {
+    id: "ellipses-label",
+    type: "symbol",
+    source: "ellipses",
+    filter: ["has", "label"],
+    layout: {
+      "text-field": ["get", "label"],
+      "text-font": FONT,
+      "text-size": 12,
+      "text-anchor": "top",
+      "text-offset": [0, 0.4],
+      "text-allow-overlap": true,
+      "text-ignore-placement": true,
+    },
+    paint: LABEL_PAINT,
   },
   {
     id: "incidents-ring",
@@ -156,6 +181,34 @@ const LAYERS: LayerSpecification[] = [
       "icon-ignore-placement": true,
       "symbol-sort-key": ["get", "order"],
     },
+  },
+  {
+    id: "movers-line",
+    type: "line",
+    source: "movers",
+    filter: ["==", ["geometry-type"], "LineString"],
+    layout: { "line-cap": "round" },
+    paint: { "line-color": ["get", "colour"], "line-width": 2.5 },
+  },
+  {
+    id: "movers-tip",
+    type: "symbol",
+    source: "movers",
+    filter: ["==", ["geometry-type"], "Point"],
+    layout: {
+      "icon-image": ["get", "image"],
+      "icon-rotate": ["get", "heading"],
+      "icon-rotation-alignment": "map",
+      "icon-allow-overlap": true,
+      "icon-ignore-placement": true,
+      "text-field": ["get", "label"],
+      "text-font": FONT,
+      "text-size": 11,
+      "text-anchor": "left",
+      "text-offset": [0.8, 0],
+      "text-optional": true,
+    },
+    paint: LABEL_PAINT,
   },
   {
     id: "vehicles-ring",

@@ -1,6 +1,6 @@
 /** One incident: picture, place and how sure it is, what became of it. */
 import { useState } from "react";
-import type { Incident } from "../api/types";
+import type { Incident, Mission } from "../api/types";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { incidentId } from "../live/store";
@@ -9,6 +9,7 @@ import { confidenceScale } from "../map/ellipse";
 import { Facts, type Fact } from "../parts/Facts";
 import { Dialog } from "../parts/controls";
 import { KindIcon } from "../parts/icons";
+import { IncidentPlace } from "./IncidentPlace";
 import { Receipts } from "./Receipts";
 import { Review } from "./Review";
 
@@ -17,6 +18,8 @@ interface IncidentCardProps {
   open: boolean;
   fresh: boolean;
   onSelect: (id: string | null) => void;
+  /** A mission was planned to look again. */
+  onMission: (mission: Mission) => void;
 }
 
 /** A parcel or permit as the service names it: a text, or a record with an identifier among its fields. */
@@ -59,7 +62,7 @@ function IncidentFacts({ incident }: { incident: Incident }) {
   );
 }
 
-export function IncidentCard({ incident, open, fresh, onSelect }: IncidentCardProps) {
+export function IncidentCard({ incident, open, fresh, onSelect, onMission }: IncidentCardProps) {
   const { t, term, number, time } = useWords();
   const [large, setLarge] = useState(false);
   const { properties: p } = incident;
@@ -82,7 +85,9 @@ export function IncidentCard({ incident, open, fresh, onSelect }: IncidentCardPr
             </span>
             <span>{t("incident.looks", { n: number(p.looks) })}</span>
             {p.ellipse && (
-              <span title={t("incident.ellipse")}>±{t("unit.m", { n: number(p.ellipse.semi_major_m, 1) })}</span>
+              <span title={t("incident.ellipse")}>
+                ±{t("unit.m", { n: number(p.ellipse.semi_major_m * confidenceScale(p.ellipse.confidence, 0.9), 1) })}
+              </span>
             )}
           </span>
         </span>
@@ -97,6 +102,7 @@ export function IncidentCard({ incident, open, fresh, onSelect }: IncidentCardPr
             <p className="empty">{t("incident.no_picture")}</p>
           )}
           <Review incident={incident} />
+          {p.ellipse && <IncidentPlace incident={incident} ellipse={p.ellipse} onMission={onMission} />}
           <IncidentFacts incident={incident} />
           <Receipts incident={incident} />
         </div>

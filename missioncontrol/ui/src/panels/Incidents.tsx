@@ -1,6 +1,6 @@
 /** The queue of incidents, newest first, with filters. */
 import { useEffect, useRef } from "react";
-import type { Incident } from "../api/types";
+import type { Incident, Mission } from "../api/types";
 import { millisecondsOf, useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { incidentId } from "../live/store";
@@ -20,6 +20,7 @@ interface IncidentsProps {
   onFilter: (filter: IncidentFilter) => void;
   selected: string | null;
   onSelect: (id: string | null) => void;
+  onMission: (mission: Mission) => void;
 }
 
 const receivedOf = (incident: Incident): number =>
@@ -33,7 +34,7 @@ export function filtered(incidents: Iterable<Incident>, filter: IncidentFilter):
     .sort((a, b) => receivedOf(b) - receivedOf(a) || incidentId(b).localeCompare(incidentId(a)));
 }
 
-export function Incidents({ shown, filter, onFilter, selected, onSelect }: IncidentsProps) {
+export function Incidents({ shown, filter, onFilter, selected, onSelect, onMission }: IncidentsProps) {
   const { t, term } = useWords();
   const { incidents, loaded, fresh } = useLive();
   const list = useRef<HTMLUListElement | null>(null);
@@ -85,6 +86,7 @@ export function Incidents({ shown, filter, onFilter, selected, onSelect }: Incid
             open={incidentId(incident) === selected}
             fresh={fresh.has(incidentId(incident))}
             onSelect={onSelect}
+            onMission={onMission}
           />
         ))}
       </ul>

@@ -98,7 +98,7 @@ function Figures({ simulated }: { simulated: NonNullable<SimulatedFlight["result
 
 /** The plan as flown in the simulator; asked for again while that goes on. */
 export function MissionSimulation({ mission }: { mission: Mission }) {
-  const { t } = useWords();
+  const { t, number } = useWords();
   const { fail } = useNotices();
   const { connection } = useLive();
   const may = useMay("operator", "administrator");
@@ -119,7 +119,12 @@ export function MissionSimulation({ mission }: { mission: Mission }) {
     <details>
       <summary>{t("simulated.title")}</summary>
       {going ? (
-        <Bar fraction={flight.progress} label={t("simulated.going")} />
+        <>
+          <p className="hint">
+            {t("simulated.going")} {t("unit.percent", { n: number(100 * flight.progress) })}
+          </p>
+          <Bar fraction={flight.progress} label={t("simulated.going")} />
+        </>
       ) : (
         <div className="row">
           <Action

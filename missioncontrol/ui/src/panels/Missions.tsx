@@ -14,6 +14,7 @@ import { fractionOf, inOrder, isUnderWay, progressOf, stepsOf, type Step } from 
 import { PlanNumbers } from "./PlanNumbers";
 import { MissionCoverage, mayBeSeen } from "./MissionCoverage";
 import { MissionSimulation, MissionVersions } from "./MissionVersions";
+import { Permits } from "./Permits";
 import { Preflight } from "./Preflight";
 import { Schedules } from "./Schedules";
 
@@ -35,19 +36,24 @@ function Steps({ mission }: { mission: Mission }) {
       const answer = await api.stepMission(mission.id, step);
       store.putMission(answer?.id === undefined ? await api.mission(mission.id) : answer);
     });
+  const why = (step: Step): string | null =>
+    step.roles.some((role) => person.roles.includes(role)) ? null : t(`why.${step.roles[0] ?? "operator"}`);
+  const steps = stepsOf(mission);
+  const forbidden = steps.map(why).find((text) => text !== null) ?? null;
   return (
     <div className="row">
-      {stepsOf(mission).map((step) => (
+      {steps.map((step) => (
         <Action
           key={step.step}
           look={step.step === "abort" ? "danger" : "primary"}
           busy={busy}
-          blocked={step.roles.some((role) => person.roles.includes(role)) ? null : t(`why.${step.roles[0] ?? "operator"}`)}
+          blocked={why(step)}
           onClick={() => (step.asks ? setAsked(step) : take(step))}
         >
           {step.step === "launch" && mission.reason ? t("mission.launch_again") : term("mission_step", step.step)}
         </Action>
       ))}
+      {forbidden !== null && <p className="hint">{forbidden}</p>}
       {asked !== null && (
         <Confirm
           title={t(asked.step === "abort" ? "mission.abort_ask" : "mission.launch_ask", { name: mission.name })}
@@ -118,7 +124,7 @@ function MissionCard({ mission, open, onOpen, onSeen }: MissionCardProps) {
         {open && (
           <>
             {mission.purpose && (
-              <p>
+              <p className="purpose">
                 <span className="dim">{t("mission.purpose")}:</span> {mission.purpose}
               </p>
             )}
@@ -155,6 +161,7 @@ export function Missions({ open, onOpen, onSeen }: MissionsProps) {
   return (
     <>
       <Schedules />
+      <Permits />
       {missions.size === 0 && <p className="empty">{loaded ? t("missions.none") : t("status.loading")}</p>}
       <ul className="cards">
         {inOrder(missions.values()).map((mission) => (

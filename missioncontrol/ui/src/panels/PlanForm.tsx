@@ -89,7 +89,7 @@ export function PlanForm({ draft, onChange }: PlanFormProps) {
         </label>
         <div className="grid2">
           {pattern.gsd && (
-            <label>
+            <label className="whole-row">
               {t("plan.by")}
               <select value={draft.by} onChange={(event) => onChange({ by: event.target.value as PlanDraft["by"] })}>
                 <option value="height">{t("plan.height")}</option>

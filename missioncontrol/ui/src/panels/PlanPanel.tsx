@@ -1,5 +1,5 @@
 /** Choose a pattern, draw what it is laid over, see what it would take, keep it as a mission. */
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { api } from "../api/client";
 import type { Mission, Shape } from "../api/types";
 import { useWords } from "../i18n";
@@ -35,6 +35,9 @@ export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
     const { title, detail } = errorWords(error, t);
     setProblem(detail === "" ? title : `${title}: ${detail}`);
   });
+
+  const numbers = useRef<HTMLDivElement | null>(null);
+  useEffect(() => numbers.current?.scrollIntoView({ block: "start", behavior: "smooth" }), [preview]);
 
   const missing = !may
     ? t("why.operator")
@@ -86,7 +89,9 @@ export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
       )}
       {preview !== null && (
         <>
-          <PlanNumbers plan={preview} />
+          <div ref={numbers}>
+            <PlanNumbers plan={preview} />
+          </div>
           <fieldset>
             <legend>{t("plan.keep")}</legend>
             <label>

@@ -10,7 +10,7 @@ import { Action, Dialog, useBusy } from "../parts/controls";
 import { useNotices } from "../parts/notices";
 
 export function Review({ incident }: { incident: Incident }) {
-  const { t, term } = useWords();
+  const { t, term, time } = useWords();
   const { store } = useConsole();
   const { fail, tell } = useNotices();
   const may = useMay("inspector");
@@ -18,7 +18,9 @@ export function Review({ incident }: { incident: Incident }) {
   const [rejecting, setRejecting] = useState(false);
   const [reason, setReason] = useState("");
   const id = incidentId(incident);
-  if (standingOf(incident.properties.state) !== "open") return null;
+  const open = standingOf(incident.properties.state) === "open";
+  if (!open && !rejecting) return null;
+  const last = incident.properties.history?.at(-1);
   const blocked = may ? null : t("why.inspector");
 
   const judge = (work: () => Promise<Incident>): void =>
@@ -30,18 +32,23 @@ export function Review({ incident }: { incident: Incident }) {
     });
   const reject = (event: FormEvent): void => {
     event.preventDefault();
+    if (!open || reason.trim() === "") return;
     setRejecting(false);
     judge(() => api.reject(id, reason.trim()));
   };
 
   return (
     <div className="row">
-      <Action look="primary" blocked={blocked} busy={busy} onClick={() => judge(() => api.confirm(id, ""))}>
-        {t("incident.confirm")}
-      </Action>
-      <Action look="danger" blocked={blocked} busy={busy} onClick={() => setRejecting(true)}>
-        {t("incident.reject")}
-      </Action>
+      {open && (
+        <>
+          <Action look="primary" blocked={blocked} busy={busy} onClick={() => judge(() => api.confirm(id, ""))}>
+            {t("incident.confirm")}
+          </Action>
+          <Action look="danger" blocked={blocked} busy={busy} onClick={() => setRejecting(true)}>
+            {t("incident.reject")}
+          </Action>
+        </>
+      )}
       {rejecting && (
         <Dialog title={t("incident.reject_title", { kind: term("kind", incident.properties.kind) })} onClose={() => setRejecting(false)}>
           <form onSubmit={reject}>
@@ -49,9 +56,18 @@ export function Review({ incident }: { incident: Incident }) {
               {t("incident.reject_reason")}
               <input value={reason} onChange={(event) => setReason(event.target.value)} autoFocus />
             </label>
+            {!open && (
+              <p className="warning" role="alert">
+                {t("incident.decided", {
+                  state: term("incident_state", incident.properties.state),
+                  person: last?.person ?? "–",
+                  time: time(last?.utc),
+                })}
+              </p>
+            )}
             <div className="row end">
               <Action onClick={() => setRejecting(false)}>{t("action.cancel")}</Action>
-              <Action type="submit" look="danger" blocked={reason.trim() === "" ? t("why.reason") : null}>
+              <Action type="submit" look="danger" blocked={!open ? term("incident_state", incident.properties.state) : reason.trim() === "" ? t("why.reason") : null}>
                 {t("incident.reject")}
               </Action>
             </div>

@@ -1,12 +1,52 @@
 /** Who holds a vehicle, and taking it, taking it over or letting it go. */
-import { useState } from "react";
+import { useState, type FormEvent } from "react";
 import { api } from "../api/client";
 import type { ControlAction, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
 import { useConsole, useMay } from "../live/context";
 import { vehicleId } from "../live/store";
-import { Action, Confirm, Dialog } from "../parts/controls";
-import { useNotices } from "../parts/notices";
+import { Action, Confirm, Dialog, useBusy } from "../parts/controls";
+import { errorWords, useNotices } from "../parts/notices";
+
+/** Asks for whom; a name that nobody has keeps the question open. */
+function HandOver({ vehicle, onClose }: { vehicle: Vehicle; onClose: () => void }) {
+  const { t } = useWords();
+  const [problem, setProblem] = useState<string | null>(null);
+  const [busy, run] = useBusy((error) => {
+    const { title, detail } = errorWords(error, t);
+    setProblem(detail || title);
+  });
+  const give = (event: FormEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    const to = String(new FormData(event.currentTarget).get("to")).trim();
+    setProblem(null);
+    run(async () => {
+      await api.control(vehicleId(vehicle), "hand_over", to);
+      onClose();
+    });
+  };
+  return (
+    <Dialog title={t("control.hand_over.ask", { name: vehicle.properties.name })} onClose={onClose}>
+      <form onSubmit={give}>
+        <label>
+          {t("control.hand_over.to")}
+          <input name="to" required autoFocus autoComplete="off" />
+        </label>
+        {problem !== null && (
+          <p className="problem" role="alert">
+            {problem}
+          </p>
+        )}
+        <div className="row end">
+          <Action onClick={onClose}>{t("action.cancel")}</Action>
+          <Action type="submit" look="primary" busy={busy}>
+            {t("control.hand_over")}
+          </Action>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
 
 export function VehicleControl({ vehicle }: { vehicle: Vehicle }) {
   const { t } = useWords();
@@ -21,10 +61,10 @@ export function VehicleControl({ vehicle }: { vehicle: Vehicle }) {
   const holder = control.person;
   const action: ControlAction = holder === null ? "take" : holder === person.name ? "release" : "take_over";
 
-  const change = async (wanted: ControlAction = action, to?: string): Promise<void> => {
+  const change = async (): Promise<void> => {
     setBusy(true);
     try {
-      await api.control(vehicleId(vehicle), wanted, to);
+      await api.control(vehicleId(vehicle), action);
     } catch (error) {
       fail(error);
     } finally {
@@ -47,28 +87,7 @@ export function VehicleControl({ vehicle }: { vehicle: Vehicle }) {
           {t("control.hand_over")}
         </Action>
       )}
-      {handing && (
-        <Dialog title={t("control.hand_over.ask", { name })} onClose={() => setHanding(false)}>
-          <form
-            onSubmit={(event) => {
-              event.preventDefault();
-              setHanding(false);
-              void change("hand_over", String(new FormData(event.currentTarget).get("to")));
-            }}
-          >
-            <label>
-              {t("control.hand_over.to")}
-              <input name="to" required autoFocus autoComplete="off" />
-            </label>
-            <div className="row end">
-              <Action onClick={() => setHanding(false)}>{t("action.cancel")}</Action>
-              <Action type="submit" look="primary">
-                {t("control.hand_over")}
-              </Action>
-            </div>
-          </form>
-        </Dialog>
-      )}
+      {handing && <HandOver vehicle={vehicle} onClose={() => setHanding(false)} />}
       {conflict && (
         <p className="answer failed" role="alert">
           {t("control.conflict", { other: conflict })}

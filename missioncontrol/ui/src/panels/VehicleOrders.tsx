@@ -37,7 +37,7 @@ function NumberOrder({ measure, blocked, send }: { measure: Measure; blocked: st
     if (blocked === null) void send(measure.order(value));
   };
   return (
-    <form className="row" onSubmit={give}>
+    <form className="order" onSubmit={give}>
       <label>
         {t(`order.${measure.name}`)}
         <input

@@ -1,6 +1,6 @@
 /** Live video of one vehicle, with what was found in it, how it comes and how old it is. */
 import { useEffect, useRef, useState } from "react";
-import type { VideoCondition } from "../api/types";
+import type { FrameDetection, VideoCondition } from "../api/types";
 import { useWords } from "../i18n";
 import { useConsole } from "../live/context";
 import { NOTHING, Player, type PlayerState } from "../video/player";
@@ -12,6 +12,9 @@ function verdictOf(state: PlayerState): VideoCondition | "connecting" {
   return state.silent || pictures ? "stale" : "live";
 }
 
+/** A longer delay is told in seconds. */
+const LONG_MS = 10_000;
+
 function Latency({ state }: { state: PlayerState }) {
   const { t, number } = useWords();
   if (state.latency_ms === null) {
@@ -21,7 +24,7 @@ function Latency({ state }: { state: PlayerState }) {
   return (
     <span title={t(measured ? "video.latency_measured" : "video.latency_estimate")} data-latency>
       {measured ? "" : "≈ "}
-      {t("unit.ms", { n: number(state.latency_ms) })}
+      {state.latency_ms < LONG_MS ? t("unit.ms", { n: number(state.latency_ms) }) : t("unit.s", { n: number(state.latency_ms / 1000) })}
     </span>
   );
 }
@@ -38,14 +41,17 @@ function Boxes({ state }: { state: PlayerState }) {
 }
 
 export function Video({ sysid, name, held }: { sysid: number; name: string; held: boolean }) {
-  const { t, term, time } = useWords();
+  const { t, term, time, number } = useWords();
   const { store } = useConsole();
   const canvas = useRef<HTMLCanvasElement | null>(null);
   const video = useRef<HTMLVideoElement | null>(null);
   const player = useRef<Player | null>(null);
   const [state, setState] = useState<PlayerState>(NOTHING);
-  const names = useRef((label: string) => label);
-  names.current = (label) => term("detection", label);
+  const names = useRef((detection: FrameDetection) => detection.class);
+  names.current = (detection) => {
+    const speed = detection.motion === undefined ? "" : ` ${t("unit.m_s", { n: number(detection.motion.speed_m_s, 1) })}`;
+    return `${term("detection", detection.class)}${speed}`;
+  };
   const holding = useRef(held);
   useEffect(() => {
     if (canvas.current === null || video.current === null) return;
@@ -56,8 +62,8 @@ export function Video({ sysid, name, held }: { sysid: number; name: string; held
       video.current,
       {
         state: setState,
-        footprint: (ring) => store.putFootprint(sysid, ring),
-        nameOf: (label) => names.current(label),
+        seen: (header) => store.putSeen(sysid, header),
+        nameOf: (detection) => names.current(detection),
       },
       holding.current,
     );

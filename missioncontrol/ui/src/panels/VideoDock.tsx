@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useWords } from "../i18n";
 import { useLive } from "../live/context";
 import { orderOf } from "../map/overlay";
+import { Action } from "../parts/controls";
 import { Video } from "./Video";
 
 type Extent = "off" | "selected" | "all";
@@ -16,6 +17,7 @@ export function VideoDock({ selected }: { selected: number | null }) {
   const [held, setHeld] = useState(true);
   const order = orderOf(vehicles);
   const shown = extent === "all" ? order : extent === "selected" && selected !== null ? [selected] : [];
+  const crowded = extent === "off" || shown.length > 1;
   return (
     <section className={`dock ${large ? "large" : ""} ${extent === "all" ? "" : "floating"}`} aria-label={t("video.title")}>
       <div className="dock-bar">
@@ -29,9 +31,9 @@ export function VideoDock({ selected }: { selected: number | null }) {
           <button type="button" aria-pressed={held} title={t("video.held_why")} onClick={() => setHeld(!held)}>
             {t("video.held")}
           </button>
-          <button type="button" aria-pressed={large} onClick={() => setLarge(!large)}>
+          <Action aria-pressed={large && !crowded} blocked={crowded ? t("video.large_not") : null} onClick={() => setLarge(!large)}>
             {t("video.large")}
-          </button>
+          </Action>
         </div>
       </div>
       {extent !== "off" && (

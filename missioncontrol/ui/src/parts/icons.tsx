@@ -25,3 +25,12 @@ export function VehicleIcon({ order, heading = 0, size = 18 }: { order: number; 
     </svg>
   );
 }
+
+/** Four corners: all of it. */
+export function WholeIcon({ size = 16 }: { size?: number }) {
+  return (
+    <svg className="icon" width={size} height={size} viewBox="0 0 24 24" aria-hidden="true">
+      <path d="M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5" fill="none" stroke="currentColor" strokeWidth="2.4" />
+    </svg>
+  );
+}

@@ -1,5 +1,5 @@
 /** Short messages over the console. Errors stay until they are put away; the rest go after a while. */
-import { createContext, useCallback, useContext, useMemo, useRef, useState, type ReactNode } from "react";
+import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { ApiError } from "../api/client";
 import { useWords, type Words } from "../i18n";
 
@@ -11,23 +11,31 @@ interface Notice {
   title: string;
   detail: string;
   open: (() => void) | null;
+  about: string | null;
 }
 
 export interface Notices {
   /** Shows an error of a request (or any other) with the words it came with. */
   fail: (error: unknown) => void;
-  tell: (tone: Tone, title: string, detail?: string, open?: () => void) => void;
+  tell: (tone: Tone, title: string, detail?: string, open?: () => void, about?: string) => void;
+  /** Takes away what was told about something. */
+  settle: (about: string) => void;
 }
 
 const STAYS_MS = 8000;
 const MOST = 4;
 const NoticesContext = createContext<Notices | null>(null);
 
+/** Statuses of refusals that have a name of their own. */
+const PROBLEMS = [400, 401, 403, 404, 409, 413, 422, 429, 500, 503] as const;
+
 /** An error in two parts: what did not work, and the service's explanation. */
 export function errorWords(error: unknown, t: Words["t"]): { title: string; detail: string } {
   if (error instanceof ApiError) {
     if (error.status === 0) return { title: t("error.unreachable"), detail: error.detail };
-    return { title: `${error.title} (${error.status})`, detail: error.detail };
+    const known = PROBLEMS.find((status) => status === error.status);
+    const title = known === undefined ? error.title : t(`problem.${known}`);
+    return { title: `${title} (${error.status})`, detail: error.detail };
   }
   return { title: t("error.unexpected"), detail: error instanceof Error ? error.message : String(error) };
 }
@@ -39,13 +47,14 @@ export function NoticesProvider({ children }: { children: ReactNode }) {
   const words = useRef(t);
   words.current = t;
 
+  useEffect(() => setNotices((all) => all.filter((notice) => notice.tone === "bad")), [t]);
   const drop = useCallback((id: number) => setNotices((all) => all.filter((notice) => notice.id !== id)), []);
   const tell = useCallback<Notices["tell"]>(
-    (tone, title, detail = "", open) => {
+    (tone, title, detail = "", open, about) => {
       const id = ++count.current;
       setNotices((all) => {
         const others = all.filter((notice) => notice.title !== title || notice.detail !== detail);
-        return [...others, { id, tone, title, detail, open: open ?? null }].slice(-MOST);
+        return [...others, { id, tone, title, detail, open: open ?? null, about: about ?? null }].slice(-MOST);
       });
       if (tone !== "bad") window.setTimeout(() => drop(id), STAYS_MS);
     },
@@ -54,6 +63,7 @@ export function NoticesProvider({ children }: { children: ReactNode }) {
   const value = useMemo<Notices>(
     () => ({
       tell,
+      settle: (about) => setNotices((all) => (all.some((notice) => notice.about === about) ? all.filter((notice) => notice.about !== about) : all)),
       fail: (error) => {
         const { title, detail } = errorWords(error, words.current);
         tell("bad", title, detail);

@@ -2,12 +2,12 @@
  * Plays one vehicle's live video into a canvas, each picture together with what was found in it: by WebRTC where that
  * works, else as pictures over a WebSocket, which also bridge the time until it does.
  */
-import type { Position } from "geojson";
 import { ApiError } from "../api/client";
 import { parseFrame, type VideoFrame } from "../api/frame";
 import { LastingSocket, type SocketState } from "../api/socket";
-import type { FrameHeader } from "../api/types";
-import { drawBox } from "./boxes";
+import type { FrameDetection, FrameHeader } from "../api/types";
+import { arrowOf, pixelsOf } from "../map/movement";
+import { drawArrow, drawBox } from "./boxes";
 import { ageOf, ClockReader } from "./drawnClock";
 import { Hold } from "./hold";
 import { type Paired, Pairing, strengthOf } from "./pairing";
@@ -54,8 +54,9 @@ export const NOTHING: PlayerState = {
 
 export interface PlayerHandlers {
   state: (state: PlayerState) => void;
-  footprint: (ring: Position[] | null) => void;
-  nameOf: (label: string) => string;
+  /** What is seen now; null once nothing is any more. */
+  seen: (header: FrameHeader | null) => void;
+  nameOf: (detection: FrameDetection) => string;
 }
 
 /** Without a first picture by WebRTC for so long, it is given up for now, ms. */
@@ -119,7 +120,7 @@ export class Player {
     document.removeEventListener("visibilitychange", this.visible);
     this.socket.close();
     this.hangUp();
-    this.handlers.footprint(null);
+    this.handlers.seen(null);
   }
 
   private async connect(): Promise<void> {
@@ -215,7 +216,7 @@ export class Player {
     if (header.rtp !== undefined && header.rtp !== null) this.hold.detections(header.rtp, performance.now());
     if (this.held) this.viewer?.hold(this.hold.ms);
     this.change({ header });
-    this.handlers.footprint(header.footprint ?? null);
+    this.handlers.seen(header);
   }
 
   private show({ image, rtp, width, height }: ShownPicture, shown_ms: number): void {
@@ -245,7 +246,7 @@ export class Player {
       }
       if (this.closed) return;
       this.change({ header });
-      this.handlers.footprint(header.footprint ?? null);
+      this.handlers.seen(header);
     }
     this.decoding = false;
   }
@@ -277,8 +278,12 @@ export class Player {
     context.scale(this.canvas.width / width, this.canvas.height / height);
     context.globalAlpha = strengthOf(age_ms);
     if (age_ms > 0) context.setLineDash([6 * scale, 4 * scale]);
+    const toPixels = pixelsOf(header);
     for (const detection of header.detections) {
-      drawBox(context, detection, this.handlers.nameOf(detection.class), scale, width);
+      drawBox(context, detection, this.handlers.nameOf(detection), scale, width);
+      const { place, motion } = detection;
+      const arrow = place && motion && toPixels ? arrowOf(place, motion, toPixels) : null;
+      if (arrow !== null) drawArrow(context, detection, arrow, scale);
     }
     context.restore();
   }
@@ -307,6 +312,7 @@ export class Player {
   private look(): void {
     const now = performance.now();
     const webrtc = this.webrtc();
+    if (now - this.heard_ms > SILENT_MS) this.handlers.seen(null);
     this.change({ silent: now - (webrtc ? this.painted_ms : this.heard_ms) > SILENT_MS });
     if (!webrtc || document.visibilityState !== "visible") return;
     const seen = this.state.header?.state === "live" && now - this.heard_ms < SILENT_MS;
