@@ -2,8 +2,9 @@
 
 Which marker a picked pixel shows is not recorded: rows are joined to the marker nearest to the place that the tool
 found, so several pixels of one photo, metres apart, may be joined to one marker. Here a pixel is taken to show the
-marker that lies within GATE_M of our own place, and no marker of the list where none does. Our places lie
-within 7 m of a marker or beyond 10 m, with few between: the gate decides little, but it cuts the tail of our errors.
+marker that lies within GATE_M of our own place, and no marker of the list where none does. Of 217 places 110 lie within
+7 m of a marker, 22 between 7 and 10 m and 85 beyond: the gate cuts the tail of our errors, and the share of ellipses
+that hold their marker depends on it.
 """
 
 from __future__ import annotations

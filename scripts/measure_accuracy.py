@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geo.accuracy import Coverage, SigmaFit, circular_error_m
+from geo.accuracy import Coverage, SigmaFit, circular_error_m, distances2
 from geo.positions import distance_m
 from integrations.fix_trials import (
     GATE_M,
+    SURVEY_SIGMA_M,
     Picks,
     fitted,
     fused_gain,
@@ -29,9 +31,12 @@ from integrations.fix_trials import (
     unbiased,
 )
 from integrations.openathena import Fix, Marker, published_angles_deg, published_place, read_fixes, read_markers
-from simulators.sighting_trials import SETTINGS, WATCHES, fused_looks, single_looks
+from simulators.sighting_trials import SETTINGS, WATCHES, fused_looks, looks_among_buildings, single_looks
 
 DEPRESSIONS_DEG = (90.0, 45.0, 25.0)
+GATES_M = (6.0, 7.0, GATE_M, 9.0, 10.0, 12.0)
+DRAWS = 4000
+"""Of photos, with replacement, for an interval that takes photos and not pixels as independent."""
 
 
 def main() -> int:
@@ -80,6 +85,7 @@ def real(fixes: Sequence[Fix], listed: Sequence[Marker]) -> None:
         + f"; share that stays for a flight {fit.stays:.2f}")  # fmt: skip
     folds = ((test, train, fit), (train, test, other_fit))
     _coverages(picks, test, fit, other_fit, train)
+    _coverages_by_gate({gate_m: identified(fixes, markers, gate_m=gate_m) for gate_m in GATES_M})
     _biases(folds)
     _gains(folds)
 
@@ -97,6 +103,7 @@ def simulated(seeds: range, looks: int, watches: range) -> None:
             progress(f"single looks: {setting.name}, {depression_deg:g} deg")
     title = f"Single looks from 80 m, {len(seeds)} seeds"
     table(title, ("setting", "depression deg", "n", "CE50 m", "CE90 m", "inside the 90 % ellipse"), rows)
+    _among_buildings(seeds, looks)
     fused_rows = []
     for setting in SETTINGS:
         for depression_deg in DEPRESSIONS_DEG:
@@ -120,6 +127,21 @@ def simulated(seeds: range, looks: int, watches: range) -> None:
         "inside the 90 % ellipse",
     )
     table("Many looks fused", columns, fused_rows)
+
+
+def _among_buildings(seeds: range, looks: int) -> None:
+    rows = []
+    for setting in SETTINGS:
+        for depression_deg in DEPRESSIONS_DEG:
+            parts = looks_among_buildings(setting, depression_deg, seeds=seeds, looks=looks // 2)
+            for name, part in zip(("open ground and roofs", "at walls"), parts, strict=True):
+                coverage = Coverage.of(part.errors_m, part.covariances_m2)
+                rows.append((
+                    setting.name, f"{depression_deg:g}", name, coverage.count, *_circular(part.errors_m), told(coverage)
+                ))  # fmt: skip
+            progress(f"among buildings: {setting.name}, {depression_deg:g} deg")
+    columns = ("setting", "depression deg", "where", "n", "CE50 m", "CE90 m", "inside the 90 % ellipse")
+    table(f"Single looks from 80 m among buildings, {len(seeds)} seeds", columns, rows)
 
 
 def _agreement(fixes: Sequence[Fix]) -> None:
@@ -151,6 +173,29 @@ def _coverages(picks: Picks, test: Picks, fit: SigmaFit, other_fit: SigmaFit, tr
             ("fitted on the other part, both ways", "all identified", both.count, told(both)),
         ],
     )
+
+
+def _coverages_by_gate(by_gate: Mapping[float, Picks]) -> None:
+    rows = []
+    for gate_m, picks in by_gate.items():
+        covariances = [np.array(sight.location.covariance_m2)[:2, :2] for sight in picks.sights]
+        inside = distances2(picks.errors_m, np.array(covariances) + SURVEY_SIGMA_M**2 * np.eye(2)) < -2 * np.log(0.1)
+        low, high = _drawn_by(picks.photos, inside)
+        rows.append((f"{gate_m:g}", len(inside), told(picks.coverage()), f"{low:.3f} to {high:.3f}"))
+    table(
+        "Inside the 90 % ellipse, nothing fitted, by how near a marker has to be",
+        ("gate m", "n", "share and 95 % interval", "95 % interval, photos drawn"),
+        rows,
+    )
+
+
+def _drawn_by(groups: Sequence[str], inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """95 % interval of the share of `inside` (n,) when groups are drawn again (Efron, 1979)."""
+    names, member = np.unique(groups, return_inverse=True)
+    held, count = np.bincount(member, inside), np.bincount(member)
+    drawn = np.random.default_rng(1).integers(0, len(names), (DRAWS, len(names)))
+    low, high = np.quantile(held[drawn].sum(axis=1) / count[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _biases(folds: Sequence[tuple[Picks, Picks, SigmaFit]]) -> None:

@@ -7,6 +7,7 @@ sigmas and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -17,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from geo.cameras import BrownCamera
+from geo.errors import TerrainMissing
 from geo.fusion import Fused, Sight, fuse_jointly
 from geo.location import Location, ground_points, locate_those_on_ground
 from geo.poses import Attitude, Pose, PoseSigmas
@@ -32,6 +34,12 @@ SIDE_M, POST_M = 2000.0, 10.0
 """Half the side of the ground, and the distance between its posts."""
 HILLS_M, HILL_M = 25.0, 250.0
 """Standard deviation of the ground's heights, and how wide its hills are."""
+BLOCK_SIDE_M, BLOCK_POST_M, BLOCK_HILLS_M = 700.0, 2.0, 5.0
+"""The same of ground with buildings: half its side, the distance between its posts, and its hills."""
+BUILT_SHARE, LOWEST_ROOF_M, HIGHEST_ROOF_M = 0.25, 3.0, 25.0
+"""How much of it is built on, and how high."""
+WALL_M = 2.0
+"""A place is at a wall where heights within two posts of it differ by more."""
 APART_S = 120.0
 """Between single looks: errors have mostly forgotten each other."""
 SPEED_M_S = 8.0
@@ -95,6 +103,20 @@ class Ground:
         hills = 800.0 + _field(rng, HILLS_M, HILL_M)
         return cls(true=_grid(hills + _field(rng, dem_sigma_m, 60.0)), believed=_grid(hills))
 
+    @classmethod
+    def built(cls, rng: np.random.Generator, dem_sigma_m: float) -> Ground:
+        """Low hills with buildings of 10 to 40 m a side, wrong by a smooth field of that sigma."""
+        side = BLOCK_SIDE_M, BLOCK_POST_M
+        surface = 800.0 + _field(rng, BLOCK_HILLS_M, HILL_M, *side)
+        ground, least, most = surface.copy(), int(10 / BLOCK_POST_M), int(40 / BLOCK_POST_M)
+        while (surface > ground).mean() < BUILT_SHARE:
+            row, col = rng.integers(0, len(ground) - most, 2)
+            rows, cols = rng.integers(least, most, 2)
+            box = slice(row, row + rows), slice(col, col + cols)
+            surface[box] = ground[box].mean() + rng.uniform(LOWEST_ROOF_M, HIGHEST_ROOF_M)
+        true = surface + _field(rng, dem_sigma_m, 60.0, *side)
+        return cls(true=_grid(true, BLOCK_SIDE_M), believed=_grid(surface, BLOCK_SIDE_M))
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -140,27 +162,56 @@ def single_looks(setting: Setting, depression_deg: float, *, seeds: range, looks
 
     Looks that see no ground, or graze it so that locating refuses, are left out.
     """
-    errors, covariances = [], []
+    return _trial([
+        (error, covariance)
+        for seed in seeds
+        for rng in [np.random.default_rng([seed, 1])]
+        for error, covariance, _ in _looks(
+            setting, Ground.drawn(rng, setting.dem_sigma_m), depression_deg, seed, looks, height_m, SIDE_M / 2, rng
+        )
+    ])  # fmt: skip
+
+
+def looks_among_buildings(
+    setting: Setting, depression_deg: float, *, seeds: range, looks: int, height_m: float = 80.0
+) -> tuple[Trial, Trial]:
+    """As `single_looks`, over ground with buildings: those that land in the open or on roofs, and those at walls."""
+    kept: tuple[list[tuple[Array, Array]], list[tuple[Array, Array]]] = ([], [])
     for seed in seeds:
-        rng = np.random.default_rng([seed, 1])
-        ground, flight = Ground.drawn(rng, setting.dem_sigma_m), Flight(setting, seed)
-        for number in range(looks):
-            flight.step(APART_S)
-            at_m = rng.uniform(-SIDE_M / 2, SIDE_M / 2, 2)
-            heading_deg, yaw_deg = rng.uniform(0, 360, 2).tolist()
-            look = Attitude(pitch_deg=-depression_deg, yaw_deg=yaw_deg)
-            true, believed = flight.poses(at_m, _over(ground, at_m, height_m), look, heading_deg, number * APART_S)
-            pixel = np.array([CAMERA.width_px, CAMERA.height_px]) * rng.uniform(0.25, 0.75, 2)
+        rng = np.random.default_rng([seed, 4])
+        ground = Ground.built(rng, setting.dem_sigma_m)
+        for error, covariance, found_m in _looks(
+            setting, ground, depression_deg, seed, looks, height_m, BLOCK_SIDE_M / 5, rng
+        ):
+            around_m = found_m[:, None] + np.mgrid[-2:3, -2:3].reshape(2, -1) * BLOCK_POST_M
+            kept[int(np.ptp(_amsl_m(ground.believed, around_m)) > WALL_M)].append((error, covariance))
+    return _trial(kept[0]), _trial(kept[1])
+
+
+def _looks(
+    setting: Setting, ground: Ground, depression_deg: float, seed: int, looks: int, height_m: float, reach_m: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[Array, Array, Array]]:  # fmt: skip
+    """Of one flight's looks the error, m, the covariance, m2, and the place found, m."""
+    flight = Flight(setting, seed)
+    for number in range(looks):
+        flight.step(APART_S)
+        at_m = rng.uniform(-reach_m, reach_m, 2)
+        heading_deg, yaw_deg = rng.uniform(0, 360, 2).tolist()
+        look = Attitude(pitch_deg=-depression_deg, yaw_deg=yaw_deg)
+        true, believed = flight.poses(at_m, _over(ground, at_m, height_m), look, heading_deg, number * APART_S)
+        pixel = np.array([CAMERA.width_px, CAMERA.height_px]) * rng.uniform(0.25, 0.75, 2)
+        try:
             points = ground_points(CAMERA, true, pixel, ground.true)
-            if not points.hit.all():
-                continue
-            truth_m = np.array(PLANE.to_plane(points.lon[0], points.lat[0]))
-            found = _located(setting, ground, believed, pixel, heading_deg, rng)
-            if found is None:
-                continue
-            errors.append(_on_plane(found) - truth_m)
-            covariances.append(np.array(found.covariance_m2)[:2, :2])
-    return Trial(np.array(errors), np.array(covariances))
+        except TerrainMissing:
+            continue
+        if not points.hit.all():
+            continue
+        truth_m = np.array(PLANE.to_plane(points.lon[0], points.lat[0]))
+        found = _located(setting, ground, believed, pixel, heading_deg, rng)
+        if found is None:
+            continue
+        yield _on_plane(found) - truth_m, np.array(found.covariance_m2)[:2, :2], _on_plane(found)
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
@@ -287,16 +338,18 @@ def _attitude(ned_from_body: Rotation) -> Attitude:
     )
 
 
-def _field(rng: np.random.Generator, sigma: float, width_m: float) -> Array:
+def _field(
+    rng: np.random.Generator, sigma: float, width_m: float, side_m: float = SIDE_M, post_m: float = POST_M
+) -> Array:
     """A smooth random field over the ground; `width_m` is the sigma of its Gaussian autocorrelation times sqrt 2."""
-    count = int(2 * SIDE_M / POST_M)
-    smooth = gaussian_filter(rng.normal(size=(count, count)), width_m / POST_M / 2, mode="wrap")
+    count = int(2 * side_m / post_m)
+    smooth = gaussian_filter(rng.normal(size=(count, count)), width_m / post_m / 2, mode="wrap")
     return np.asarray(smooth * (sigma / smooth.std()))
 
 
-def _grid(heights_m: Array) -> GridTerrain:
-    west, south = PLANE.to_lonlat(-SIDE_M, -SIDE_M)
-    east, north = PLANE.to_lonlat(SIDE_M, SIDE_M)
+def _grid(heights_m: Array, side_m: float = SIDE_M) -> GridTerrain:
+    west, south = PLANE.to_lonlat(-side_m, -side_m)
+    east, north = PLANE.to_lonlat(side_m, side_m)
     rows, cols = heights_m.shape
     transform = rasterio.transform.from_bounds(float(west), float(south), float(east), float(north), cols, rows)
     return GridTerrain(heights_m, transform, name="hills")

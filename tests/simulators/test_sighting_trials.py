@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from geo.accuracy import Coverage, circular_error_m
-from simulators.sighting_trials import ALONE, CONSUMER, RTK, SETTINGS, Setting, fused_looks, single_looks
+from simulators.sighting_trials import (
+    ALONE,
+    CONSUMER,
+    RTK,
+    SETTINGS,
+    Setting,
+    fused_looks,
+    looks_among_buildings,
+    single_looks,
+)
 
 
 @pytest.mark.parametrize("depression_deg", [90.0, 45.0, 25.0])
@@ -16,6 +25,14 @@ def test_ellipses_of_single_looks_hold_the_truth_nine_times_in_ten(setting: Sett
     trial = single_looks(setting, depression_deg, seeds=range(10), looks=30)
     assert len(trial.errors_m) > 290
     assert 0.83 < Coverage.of(trial.errors_m, trial.covariances_m2).share < 0.97
+
+
+@pytest.mark.parametrize("depression_deg", [90.0, 45.0, 25.0])
+def test_ellipses_among_buildings_hold_the_truth_nearly_as_often(depression_deg: float) -> None:
+    """Also at walls, where a small error goes to a roof or past it."""
+    for part in looks_among_buildings(CONSUMER, depression_deg, seeds=range(2), looks=60):
+        assert len(part.errors_m) > 30
+        assert 0.75 < Coverage.of(part.errors_m, part.covariances_m2).share
 
 
 @pytest.mark.parametrize("setting", [CONSUMER, RTK], ids=lambda setting: setting.name)
