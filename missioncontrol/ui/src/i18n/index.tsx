@@ -1,9 +1,10 @@
 /** The three languages of the console, and how it writes numbers and times in them. */
-import { createContext, useCallback, useContext, useMemo, useState, type ReactNode } from "react";
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Moment } from "../api/types";
 import en from "./en.json";
 import kk from "./kk.json";
 import ru from "./ru.json";
+import { speak } from "./sentences";
 
 export type Language = "kk" | "ru" | "en";
 export type Key = keyof typeof en;
@@ -108,10 +109,14 @@ export function WordsProvider({ children }: { children: ReactNode }) {
     window.localStorage.setItem(STORED, next);
     setLanguageState(next);
   }, []);
+  const [speaking, setSpeaking] = useState<Language>("en");
+  useEffect(() => {
+    void speak(language).then(() => setSpeaking(language));
+  }, [language]);
   const words = useMemo(() => {
     document.documentElement.lang = language;
     return wordsOf(language, setLanguage);
-  }, [language, setLanguage]);
+  }, [language, setLanguage, speaking]); // all is said anew once the sentences of a language are there
   return <WordsContext.Provider value={words}>{children}</WordsContext.Provider>;
 }
 

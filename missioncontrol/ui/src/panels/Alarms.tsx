@@ -1,5 +1,6 @@
 /** Alarms of the service, newest first, until a person puts them away. */
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useConsole, useLive } from "../live/context";
 
 export function Alarms() {
@@ -18,7 +19,7 @@ export function Alarms() {
             <li key={alarm.id} className={`severity-${alarm.severity}`}>
               <time>{time(alarm.utc ?? alarm.received_ms / 1000)}</time>
               <span>
-                <b>{term("severity", alarm.severity)}</b> {alarm.text}
+                <b>{term("severity", alarm.severity)}</b> <Said text={alarm.text} />
               </span>
               <button
                 type="button"

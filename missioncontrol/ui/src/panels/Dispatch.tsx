@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { api } from "../api/client";
 import type { Mission, Ranked } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useConsole, useMay } from "../live/context";
 import { INCIDENT_KINDS } from "../map/palette";
 import { Action, Dialog, useBusy } from "../parts/controls";
@@ -33,7 +34,7 @@ function RankedRow({ ranked }: { ranked: Ranked }) {
     <li className={ranked.fit ? "answer accepted" : "answer denied"}>
       <b>{ranked.name}</b> <span className="dim">{facts.filter(Boolean).join(" · ")}</span>
       {ranked.against.map((reason) => (
-        <p key={reason}>{reason}</p>
+        <p key={reason}><Said text={reason} /></p>
       ))}
     </li>
   );
@@ -82,7 +83,7 @@ export function Dispatch({ call, onMission, onArchive, onClose }: DispatchProps)
       </label>
       {problem !== null && (
         <p className="problem" role="alert">
-          {problem}
+          <Said text={problem} />
         </p>
       )}
       <ol className="choices">

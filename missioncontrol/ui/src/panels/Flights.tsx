@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { api, flightFile } from "../api/client";
 import type { Flight, FlightFormat, FlightSummary } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useLive } from "../live/context";
 import { Facts, type Fact } from "../parts/Facts";
 import { useNotices } from "../parts/notices";
@@ -57,7 +58,7 @@ function FlightBody({ flight }: { flight: Flight }) {
   const over = flight.ended_utc !== null;
   return (
     <div className="card-body">
-      {whole.text !== "" && <p>{whole.text}</p>}
+      {whole.text !== "" && <p><Said text={whole.text} /></p>}
       {whole.summary !== null ? <Figures summary={whole.summary} /> : over && <p className="dim">{t("flight.reading")}</p>}
       <div className="row">
         <span className="dim">{t("flight.download")}:</span>

@@ -3,6 +3,7 @@ import { useState, type FormEvent } from "react";
 import { api } from "../api/client";
 import type { Person } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { LanguageSwitch } from "../parts/LanguageSwitch";
 import { Action, useBusy } from "../parts/controls";
 import { errorWords } from "../parts/notices";
@@ -46,7 +47,7 @@ export function Login({ note, onPerson }: { note: string | null; onPerson: (pers
         </label>
         {problem !== null && (
           <p className="problem" role="alert">
-            {problem}
+            <Said text={problem} />
           </p>
         )}
         <Action type="submit" look="primary" busy={busy}>

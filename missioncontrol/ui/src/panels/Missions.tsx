@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { api } from "../api/client";
 import type { Mission } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useConsole, useLive, useMay } from "../live/context";
 import { orderOf } from "../map/overlay";
 import { vehicleColour } from "../map/palette";
@@ -83,7 +84,7 @@ function ProgressBars({ mission }: { mission: Mission }) {
               {progress.total ? <span className="dim"> {`${number(progress.item)} / ${number(progress.total)}`}</span> : null}
             </span>
             <Bar fraction={fractionOf(progress)} colour={vehicleColour(order.indexOf(progress.sysid))} label={name} />
-            {progress.text && <small>{progress.text}</small>}
+            {progress.text && <small><Said text={progress.text} /></small>}
           </li>
         );
       })}
@@ -111,10 +112,10 @@ function MissionCard({ mission, open, onOpen, onSeen }: MissionCardProps) {
         {mission.reason &&
           (mission.state === "approved" ? (
             <p className="warning" role="status">
-              {t("mission.between")} <small>{mission.reason}</small>
+              {t("mission.between")} <small><Said text={mission.reason} /></small>
             </p>
           ) : (
-            <p className="problem">{mission.reason}</p>
+            <p className="problem"><Said text={mission.reason} /></p>
           ))}
         <Steps mission={mission} />
         {open && mission.state === "approved" && !isUnderWay(mission) && (

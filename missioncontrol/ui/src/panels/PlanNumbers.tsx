@@ -2,6 +2,7 @@
 import { useState } from "react";
 import type { Plan, VehiclePlan } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useLive } from "../live/context";
 import { lineOf, orderOf } from "../map/overlay";
 import { vehicleColour } from "../map/palette";
@@ -66,7 +67,7 @@ export function PlanNumbers({ plan }: { plan: Plan }) {
       <Facts facts={figures} />
       {plan.warnings?.map((warning) => (
         <p key={warning} className="warning" role="alert">
-          {warning}
+          <Said text={warning} />
         </p>
       ))}
       {several && <p className="hint">{t("plan.batteries")}</p>}

@@ -3,6 +3,8 @@ import { useState } from "react";
 import { api } from "../api/client";
 import type { Check, Mission, Preflight as Found } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
+import { sentence } from "../i18n/sentences";
 import { useLive } from "../live/context";
 import { Action, useBusy } from "../parts/controls";
 import { useNotices } from "../parts/notices";
@@ -33,7 +35,7 @@ export function Preflight({ mission, blocked }: { mission: Mission; blocked: str
               .sort((a, b) => rank(a) - rank(b))
               .map((check) => (
                 <li key={check.name} className={`check rank-${rank(check)}`}>
-                  <b aria-hidden="true">{MARKS[String(check.passed) as keyof typeof MARKS]}</b> {check.text}
+                  <b aria-hidden="true">{MARKS[String(check.passed) as keyof typeof MARKS]}</b> <Said text={check.text} />
                   {rank(check) === 1 && <small> {t("preflight.by_launch")}</small>}
                 </li>
               ))}
@@ -44,8 +46,8 @@ export function Preflight({ mission, blocked }: { mission: Mission; blocked: str
               {checks
                 .filter((check) => rank(check) === 2)
                 .map((check) => (
-                  <li key={check.name} title={check.text}>
-                    <b aria-hidden="true">{MARKS.true}</b> {check.text.slice(0, -(check.limit.length + 2))}
+                  <li key={check.name} title={sentence(check.text)}>
+                    <b aria-hidden="true">{MARKS.true}</b> <Said text={check.text.slice(0, -(check.limit.length + 2))} />
                   </li>
                 ))}
             </ul>

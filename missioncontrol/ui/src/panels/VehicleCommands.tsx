@@ -2,6 +2,7 @@
 import { useState } from "react";
 import type { Command, CommandRequest, CommandResult, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useMay } from "../live/context";
 import { Action, Confirm } from "../parts/controls";
 import { errorWords, useNotices } from "../parts/notices";
@@ -65,7 +66,7 @@ export function VehicleCommands({ vehicle }: { vehicle: Vehicle }) {
           <b>
             {term("command", answer.command)}: {term("command_state", answer.state)}
           </b>{" "}
-          {answer.text}
+          <Said text={answer.text} />
         </p>
       )}
       <VehicleOrders vehicle={vehicle} blocked={blocked} send={send} />

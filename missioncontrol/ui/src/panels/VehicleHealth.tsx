@@ -3,6 +3,7 @@ import { useCallback, useEffect, useState, type FormEvent } from "react";
 import { api } from "../api/client";
 import type { Health, MaintenanceWork, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
+import { sentence } from "../i18n/sentences";
 import { useMay } from "../live/context";
 import { vehicleId } from "../live/store";
 import { Action, Dialog, useBusy } from "../parts/controls";
@@ -125,7 +126,7 @@ export function VehicleHealth({ vehicle }: { vehicle: Vehicle }) {
               .slice(-6)
               .reverse()
               .map((alarm, index) => (
-                <li key={index} title={alarm.text}>
+                <li key={index} title={sentence(alarm.text)}>
                   {dateTime(alarm.utc)} {term("health_alarm", alarm.kind)}
                 </li>
               ))}

@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { api } from "../api/client";
 import type { Sky } from "../api/types";
 import { useWords } from "../i18n";
+import { sentence } from "../i18n/sentences";
 
 const LOOK_AGAIN_MS = 60_000;
 
@@ -31,7 +32,7 @@ export function WeatherLine() {
         ];
   const title = [
     observed === null ? sky.error : `${observed.source}, ${dateTime(observed.utc)}`,
-    ...unfit.map((check) => check.text),
+    ...unfit.map((check) => sentence(check.text)),
   ].join("\n");
   return (
     <span className={unfit.length > 0 ? "weather unfit" : "weather"} title={title}>

@@ -2,6 +2,8 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { ApiError } from "../api/client";
 import { useWords, type Words } from "../i18n";
+import { Said } from "../i18n/Said";
+import { sentence } from "../i18n/sentences";
 
 type Tone = "good" | "bad" | "plain" | "incident";
 
@@ -35,7 +37,7 @@ export function errorWords(error: unknown, t: Words["t"]): { title: string; deta
     if (error.status === 0) return { title: t("error.unreachable"), detail: error.detail };
     const known = PROBLEMS.find((status) => status === error.status);
     const title = known === undefined ? error.title : t(`problem.${known}`);
-    return { title: `${title} (${error.status})`, detail: error.detail };
+    return { title: `${title} (${error.status})`, detail: sentence(error.detail) };
   }
   return { title: t("error.unexpected"), detail: error instanceof Error ? error.message : String(error) };
 }
@@ -80,7 +82,7 @@ export function NoticesProvider({ children }: { children: ReactNode }) {
           <div key={notice.id} className={`notice ${notice.tone}`}>
             <div>
               <strong>{notice.title}</strong>
-              {notice.detail !== "" && <p>{notice.detail}</p>}
+              {notice.detail !== "" && <p><Said text={notice.detail} /></p>}
             </div>
             {notice.open !== null && (
               <button
