@@ -46,7 +46,7 @@ from simulators.round import (
     settle,
     within,
 )
-from simulators.scoring import POINT_KINDS, Truth, score_incidents, score_positions
+from simulators.scoring import POINT_KINDS, Truth, in_words, score_incidents, score_positions
 from simulators.world import World
 from simulators.world.registers import write_public_files
 
@@ -110,6 +110,8 @@ class Demo:
             try:
                 figures = await self._round(world, http, ports, administrator, operator, inspector, started_s)
                 if not self.options.leave:
+                    for line in in_words(figures):
+                        say(line)
                     say(f"the round is over; mission control runs on at [bold]{url}[/bold] until Ctrl-C")
                     await asyncio.Event().wait()
             finally:

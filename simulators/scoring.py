@@ -127,3 +127,24 @@ def score_positions(reports: Sequence[dict[str, Any]], truth: Truth) -> Position
         p90_m=round(float(np.percentile(errors, 90)), 3),
         ellipse90_coverage=round(float(np.mean(inside)), 4),
     )
+
+
+def in_words(figures: dict[str, Any]) -> list[str]:
+    """What the figures of a round come to, a line for each thing that somebody at the terminal wants to know."""
+    kinds: dict[str, KindScore] = figures["incidents"]
+    each = ", ".join(f"{kind} {score.found} of {score.truth}" for kind, score in kinds.items() if score.truth)
+    found, there = sum(score.found for score in kinds.values()), sum(score.truth for score in kinds.values())
+    said = [f"found {found} of {there} ({each}); {sum(score.false for score in kinds.values())} where nothing is"]
+    places: PositionScore = figures["incident_positions"]
+    median_m, p90_m, share = places.median_m, places.p90_m, places.ellipse90_coverage
+    if median_m is not None and p90_m is not None and share is not None:
+        said.append(
+            f"places: half within {median_m:.1f} m of the truth, nine in ten within {p90_m:.1f} m; "
+            f"{round(share * places.n)} of {places.n} inside their 90 % ellipse"
+        )
+    receipts = figures["receipts"]
+    said.append(
+        f"hand-offs: {receipts['sent']} sent, {receipts['received']} received, "
+        f"{receipts['lost']} lost, {receipts['duplicates']} twice"
+    )
+    return [*said, f"call: first picture after {figures['call_to_first_frame_s']:.0f} s"]

@@ -7,7 +7,7 @@ import pytest
 
 from geo.positions import LocalPlane
 from simulators.demo import counters, receipts
-from simulators.scoring import Truth, score_incidents, score_positions
+from simulators.scoring import KindScore, PositionScore, Truth, in_words, score_incidents, score_positions
 
 PLANE = LocalPlane(lon=76.945, lat=43.2, height_m=850.0)
 
@@ -82,3 +82,20 @@ def test_receipts_count_losses_and_duplicates_at_the_receivers() -> None:
 def test_counters_are_summed_over_their_labels() -> None:
     text = '# HELP x\nframes_total{vehicle="a"} 3.0\nframes_total{vehicle="b"} 4.0\nup 1.0\n'
     assert counters(text) == {"frames_total": 7, "up": 1}
+
+
+def test_a_round_is_told_in_words() -> None:
+    figures: dict[str, Any] = {
+        "incidents": {"dump": KindScore(truth=3, found=2, missed=1), "fire": KindScore(truth=1, found=1, false=1)},
+        "incident_positions": PositionScore(n=4, median_m=1.24, p90_m=3.0, ellipse90_coverage=0.75),
+        "receipts": {"sent": 5, "received": 5, "lost": 0, "duplicates": 0},
+        "call_to_first_frame_s": 41.4,
+    }
+    assert in_words(figures) == [
+        "found 3 of 4 (dump 2 of 3, fire 1 of 1); 1 where nothing is",
+        "places: half within 1.2 m of the truth, nine in ten within 3.0 m; 3 of 4 inside their 90 % ellipse",
+        "hand-offs: 5 sent, 5 received, 0 lost, 0 twice",
+        "call: first picture after 41 s",
+    ]
+    figures["incident_positions"] = score_positions([], TRUTH)
+    assert len(in_words(figures)) == 3
