@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from geo.errors import KlvInvalid
 from geo.klv_wire import read_text, text_bytes
 
-_LAST_UTC_S = 2**53 / 1e6
+LAST_UTC_S = 2**53 / 1e6
+"""2255: a moment after it is no time, and not exact in microseconds, s since 1970 UTC."""
 _INVALID = b"\xc1"
 _SLACK = 2.0**-16
 """What is added before a number of steps is cut to a whole one, so that what was read is written as the same bytes."""
@@ -159,8 +160,8 @@ class Moment:
 
     def to_bytes(self, value: float, name: str) -> bytes:
         """The bytes of a moment from 1970 on."""
-        if not 0 <= value <= _LAST_UTC_S:
-            raise KlvInvalid(f"{name} {value:g} cannot be written: not within 0 to {_LAST_UTC_S:g}")
+        if not 0 <= value <= LAST_UTC_S:
+            raise KlvInvalid(f"{name} {value:g} cannot be written: not within 0 to {LAST_UTC_S:g}")
         return self._number.to_bytes(round(value * 1e6), name)
 
 

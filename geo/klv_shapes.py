@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from geo.errors import KlvInvalid
-from geo.klv_forms import Line
+from geo.klv_forms import LAST_UTC_S, Line
 from geo.klv_uas import CORNERS, ERRORS, ITEMS, NAMED, TIME, ItemErrors, UasMetadata
 from geo.klv_wire import check, frame, read_items, read_oid
 
@@ -96,7 +96,8 @@ class Shape:
         return parts if parts[::2] == self._heads else None
 
     def read(self, parts: Parts) -> UasMetadata:
-        """What a packet of this shape says. Raises KlvInvalid for texts and packs that cannot be read."""
+        """What a packet of this shape says. Raises KlvInvalid for texts and packs that cannot be read, and for
+        times that are none."""
         numbers = self._pick(parts)
         values: list[float | None] = [
             zero + number * span / steps for number, zero, span, steps in zip(numbers, *self._maps, strict=False)
@@ -116,6 +117,8 @@ class Shape:
         if self._corrected:
             correction_us, leap_seconds = found.get("correction_us") or 0, found.get("leap_seconds") or 0
             found["utc_s"] = (parts[self._time_place] + correction_us - 1_000_000 * leap_seconds) / 1e6
+        if not 0 <= found["utc_s"] <= LAST_UTC_S:
+            raise KlvInvalid(f"item {TIME}: {found['utc_s']:g} s since 1970 is no time of a frame")
         if self._errors:
             found["errors"] = tuple(_errors(at, before, parts[place]) for at, before, place in self._errors)
         if self._other:

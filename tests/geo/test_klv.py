@@ -281,6 +281,19 @@ def packet(*items: bytes) -> bytes:
 TIME = b"\x02\x08" + (1_750_000_000_000_000).to_bytes(8, "big")
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        (b"\x02\x08" + b"\xff" * 8,),
+        (TIME, b"\x81\x09\x08\x7f" + b"\xff" * 7),
+        (TIME, b"\x81\x08\x04\x7f\xff\xff\xff"),
+    ],
+)
+def test_a_moment_that_no_clock_tells_is_refused(items: tuple[bytes, ...]) -> None:
+    with pytest.raises(KlvInvalid, match="is no time of a frame"):
+        klv.decode(packet(*items))
+
+
 def test_unknown_values_are_none() -> None:
     metadata = klv.decode(packet(TIME, b"\x05\x00", b"\x06\x02\x80\x00", b"\x0d\x04\x80\x00\x00\x00", b"\x0a\x00"))
     assert metadata == UasMetadata(utc_s=1_750_000_000.0, version=None, other=((5, b""), (10, b"")))
