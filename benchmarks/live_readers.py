@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 
@@ -16,6 +17,7 @@ async def fleet(port: int, vehicles: int) -> None:
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     registered = {sysid: VehicleRecord(sysid=sysid, name=f"v{sysid}") for sysid in range(1, vehicles + 1)}
+    gc.freeze()  # as the service does
     async with Fleet([f"udpin:127.0.0.1:{port}"], registered) as ours:
         answer_counts(lambda: sum(link.frames_in for link in ours.router.link_traffic()))
         await ours.failed()
