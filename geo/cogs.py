@@ -46,6 +46,8 @@ def opened(path: Path | str, *, overview: int | None = None) -> rasterio.Dataset
     larger than MOST_IN_PIECE, or is so large that it needs overviews and has none.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise RasterInvalid(f"{path}: cannot be read as a GeoTIFF: not a regular file")
     try:
         with path.open("rb") as file:
             mark = file.read(4)

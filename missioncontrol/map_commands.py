@@ -15,6 +15,9 @@ from missioncontrol.terminal import AheadOfUtc, Json, answer, bars
 if TYPE_CHECKING:
     from geo.cogs import Compression
 
+MOST_UNUSED = 10
+"""Frames that were left out of a map and are told to people, each with the reason; --json tells all."""
+
 
 def map_flight(
     source: Annotated[str, typer.Argument(help="A folder of photographs, or a recorded video with metadata.")],
@@ -70,12 +73,13 @@ def map_flight(
             on_frame=lambda: progress.advance(reading),
             on_window=lambda done, total: progress.update(laying, completed=done, total=total),
         )  # fmt: skip
-    answer(
-        report,
-        as_json,
+    lines = [
         f"{report.map}: {report.width} x {report.height} px of {report.pixel_m:.3f} m from {report.used} frames, "
         f"{report.covered_m2:.0f} m2; {len(report.unused)} frames unused",
-    )
+        *(f"unused: {name}: {why}" for name, why in list(report.unused.items())[:MOST_UNUSED]),
+        *(f"assumed: {note}" for note in report.notes),
+    ]
+    answer(report, as_json, "\n".join(lines))
 
 
 def pack(

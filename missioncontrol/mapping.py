@@ -173,7 +173,7 @@ def map_to_file(
     _check_out(out)
     if pixel_m is not None and not 0.001 <= pixel_m <= 100:
         raise InputInvalid(f"--pixel-m {pixel_m:g}: from 0.001 to 100 m")
-    if feather < 0 or feather > 1:
+    if not 0 <= feather <= 1:
         raise InputInvalid(f"--feather {feather:g}: from 0 to 1")
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         if Path(source).suffix.lower() in VIDEO_SUFFIXES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -162,6 +163,13 @@ def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
             CogWriter(tmp_path / "a.tif", grid, **options)
     with pytest.raises(RasterInvalid, match="no folder"), CogWriter(tmp_path / "x" / "a.tif", grid, bands=3):
         pass
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")
+    for path in (tmp_path / "pipe.tif", tmp_path):
+        with pytest.raises(RasterInvalid, match="not a regular file"):
+            opened(path)
 
 
 def test_a_damaged_source_is_named(tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ def test_what_cannot_be_mapped_says_why(video: Path, tmp_path: Path) -> None:
         (str(tmp_path / "x.pdf"), {"ground_amsl_m": 800.0}, "a folder of pictures, a picture or a video"),
         (str(bare), {"ground_amsl_m": 800.0, "pixel_m": 0.0}, "--pixel-m 0"),
         (str(bare), {"ground_amsl_m": 800.0, "feather": -1.0}, "--feather -1"),
+        (str(bare), {"ground_amsl_m": 800.0, "feather": float("nan")}, "--feather nan"),
         (str(video), {"ground_amsl_m": 800.0, "camera": "dji-zenmuse-p1-35mm"}, "--camera"),
     ):
         with pytest.raises(InputInvalid, match=match):
@@ -180,6 +181,18 @@ def test_photographs_become_a_map(tmp_path: Path) -> None:
     with rasterio.open(report.map) as raster:
         mask = raster.dataset_mask() > 0
     assert (binary_fill_holes(mask) == mask).all()
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photographs at {PHOTOS}")
+def test_what_a_map_assumes_and_leaves_out_is_told_to_people(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").symlink_to(PHOTOS / "DJI_0018.JPG")
+    (photos / "b.jpg").write_bytes(b"nothing")
+    arguments = ["map", str(photos), "--ground-amsl-m", "183", "--pixel-m", "1", "--out", str(tmp_path / "map.tif")]
+    said = " ".join(CliRunner().invoke(app, arguments).stderr.split())
+    assert "unused: b.jpg:" in said
+    assert "assumed: lens:" in said
 
 
 def test_heights_above_the_ellipsoid_are_made_heights_above_the_sea() -> None:
