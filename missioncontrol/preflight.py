@@ -223,7 +223,8 @@ class Preflight:
         try:
             self._control.check(sysid, person=person)
         except ControlHeld:
-            return check("control", "control", False, f"held by {self._control.lease(sysid).person}", f"by {person}")
+            holder = self._control.lease(sysid).person
+            return check("control", "control", False, f"held by {holder}", f"by {person} alone: take it over")
         return check("control", "control", True, f"by {person}", f"by {person}")
 
     async def _maintenance_checks(self, sysid: int) -> list[Check]:

@@ -85,6 +85,9 @@ async def test_two_operators_and_one_vehicle(tmp_path: Path, simulated: Simulate
         assert "held by one" in held["detail"]
         mission_id = await approved(administrator, 1)
         assert "held by one" in problem(await two.post(f"/missions/{mission_id}/launch", json={}), 409)["detail"]
+        (found,) = (await two.get(f"/missions/{mission_id}/preflight")).json()
+        (control,) = [check["text"] for check in found["checks"] if check["name"] == "control"]
+        assert control == "control: held by one, by two alone: take it over"
         goto = {"command": "resume", "token": 1}
         assert "held by one" in problem(await two.post("/vehicles/1/commands", json=goto), 409)["detail"]
         answer = await two.post("/vehicles/1/commands", json={"command": "land"})
