@@ -41,7 +41,7 @@ def test_catalogues_hold_what_the_service_says() -> None:
 
 def test_templates_are_read_from_the_source() -> None:
     """Alarms, refusals, warnings and checks come out with holes where values stand, alternatives one by one."""
-    said = run().stdout.splitlines()
+    said = [line[2:] for line in run().stdout.splitlines()]
     for template in (
         "the name or the password is wrong",
         "nobody is named {0}",
