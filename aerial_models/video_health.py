@@ -115,8 +115,8 @@ class VideoHealth:
             return VideoVerdict(VideoState.NO_VIDEO, reason or f"no frame for {silent_s:.1f} s")
         if self._grey:
             return VideoVerdict(VideoState.GARBAGE, "the decoder shows grey")
-        if now_s - self._changed_s > limits.frozen_s:
-            return VideoVerdict(VideoState.FROZEN, f"the same picture for {now_s - self._changed_s:.1f} s")
+        if (still_s := self._came_s - self._changed_s) > limits.frozen_s:
+            return VideoVerdict(VideoState.FROZEN, f"the same picture for {still_s:.1f} s")
         if self._age_s is not None and self._age_s > limits.stale_s:
             return VideoVerdict(VideoState.STALE, f"frames come {self._age_s:.1f} s late")
         return VideoVerdict(VideoState.LIVE, "")

@@ -45,6 +45,13 @@ def test_silence_is_no_video_and_frames_end_it() -> None:
     assert health.verdict(114.0).why == "rtsp://h/x: the stream broke"
 
 
+def test_silence_is_not_called_frozen_before_it_is_no_video() -> None:
+    never, silent = VideoHealth(0.0), VideoHealth(0.0)
+    silent.saw(sample(), 0.0, 0.0)
+    for health in (never, silent):
+        assert [health.verdict(at).state for at in (5.5, 6.5)] == [VideoState.LIVE, VideoState.NO_VIDEO]
+
+
 def test_the_same_picture_is_never_worth_a_second_look_and_frozen_after_a_while() -> None:
     health = VideoHealth(0.0, LIMITS)
     assert all(fed(health, moving(), start_s=0.0, seconds=3))
