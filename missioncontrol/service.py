@@ -24,6 +24,7 @@ from geo.terrain import Terrain, TerrainTiles
 from missioncontrol import logs
 from missioncontrol.adapters import enter_adapters
 from missioncontrol.api.app import Rooms, make_app
+from missioncontrol.change_jobs import ChangeJobs
 from missioncontrol.clearance import Clearance
 from missioncontrol.clocks import Clock
 from missioncontrol.control import Control
@@ -177,7 +178,8 @@ class Service:
         registry = Registry(
             buildings=settings.city.buildings, cadastre=settings.city.cadastre, permits=settings.city.permits
         )
-        layers = Layers(settings.layers, LayerFolder(settings.layers_folder()))
+        layer_folder = LayerFolder(settings.layers_folder())
+        layers = Layers(settings.layers, layer_folder)
         incidents = Incidents(
             store, settings, evidence, clock, on_change=feed.incident, on_handoff=lambda: outbox.wake()
         )
@@ -249,6 +251,7 @@ class Service:
             registry=registry,
             second_looks=SecondLooks(settings, registry),
             layers=layers,
+            change_jobs=ChangeJobs(layers, layer_folder, settings.city, start=self._start),
             locator=Locator(terrain),
             feed=feed,
             videos=videos,
@@ -325,6 +328,7 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
+    gc.freeze()  # what is loaded by now stays; looking through it again and again took a fifth of the links' time
     try:
         await service.run()
     finally:

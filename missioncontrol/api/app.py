@@ -14,6 +14,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import Message, Scope
 
 from missioncontrol.api import (
+    changes,
     city,
     coverage,
     dispatch,
@@ -42,6 +43,7 @@ from missioncontrol.api import (
 from missioncontrol.api.access import logged_in
 from missioncontrol.api.documentation import DescribedOpenApi, PlainDocumentation
 from missioncontrol.api.errors import HANDLERS
+from missioncontrol.change_jobs import ChangeJobs
 from missioncontrol.control import Control
 from missioncontrol.coverage import Coverage
 from missioncontrol.dispatcher import Dispatcher
@@ -129,6 +131,7 @@ class Rooms:
     registry: Registry
     second_looks: SecondLooks
     layers: Layers
+    change_jobs: ChangeJobs
     locator: Locator
     feed: Live
     videos: VideoHub
@@ -164,6 +167,7 @@ def make_app(rooms: Rooms) -> Litestar:
         city.all_cameras,
         city.all_layers,
         city.layer_features,
+        changes.router,
         city.city,
         live.live,
         live.video,
