@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import rasterio.warp
 import shapely
 from sqlalchemy import ColumnElement, select
 
 from geo.acquisition import taken_on
+from geo.cogs import opened
+from geo.grids import Grid
+from geo.positions import distance_m
 from missioncontrol.clocks import iso_utc
 from missioncontrol.errors import InputInvalid, NotFound
 from missioncontrol.geometry import hits
@@ -335,23 +337,25 @@ def _midnight_s(day: date) -> float:
 
 
 def _stated_s(tags: dict[str, str]) -> float | None:
-    """When it was taken by its tags, the time of the day too where it is there; that tag has no offset from UTC."""
-    try:
-        tag = datetime.strptime(tags.get("TIFFTAG_DATETIME", ""), "%Y:%m:%d %H:%M:%S")
-        return tag.replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        day = taken_on(tags)
-        return None if day is None else _midnight_s(day)
+    """When it was taken by its tags, the time of the day too where it is there; without an offset it is UTC."""
+    for name, form in (("TIFFTAG_DATETIME", "%Y:%m:%d %H:%M:%S"), ("ACQUISITION_DATE", None)):
+        text = tags.get(name, "")
+        try:
+            told = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+        except ValueError:
+            continue
+        return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+    day = taken_on(tags)
+    return None if day is None else _midnight_s(day)
 
 
 def _facts(path: Path) -> Tree:
     """Of a GeoTIFF. Where its tags do not say when it was taken its date is that of the file, and the item says so."""
     with path.open("rb") as file:
         checksum = _SHA256 + hashlib.file_digest(file, "sha256").hexdigest()
-    with rasterio.open(path, driver="GTiff") as raster:
+    with opened(path) as raster:
         bounds = rasterio.warp.transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
-        middle = (bounds[1] + bounds[3]) / 2
-        across = (bounds[2] - bounds[0]) * 111_320.0 * np.cos(np.radians(middle)) / raster.width
+        grid = Grid(raster.crs.to_wkt(), raster.transform, raster.width, raster.height)
         code = raster.crs.to_authority()
         bands = [{"name": f"b{index}", "data_type": kind} for index, kind in enumerate(raster.dtypes, start=1)]
         proj = {
@@ -365,12 +369,19 @@ def _facts(path: Path) -> Tree:
         "size": path.stat().st_size,
         "checksum": checksum,
         "bounds": bounds,
-        "gsd": round(float(across), 4),
+        "gsd": round(_gsd_m(grid), 4),
         "proj": proj,
         "bands": bands,
         "datetime": iso_utc(changed_s if stated is None else stated),
         "said": {"description": "The date is that of the file"} if stated is None else {},
     }
+
+
+def _gsd_m(grid: Grid) -> float:
+    """Width on the ground of the pixel in the middle of a raster, m."""
+    column, row = grid.width / 2, grid.height / 2
+    lon, lat = grid.lonlat([column - 0.5, column + 0.5], [row, row])
+    return float(distance_m(lon[0], lat[0], lon[1], lat[1]))
 
 
 def _moments(rows: Any) -> Tree:

@@ -166,7 +166,7 @@ async def test_a_map_becomes_a_layer_while_the_service_runs(tmp_path: Path) -> N
         problem(await http.get(f"{house.url}/tiles/changes/{z}/{x}/{y}.png"), 404)
         problem(await http.get("/layers/spring-map/features"), 404)
         (item,) = (await http.get("/stac/collections/orthophotos/items")).json()["features"]
-        assert item["properties"]["datetime"] == "2026-04-02T00:00:00.000Z"
+        assert item["properties"]["datetime"] == "2026-04-02T05:00:00.000Z"
 
         write(map_file, np.full((3, 32, 32), 90, np.uint8))
         await call("add", str(map_file), "--taken", "2026-05-01")

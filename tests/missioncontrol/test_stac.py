@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pystac
 import pytest
+import rasterio
 import shapely
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
@@ -37,6 +40,24 @@ def valid(tree: dict[str, Any]) -> pystac.Item:
 @pytest.fixture
 def layers(tmp_path: Path) -> tuple[LayerSettings, ...]:
     return (LayerSettings(name="ortho", title="Orthophoto", path=write_orthophoto(tmp_path / "ortho.tif")),)
+
+
+async def test_an_orthophoto_is_told_by_its_own_file_alone(store: Store, tmp_path: Path) -> None:
+    """Turned by 30 deg, with the moment that maps of this product state, and beside it a file that says otherwise."""
+    path = tmp_path / "turned.tif"
+    turned = rasterio.Affine(0.5, 0, 654_000, 0, -0.5, 4_787_000) @ rasterio.Affine.rotation(30)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=64, height=64, count=1, dtype="uint8", crs="EPSG:32643", transform=turned,
+    ) as raster:  # fmt: skip
+        raster.write(np.full((1, 64, 64), 9, np.uint8))
+        raster.update_tags(ACQUISITION_DATE="2026-06-23T16:31:59.000Z")
+    (tmp_path / "turned.tif.aux.xml").write_text("<PAMDataset><SRS>EPSG:4326</SRS></PAMDataset>")
+    catalogue = Catalogue(store, lambda: (LayerSettings(name="turned", title="Turned", path=path),))
+    item = valid(await catalogue.item("orthophotos", "turned", ROOT))
+    assert item.properties["gsd"] == pytest.approx(0.5, rel=1e-3)
+    assert ProjectionExtension.ext(item.assets["data"]).code == "EPSG:32643"
+    assert item.datetime == datetime(2026, 6, 23, 16, 31, 59, tzinfo=UTC)
+    assert "description" not in item.properties
 
 
 async def test_items_of_each_kind_are_valid(store: Store, layers: tuple[LayerSettings, ...]) -> None:
