@@ -118,7 +118,19 @@ def test_each_flight_of_a_plan_of_ours_is_written_for_another_program(tmp_path: 
     area, plan, target = tmp_path / "area.geojson", tmp_path / "plan.json", tmp_path / "b.waypoints"
     ring = [[76.944, 43.2375], [76.9465, 43.2375], [76.9465, 43.2392], [76.944, 43.2392], [76.944, 43.2375]]
     area.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
-    words = ["survey", "--area", area, "--camera", "sim-wide", "--height-m", "60", "--vehicles", "2", "--out", plan]
+    words: list[str | Path] = [
+        "survey",
+        "--area",
+        area,
+        "--camera",
+        "sim-wide",
+        "--height-m",
+        "60",
+        "--vehicles",
+        "2",
+        "--out",
+        plan,
+    ]
     made = answer(plan_app, *words)
     for number, flight in enumerate(made["vehicles"], start=1):
         done = answer(app, plan, target, "--vehicle", str(number))
