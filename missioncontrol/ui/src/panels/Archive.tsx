@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { api } from "../api/client";
 import type { View } from "../api/views";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { Action, Dialog } from "../parts/controls";
 import { errorWords } from "../parts/notices";
 
@@ -84,7 +85,7 @@ export function Archive({ place, onClose }: ArchiveProps) {
       </p>
       {problem !== null && (
         <p className="problem" role="alert">
-          {problem}
+          <Said text={problem} />
         </p>
       )}
       {views?.length === 0 && <p>{t("archive.nobody")}</p>}

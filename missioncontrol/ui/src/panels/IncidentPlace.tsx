@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { api } from "../api/client";
 import type { ErrorEllipse, Incident, Mission, Plan, SecondLook } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useConsole, useLive, useMay } from "../live/context";
 import { incidentId } from "../live/store";
 import { confidenceScale } from "../map/ellipse";
@@ -83,7 +84,7 @@ function Proposal({ look, incident, onMission }: { look: SecondLook; incident: I
     <div className="second-look" data-second-look>
       <p className="warning">{t("look.why")}</p>
       <Facts facts={facts} />
-      {problem !== null && <p className="problem">{problem}</p>}
+      {problem !== null && <p className="problem"><Said text={problem} /></p>}
       <div className="row">
         <Action look="primary" blocked={blocked} busy={busy} onClick={again}>
           {t("look.again")}

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { api } from "../api/client";
 import type { Mission, Shape } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useConsole, useMay } from "../live/context";
 import { Action, useBusy } from "../parts/controls";
 import { errorWords, useNotices } from "../parts/notices";
@@ -84,7 +85,7 @@ export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
       {missing !== null && <p className="hint">{missing}</p>}
       {problem !== null && (
         <p className="problem" role="alert">
-          {problem}
+          <Said text={problem} />
         </p>
       )}
       {preview !== null && (

@@ -3,6 +3,7 @@ import { useRef, useState, type ChangeEvent } from "react";
 import { api } from "../api/client";
 import type { Shape } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { alongM, areaM2, shapesIn, type NamedShape } from "../map/geojson";
 import { Action, Dialog, useBusy } from "../parts/controls";
 import { errorWords } from "../parts/notices";
@@ -141,7 +142,7 @@ export function ShapeInput({ planning, onImported }: ShapeInputProps) {
       </p>
       {problem !== null && !pasting && (
         <p className="problem" role="alert">
-          {problem}
+          <Said text={problem} />
         </p>
       )}
       {choosing.length > 0 && <Chooser shapes={choosing} onChoose={use} onClose={() => setChoosing([])} />}
@@ -156,7 +157,7 @@ export function ShapeInput({ planning, onImported }: ShapeInputProps) {
           />
           {problem !== null && (
             <p className="problem" role="alert">
-              {problem}
+              <Said text={problem} />
             </p>
           )}
           <div className="row end">

@@ -3,6 +3,7 @@ import { useState, type FormEvent } from "react";
 import { api } from "../api/client";
 import type { ControlAction, Vehicle } from "../api/types";
 import { useWords } from "../i18n";
+import { Said } from "../i18n/Said";
 import { useConsole, useMay } from "../live/context";
 import { vehicleId } from "../live/store";
 import { Action, Confirm, Dialog, useBusy } from "../parts/controls";
@@ -34,7 +35,7 @@ function HandOver({ vehicle, onClose }: { vehicle: Vehicle; onClose: () => void 
         </label>
         {problem !== null && (
           <p className="problem" role="alert">
-            {problem}
+            <Said text={problem} />
           </p>
         )}
         <div className="row end">
