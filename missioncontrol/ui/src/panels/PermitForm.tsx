@@ -101,11 +101,9 @@ export function PermitForm({ onAdded, onClose }: { onAdded: () => void; onClose:
       <form className="permit-form" onSubmit={add}>
         {text("number", "text")}
         {text("authority", "text")}
-        <div className="grid2">
-          {text("from", "datetime-local")}
-          {text("until", "datetime-local")}
-          {text("height", "number")}
-        </div>
+        {text("from", "datetime-local")}
+        {text("until", "datetime-local")}
+        {text("height", "number")}
         <div className="checks">
           {flag("bvlos")}
           {flag("night")}
