@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,9 +166,12 @@ def _lens(camera: str | None, calibration: Path | None, name: str | None) -> Len
 def _named(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
-        return name, float(value)
+        sigma = float(value)
     except ValueError:
-        raise InputInvalid(f"--sigma {text!r}: give name and number, as in --sigma yaw_deg=1.5") from None
+        sigma = math.nan
+    if not sigma >= 0:
+        raise InputInvalid(f"--sigma {text!r}: give name and a number from 0 on, as in --sigma yaw_deg=1.5")
+    return name, sigma
 
 
 def _boresight(text: str | None) -> dict[str, float]:

@@ -230,6 +230,7 @@ def test_the_command(tmp_path: Path) -> None:
         (["--pixel", "1"], "--pixel '1'"),
         (["--pixel", "9999,1"], "outside the picture"),
         (["--sigma", "yaw_deg"], "--sigma"),
+        (["--sigma", "yaw_deg=-1"], "--sigma 'yaw_deg=-1'"),
         (["--boresight", "1,2"], "--boresight"),
         (["--velocity-m-s", "fast"], "--velocity-m-s"),
         (["--height-datum", "NAVD88"], "--height-datum"),
