@@ -74,7 +74,7 @@ def _microseconds(case: Case, command: Callable[[int, Case], list[str]]) -> Call
                 time.sleep(MEASURE_S)
                 after, used_s = (count_of(sender), count_of(counter)), processor_s(reader.pid) - used_s
             sent, heard = after[0] - before[0], after[1] - before[1]
-            if reader.poll() is not None or abs(heard - sent) > max(50, sent // 100):
+            if reader.poll() is not None or abs(heard - sent) > max(50, sent // 20):
                 raise RuntimeError(f"{command.__name__} took {heard} of {sent} messages")
         return used_s / heard * 1e6
 
