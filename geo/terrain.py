@@ -358,7 +358,10 @@ def _stated_datum(crs: pyproj.CRS, raster: rasterio.DatasetReader) -> HeightDatu
         vertical = crs.sub_crs_list[1]
         known = {5773: HeightDatum.EGM96, 3855: HeightDatum.EGM2008}.get(vertical.to_epsg(min_confidence=20) or 0)
         if known is None:
-            raise DatumUnknown(f"{raster.name}: heights above {vertical.name!r} cannot be converted to EGM96")
+            raise DatumUnknown(
+                f"{raster.name}: heights above {vertical.name!r} cannot be converted to EGM96: convert them first, or "
+                "take the vertical part out of the file's CRS and state what they nearly count from"
+            )
         return known
     if len(crs.axis_info) == 3:
         return HeightDatum.W84
