@@ -11,7 +11,9 @@ import numpy as np
 import shapely
 from numba import njit
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
+from geo.cuts import Rings, slid
 from geo.errors import AreaInvalid
 from geo.insertions import NEIGHBOURS, Task, shared_out
 from geo.legs import Leg, length_m
@@ -29,7 +31,9 @@ MOST_TOURED = 150
 """Of so many legs another order than the given one is tried to begin with."""
 MOST_PERMUTED = 5
 """Up to so many flyers every order along the path is tried."""
-TRIES = 8_000
+MOST_ASSIGNED = 500
+"""For more legs the bound counts no ways between them."""
+TRIES = 10_000
 """Of the search."""
 
 
@@ -115,24 +119,52 @@ def partition(
     alone = len(flyers) == 1 and not np.isfinite(task.endurance_s).any()
     tries = 0 if alone else int(effort * TRIES)
     shared = shared_out(task, rings, tries=tries, seed=seed)
-    shares = tuple(_share(pieces, trips, flyer, task, ways) for flyer, trips in enumerate(shared))
+    times_s = _times_s(shared, task)
+    shares = _shares(pieces, shared, times_s, flyers, ways)
+    if len(flyers) > 1:
+        evened = _evened(pieces, shared, times_s, flyers, ways)
+        if max(share.duration_s for share in evened) < max(share.duration_s for share in shares):
+            shares = evened
     return Partition(shares, max(share.duration_s for share in shares), bound_s(legs, flyers))
 
 
 def bound_s(legs: Sequence[Leg], flyers: Sequence[Flyer]) -> float:
-    """A time, s, that no partition is shorter than: by all of the work, and by the furthest place."""
+    """A time, s, that no partition is shorter than: by the furthest place, and by all of the work with the nearest
+    ways home, or with the least ways that leave every end of a leg.
+
+    Those join the ends two by two, if need be a leg's own: however legs are cut, an odd number of stretches and ways
+    would else meet there. A cheapest assignment is never more than twice as long as such ways.
+    """
     lines = shapely.linestrings([[leg.start, leg.end] for leg in legs])
     ends = shapely.points([place for leg in legs for place in (leg.start, leg.end)])
     slowest_m_s = min(flyer.speed_m_s for flyer in flyers)
     work_m = sum(leg.length_m + leg.hold_s * slowest_m_s for leg in legs)
+    ways_m = _least_ways_m(legs) * min(flyer.speed_m_s * flyer.slowness_s_m for flyer in flyers)
     there_s = np.array([shapely.distance(ends, shapely.Point(f.start)) * f.slowness_s_m for f in flyers])
     trips_s = [2 * float(shapely.distance(lines, shapely.Point(f.start)).min()) * f.slowness_s_m for f in flyers]
-    low, high = 2 * float(there_s.min(axis=0).max()), float(work_m / slowest_m_s + 2 * there_s.max()) * (1 + len(legs))
+    low, high = (
+        2 * float(there_s.min(axis=0).max()),
+        float((work_m + ways_m) / slowest_m_s + 2 * there_s.max()) * (1 + len(legs)),
+    )
     while high - low > 1e-3 * max(low, 1.0):
         middle = (low + high) / 2
         done_m = sum(f.speed_m_s * _working_s(f, trip_s, middle) for f, trip_s in zip(flyers, trips_s, strict=True))
-        low, high = (low, middle) if done_m >= work_m else (middle, high)
+        flown_m = sum(f.speed_m_s * _working_s(f, 0.0, middle) for f in flyers)
+        low, high = (low, middle) if done_m >= work_m and flown_m >= work_m + ways_m else (middle, high)
     return low
+
+
+def _least_ways_m(legs: Sequence[Leg]) -> float:
+    """Of the ways that leave every end of a leg, but those with a photographed turn, at least so much, m."""
+    if len(legs) > MOST_ASSIGNED:
+        return 0.0
+    turned = [leg.seen_approach for leg in legs[1:]]
+    starts = [leg.start for leg, seen in zip(legs, [False, *turned], strict=True) if not seen]
+    ends = np.array(starts + [leg.end for leg, seen in zip(legs, [*turned, False], strict=True) if not seen])
+    apart_m = np.hypot(*(ends[:, None] - ends).transpose(2, 0, 1))
+    np.fill_diagonal(apart_m, apart_m.sum() + 1.0)
+    rows, columns = linear_sum_assignment(apart_m)
+    return float(apart_m[rows, columns].sum()) / 2
 
 
 def _working_s(flyer: Flyer, trip_s: float, time_s: float) -> float:
@@ -328,20 +360,85 @@ def _shortest_cut(
     return best_s, best
 
 
-def _share(pieces: Sequence[Piece], trips: list[list[int]], flyer: int, task: Task, ways: Ways | None) -> Share:
-    """The trips of one flyer as legs again, and how long they take."""
+def _times_s(shared: Rings, task: Task) -> list[list[float]]:
+    """How long each trip of each flyer takes, s."""
+    count = task.work_s.shape[1]
+    found: list[list[float]] = []
+    for flyer, trips in enumerate(shared):
+        home, times_s = 2 * count + flyer, []
+        for codes in trips:
+            points = [home, *(point for code in codes for point in (code, code ^ 1)), home]
+            ways_m = sum(float(task.ways_m[a, b]) for a, b in zip(points[::2], points[1::2], strict=True))
+            work_s = sum(float(task.work_s[flyer, code // 2]) for code in codes)
+            times_s.append(ways_m * float(task.slowness[flyer]) + work_s)
+        found.append(times_s)
+    return found
+
+
+def _shares(
+    pieces: Sequence[Piece], shared: Rings, times_s: list[list[float]], flyers: Sequence[Flyer], ways: Ways | None
+) -> tuple[Share, ...]:
+    """The trips of the flyers as legs again."""
 
     def way(start: tuple[float, float], end: tuple[float, float]) -> tuple[tuple[float, float], ...]:
-        if ways is None:
-            return ()
-        return tuple((float(x), float(y)) for x, y in ways.way(np.array(start), np.array(end))[1:-1])
+        return _between(ways, start, end)
 
-    home = 2 * len(pieces) + flyer
-    times_s = []
-    for codes in trips:
-        points = [home, *(point for code in codes for point in (code, code ^ 1)), home]
-        ways_m = sum(float(task.ways_m[a, b]) for a, b in zip(points[::2], points[1::2], strict=True))
-        times_s.append(ways_m * float(task.slowness[flyer]) + sum(float(task.work_s[flyer, c // 2]) for c in codes))
-    legs = tuple(whole(((pieces[code // 2], code % 2 == 1) for code in codes), way) for codes in trips)
-    grounded_s = float(task.swap_s[flyer]) * max(0, len(trips) - 1)
-    return Share(legs, tuple(times_s), sum(times_s) + grounded_s)
+    return tuple(
+        Share(
+            tuple(whole(((pieces[code // 2], code % 2 == 1) for code in codes), way) for codes in trips),
+            tuple(spent_s),
+            sum(spent_s) + flyer.swap_s * max(0, len(trips) - 1),
+        )
+        for flyer, trips, spent_s in zip(flyers, shared, times_s, strict=True)
+    )
+
+
+def _evened(
+    pieces: Sequence[Piece], shared: Rings, times_s: list[list[float]], flyers: Sequence[Flyer], ways: Ways | None
+) -> tuple[Share, ...]:
+    """The same with the cuts of lines slid; as it was where an endurance would not last for that."""
+    points = np.array(
+        [*(place for piece in pieces for place in (piece.start, piece.end)), *(flyer.start for flyer in flyers)]
+    )
+    recut, rings = slid(
+        pieces,
+        shared,
+        points,
+        times_s,
+        pace=np.array([1.0 / flyer.speed_m_s for flyer in flyers]),
+        slowness=np.array([flyer.slowness_s_m for flyer in flyers]),
+        endurance_s=np.array([flyer.endurance_s for flyer in flyers]),
+        swap_s=np.array([flyer.swap_s for flyer in flyers]),
+    )
+    plain = _shares(recut, rings, [[0.0] * len(trips) for trips in rings], flyers, ways)
+    spent_s = [
+        [_flown_s(trip, flyer, ways) for trip in share.trips] for share, flyer in zip(plain, flyers, strict=True)
+    ]
+    if any(time_s > flyer.endurance_s for times, flyer in zip(spent_s, flyers, strict=True) for time_s in times):
+        return _shares(pieces, shared, times_s, flyers, ways)
+    return tuple(
+        Share(share.trips, tuple(times), sum(times) + flyer.swap_s * max(0, len(times) - 1))
+        for share, times, flyer in zip(plain, spent_s, flyers, strict=True)
+    )
+
+
+def _between(
+    ways: Ways | None, start: tuple[float, float], end: tuple[float, float]
+) -> tuple[tuple[float, float], ...]:
+    """Points of the way from one place to another, without the two."""
+    if ways is None:
+        return ()
+    return tuple((float(x), float(y)) for x, y in ways.way(np.array(start), np.array(end))[1:-1])
+
+
+def _flown_s(trip: Sequence[Leg], flyer: Flyer, ways: Ways | None) -> float:
+    """How long a trip takes from home to home, s."""
+    total_s, at = 0.0, flyer.start
+    for number, leg in enumerate(trip):
+        between = leg.approach if number else _between(ways, at, leg.start)
+        way_m = length_m(np.array([at, *between, leg.start]))
+        total_s += way_m / flyer.speed_m_s if number and leg.seen_approach else way_m * flyer.slowness_s_m
+        total_s += leg.length_m / flyer.speed_m_s + leg.hold_s
+        at = leg.end
+    home_m = length_m(np.array([at, *_between(ways, at, flyer.start), flyer.start]))
+    return total_s + home_m * flyer.slowness_s_m

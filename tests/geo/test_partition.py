@@ -121,6 +121,18 @@ def test_ways_go_round_a_hole() -> None:
     assert way.intersection(shapely.box(252, 202, 448, 418)).length == 0
 
 
+def test_cuts_slide_until_times_are_even() -> None:
+    """Two long lines and two flyers of odd speeds: pieces alone come out far less even."""
+    job = [Leg((0.0, 0.0), (3000.0, 0.0)), Leg((0.0, 40.0), (3000.0, 40.0))]
+    flyers = [Flyer((-20.0, 20.0), speed_m_s=7.0), Flyer((3020.0, 20.0), speed_m_s=11.0)]
+    found = partition(job, flyers, effort=0.02)
+    judge(job, flyers, found)
+    first, second = (share.duration_s for share in found.shares)
+    assert first == pytest.approx(second, rel=2e-3)
+    short = [Flyer(flyer.start, flyer.speed_m_s, endurance_s=found.makespan_s + 0.5) for flyer in flyers]
+    judge(job, short, partition(job, short, effort=0.02))
+
+
 def test_twice_as_fast_does_twice_as_much() -> None:
     job = [Leg((0.0, y), (500.0, y)) for y in range(0, 600, 30)]
     found = partition(job, [Flyer((0.0, 300.0), speed_m_s=5.0), Flyer((0.0, 300.0), speed_m_s=10.0)], effort=0.1)
