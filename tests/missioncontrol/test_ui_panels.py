@@ -31,7 +31,7 @@ from tests.missioncontrol.test_ui import (
 )
 
 WEBHOOK = {"url": "http://127.0.0.1:9", "secret": "whsec_" + "c2VjcmV0" * 4}
-COMPILING_WAIT_MS = 300_000
+COMPILING_WAIT_MS = 200_000
 """Where nothing was compiled yet, ms."""
 SETTINGS: dict[str, Any] = {
     "sinks": [{"name": "ecology", "kind": "webhook", "options": WEBHOOK, "needs_ce90_m": 2.5}],
