@@ -38,7 +38,9 @@ export function PlanPanel({ planning, onImported, onSaved }: PlanPanelProps) {
   });
 
   const numbers = useRef<HTMLDivElement | null>(null);
-  useEffect(() => numbers.current?.scrollIntoView({ block: "start", behavior: "smooth" }), [preview]);
+  useEffect(() => {
+    void numbers.current?.scrollIntoView({ block: "start", behavior: "smooth" });
+  }, [preview]);
 
   const missing = !may
     ? t("why.operator")
