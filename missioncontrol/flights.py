@@ -21,7 +21,7 @@ from missioncontrol.control import Control
 from missioncontrol.errors import Conflict, TransitionImpossible
 from missioncontrol.flight_supervisor import AIRBORNE, FlightSupervisor
 from missioncontrol.logbook import Flight, Logbook, flight_of, public
-from missioncontrol.missions import Missions, MissionState
+from missioncontrol.missions import TRANSITIONS, Missions, MissionState
 from missioncontrol.plans import Plan, VehiclePlan
 from missioncontrol.preflight import Preflight
 from missioncontrol.settings import Settings
@@ -126,14 +126,17 @@ class Flights:
         return found
 
     async def abort(self, mission_id: str, *, person: str) -> dict[str, Any]:
-        """Every vehicle of a mission that is in the air returns and lands. Raises TransitionImpossible."""
+        """Every vehicle of a mission that is in the air returns and lands; one that was not launched is withdrawn.
+
+        Raises TransitionImpossible.
+        """
         before = await self._missions.state(mission_id)
         flying = await self._logbook.rows(mission_id=mission_id, stages=_UNDER_WAY)
-        if before not in (MissionState.APPROVED, MissionState.UPLOADED, MissionState.FLYING):
+        if MissionState.ABORTED not in TRANSITIONS[before]:
             raise TransitionImpossible(f"mission {mission_id} is {before}; there is nothing to abort")
         self._supervisor.called_back.add(mission_id)
         answers = await asyncio.gather(*(self._send_home(row.sysid, row.stage) for row in flying))
-        reason = "; ".join(text for text in answers if text) or f"aborted by {person}"
+        reason = "; ".join(text for text in answers if text) or f"{'aborted' if flying else 'withdrawn'} by {person}"
         return await self._missions.step(mission_id, MissionState.ABORTED, person=person, reason=reason)
 
     async def _send_home(self, sysid: int, stage: str) -> str | None:

@@ -19,7 +19,7 @@ from fleet.readiness import Check
 from fleet.telemetry import Condition, MissionProgress, TelemetryState
 from missioncontrol import flight_supervisor
 from missioncontrol.control import Control
-from missioncontrol.errors import Conflict
+from missioncontrol.errors import Conflict, TransitionImpossible
 from missioncontrol.fleet_settings import FleetSettings
 from missioncontrol.flights import Flights
 from missioncontrol.keyring import Keyring
@@ -259,6 +259,25 @@ async def test_an_abort_in_the_middle_of_a_launch_reaches_a_vehicle_that_does_no
     fleet.vehicles[2].land()
     await house.stage(2, "aborted", "failed")
     assert await house.state(mission_ids[0]) == "aborted"
+
+
+@pytest.mark.parametrize("stands", ["draft", "planned", "approved"])
+async def test_a_mission_that_was_not_launched_can_be_withdrawn(
+    house: House, fleet: ScriptedFleet, stands: str
+) -> None:
+    mission_id = await draft(house.missions) if stands == "draft" else await house.approved()
+    if stands == "planned":
+        await house.missions.plan(mission_id, person="a")
+    assert await house.state(mission_id) == stands
+    withdrawn = await house.flights.abort(mission_id, person="duty")
+    assert (withdrawn["state"], withdrawn["reason"]) == ("aborted", "withdrawn by duty")
+    assert [vehicle.told for vehicle in fleet.vehicles.values()] == [[], []]
+    with pytest.raises(TransitionImpossible, match="nothing to abort"):
+        await house.flights.abort(mission_id, person="duty")
+    await house.missions.plan(mission_id, person="a")
+    await house.missions.approve(mission_id, person="b")
+    await house.flights.launch(mission_id, person="a")
+    await house.stage(1, "flying")
 
 
 async def test_an_abort_tells_all_vehicles_at_once(house: House, fleet: ScriptedFleet) -> None:

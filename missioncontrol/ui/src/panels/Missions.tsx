@@ -1,8 +1,8 @@
 /** The missions: their state, what comes next, how far each vehicle is. */
 import { useEffect, useState } from "react";
-import { api } from "../api/client";
+import { api, type MissionStep } from "../api/client";
 import type { Mission } from "../api/types";
-import { useWords } from "../i18n";
+import { type Key, useWords } from "../i18n";
 import { Said } from "../i18n/Said";
 import { useConsole, useLive, useMay } from "../live/context";
 import { orderOf } from "../map/overlay";
@@ -26,6 +26,11 @@ interface MissionsProps {
   onSeen: (seen: Seen | null) => void;
 }
 
+const QUESTIONS: Partial<Record<MissionStep | "withdraw", readonly [Key, Key]>> = {
+  abort: ["mission.abort_ask", "mission.abort_warning"],
+  withdraw: ["mission.withdraw_ask", "mission.withdraw_warning"],
+};
+
 function Steps({ mission }: { mission: Mission }) {
   const { t, term } = useWords();
   const { store, person } = useConsole();
@@ -40,26 +45,29 @@ function Steps({ mission }: { mission: Mission }) {
   const why = (step: Step): string | null =>
     step.roles.some((role) => person.roles.includes(role)) ? null : t(`why.${step.roles[0] ?? "operator"}`);
   const steps = stepsOf(mission);
+  /** What the step is called: a mission that is not flown yet is not aborted but withdrawn. */
+  const nameOf = ({ step }: Step): MissionStep | "withdraw" =>
+    step === "abort" && !isUnderWay(mission) ? "withdraw" : step;
   const forbidden = steps.map(why).find((text) => text !== null) ?? null;
   return (
     <div className="row">
       {steps.map((step) => (
         <Action
           key={step.step}
-          look={step.step === "abort" ? "danger" : "primary"}
+          look={nameOf(step) === "withdraw" ? "normal" : step.step === "abort" ? "danger" : "primary"}
           busy={busy}
           blocked={why(step)}
           onClick={() => (step.asks ? setAsked(step) : take(step))}
         >
-          {step.step === "launch" && mission.reason ? t("mission.launch_again") : term("mission_step", step.step)}
+          {step.step === "launch" && mission.reason ? t("mission.launch_again") : term("mission_step", nameOf(step))}
         </Action>
       ))}
       {forbidden !== null && <p className="hint">{forbidden}</p>}
       {asked !== null && (
         <Confirm
-          title={t(asked.step === "abort" ? "mission.abort_ask" : "mission.launch_ask", { name: mission.name })}
-          text={t(asked.step === "abort" ? "mission.abort_warning" : "mission.launch_warning")}
-          action={term("mission_step", asked.step)}
+          title={t(QUESTIONS[nameOf(asked)]?.[0] ?? "mission.launch_ask", { name: mission.name })}
+          text={t(QUESTIONS[nameOf(asked)]?.[1] ?? "mission.launch_warning")}
+          action={term("mission_step", nameOf(asked))}
           danger={asked.step === "abort"}
           onConfirm={() => take(asked)}
           onClose={() => setAsked(null)}

@@ -15,9 +15,9 @@ const APPROVE: Step = { step: "approve", roles: ["administrator"], asks: false }
 const LAUNCH: Step = { step: "launch", roles: ["operator"], asks: true };
 const ABORT: Step = { step: "abort", roles: ["operator"], asks: true };
 const STEPS: Record<string, readonly Step[]> = {
-  draft: [PLAN],
-  planned: [APPROVE],
-  approved: [LAUNCH],
+  draft: [PLAN, ABORT],
+  planned: [APPROVE, ABORT],
+  approved: [LAUNCH, ABORT],
   failed: [PLAN],
   aborted: [PLAN],
 };
