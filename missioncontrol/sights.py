@@ -112,8 +112,8 @@ class Sights:
         x, y = (lon - self.camera[:, 0]) * east_m, (lat - self.camera[:, 1]) * north_m
         level = np.hypot(x, y)
         slant_m = np.hypot(level, self.height_m)
-        with np.errstate(divide="ignore"):
-            gsd_m = slant_m**2 / (self.focal_px * self.height_m)
+        with np.errstate(divide="ignore", invalid="ignore"):  # from the ground itself nothing is seen
+            gsd_m = np.where(self.height_m > 0, slant_m**2 / (self.focal_px * self.height_m), np.inf)
         off_nadir_deg = np.degrees(np.arctan2(level, self.height_m))
         return gsd_m, off_nadir_deg, np.degrees(np.arctan2(x, y)) % 360.0, slant_m
 

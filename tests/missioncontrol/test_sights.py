@@ -105,6 +105,14 @@ def test_a_tilted_view_is_judged_as_the_geometry_of_its_camera_judges_it() -> No
         assert slant_m == pytest.approx(np.hypot(1, np.tan(np.radians(off_nadir_deg))) * seen.height_m[0], rel=1e-6)
 
 
+def test_a_camera_that_stands_on_the_ground_sees_nothing_finely() -> None:
+    whole = sight(pose(0.0, 0.0))
+    standing = Sight(time_s=0.0, lon=LON, lat=LAT, height_m=0.0, focal_px=CAMERA.focal_px, corners=whole.corners)
+    gsd_m, *_ = unpack([pack([standing, whole])]).looks_at(LON, LAT)
+    assert np.isinf(gsd_m[0])
+    assert 0 < gsd_m[1] < 1
+
+
 def test_shares_of_an_area() -> None:
     plane = LocalPlane(lon=LON, lat=LAT)
     seen = unpack([pack([sight(pose(0, 0)), sight(pose(70.0, 0)), sight(pose(500.0, 0))])])
