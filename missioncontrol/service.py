@@ -146,10 +146,13 @@ class Service:
             stack.callback(rooms.layers.close)
             await rooms.control.load()
             await rooms.recordings.recover()
+            watching = _watching(settings, rooms, fleet, terrain)
+            if watching is not None:
+                stack.callback(watching.close)  # if it never begins
             password = await rooms.people.ensure_administrator(settings.administrator)
             if password is not None:
                 self._on_password(settings.administrator.name, password)
-            await self._run_tasks(rooms, fleet, terrain, listener)
+            await self._run_tasks(rooms, fleet, watching, listener)
 
     def _rooms(self, store: Store, fleet: Fleet, terrain: Terrain | None, keyring: Keyring) -> Rooms:
         settings, clock = self._settings, self._clock
@@ -258,8 +261,9 @@ class Service:
             viewers=Viewers(settings.video, videos),
         )
 
-    async def _run_tasks(self, rooms: Rooms, fleet: Fleet, terrain: Terrain | None, listener: socket.socket) -> None:
-        watching = _watching(self._settings, rooms, fleet, terrain)
+    async def _run_tasks(
+        self, rooms: Rooms, fleet: Fleet, watching: Coroutine[Any, Any, None] | None, listener: socket.socket
+    ) -> None:
         server = _Server(
             uvicorn.Config(
                 make_app(rooms),

@@ -30,6 +30,7 @@ from missioncontrol.incident_settings import SinkSettings
 from missioncontrol.incidents import Incidents
 from missioncontrol.service import Service
 from missioncontrol.settings import AdministratorSettings, HttpSettings
+from missioncontrol.video_settings import PerceptionSettings
 from simulators.city import Receiver, receivers_app
 from simulators.vehicle import SimulatedVehicle
 from tests.missioncontrol.conftest import HOME, make_settings, running, udp_port, until
@@ -348,6 +349,17 @@ async def test_a_first_start_makes_up_a_password_and_tells_it_once(tmp_path: Pat
         await house.client(name, password)
     async with running(settings) as house:
         assert house.passwords == []
+        await house.client(name, password)
+
+
+async def test_a_start_that_fails_makes_nobody_whose_password_was_never_told(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, administrator=AdministratorSettings(), perception=PerceptionSettings())
+    seeing = msgspec.structs.replace(settings.vehicles[0], video="udp://127.0.0.1:5600")
+    with pytest.raises(SettingsInvalid, match=r"terrain\.dem: is needed"):
+        async with running(msgspec.structs.replace(settings, vehicles=(seeing,))):
+            pass
+    async with running(settings) as house:
+        ((name, password),) = house.passwords
         await house.client(name, password)
 
 
