@@ -166,11 +166,12 @@ def _plan(kind: str, options: dict[str, Any]) -> None:
     if qgc_plan is not None:
         write_qgc(made, qgc_plan)
     warnings = "".join(f"\nwarning: {said}" for said in made.warnings)
+    sorties = f"{made.sorties} sortie{'s' if made.sorties > 1 else ''}"
     answer(
         summary_of(made),
         as_json,
         f"{out}: {made.lines} legs, {made.path_m / 1000:.2f} km, {made.photos} photos, "
-        f"{made.duration_s / 60:.0f} min, {made.sorties} sorties{warnings}\nhash {made.hash}",
+        f"{made.duration_s / 60:.0f} min, {sorties}{warnings}\nhash {made.hash}",
     )
 
 
